@@ -1,0 +1,19 @@
+"""V-RFT: GRPO on prepared rows.  python recipes/grpo.py dataset=retina prompt=knowledge objective=mfrs out=runs/retina"""
+
+from omegaconf import DictConfig
+
+from vrft_aug.cli import recipe
+
+
+@recipe("grpo")
+def main(config: DictConfig) -> None:
+    from vrft_aug.engine import grpo
+    from vrft_aug.engine.run_folder import Run
+
+    with Run(config, "grpo") as run:
+        policy = grpo.train(config, run)
+        run.say(f"policy in Hugging Face format: {policy}; metrics: {run.folder / 'metrics.jsonl'}")
+
+
+if __name__ == "__main__":
+    main()

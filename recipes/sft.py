@@ -1,0 +1,19 @@
+"""V-SFT, also the warm start before GRPO.  python recipes/sft.py dataset=phantom out=runs/warm_start"""
+
+from omegaconf import DictConfig
+
+from vrft_aug.cli import recipe
+
+
+@recipe("sft")
+def main(config: DictConfig) -> None:
+    from vrft_aug.engine import sft
+    from vrft_aug.engine.run_folder import Run
+
+    with Run(config, "sft") as run:
+        policy = sft.train(config, run)
+        run.say(f"policy in Hugging Face format: {policy}; metrics: {run.folder / 'metrics.jsonl'}")
+
+
+if __name__ == "__main__":
+    main()

