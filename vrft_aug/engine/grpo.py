@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from vrft_aug.engine import policy, preflight
 from vrft_aug.engine.progress import MetricsFollower, keep_steps_up_to
 from vrft_aug.engine.run_folder import Run
+from vrft_aug.rewards import compose, diagnostics
 
 HEADLINE = {
     "reward": "critic/score/mean",
@@ -26,6 +27,9 @@ def train(config: DictConfig, run: Run) -> Path:
     Raises InputError before anything is started where data, machine or policy cannot work.
     """
     preflight.prepare_environment(config.hardware)
+    compose(OmegaConf.to_container(config.objective, resolve=True))  # a bad objective shows here, not in a Ray worker
+    bounds = diagnostics.BOUNDS | OmegaConf.to_container(config.warn)
+    diagnostics.warnings({}, bounds)
     preflight.check_rows([config.data.train_files, config.data.val_files], config.data.train_batch_size)
     preflight.check_platform(config.hardware)
     start = policy.resolve(config.policy)
@@ -39,7 +43,9 @@ def train(config: DictConfig, run: Run) -> Path:
     keep_steps_up_to(run.folder, step)
     total = config.trainer.total_training_steps
     run.say(f"{'resuming after step ' + str(step) if resumed else 'training'} for {total - step} steps; log: {run.log}")
-    with MetricsFollower(run.folder, total, HEADLINE, run.say) as follower:
+    with MetricsFollower(
+        run.folder, total, HEADLINE, run.say, lambda metrics: diagnostics.warnings(metrics, bounds)
+    ) as follower:
         os.environ["VERL_FILE_LOGGER_PATH"] = str(follower.source)
         os.environ["TENSORBOARD_DIR"] = str(run.folder / "tensorboard")
         _run_on_ray(verl_config)

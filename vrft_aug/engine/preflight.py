@@ -26,12 +26,13 @@ def prepare_environment(hardware: DictConfig) -> None:
 
 
 def check_platform(hardware: DictConfig) -> None:
-    """Say which platform verl chose; a plugin that failed would otherwise show as "Unknown platform 'cpu'"."""
-    from verl.plugin.platform import PlatformRegistry
+    """Raise InputError where verl did not load our plugin (it would not say so) or found another device."""
+    try:
+        from vrft_aug.engine import plugin  # noqa: F401 (a version it was not written for raises here)
+    except ImportError as error:
+        raise InputError(str(error)) from None
     from verl.utils.device import get_device_name
 
-    if hardware.device == "cpu" and PlatformRegistry.get("cpu") is None:
-        raise InputError("verl did not load the plugin vrft_aug.engine.cpu.platform: run `make setup` and see its log")
     if get_device_name() != hardware.device:
         raise InputError(
             f"hardware={hardware.name} needs device {hardware.device}, but verl found {get_device_name()}: "

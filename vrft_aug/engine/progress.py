@@ -21,14 +21,24 @@ class MetricsFollower:
         total_steps: steps of the whole training, for the time that is left.
         headline: metric names to show, label -> verl's key (a key may end in `*`: the first that matches).
         say: prints a line.
+        warn: what is wrong with a step's metrics, as "<metric> ..." lines; each metric is warned of once.
     """
 
-    def __init__(self, folder: Path, total_steps: int, headline: dict[str, str], say: Callable[[str], None]):
+    def __init__(
+        self,
+        folder: Path,
+        total_steps: int,
+        headline: dict[str, str],
+        say: Callable[[str], None],
+        warn: Callable[[dict[str, float]], list[str]] = lambda metrics: [],
+    ):
         self.source = folder / ".metrics.jsonl"
         self._kept = folder / "metrics.jsonl"
         self._total = total_steps
         self._headline = headline
         self._say = say
+        self._warn = warn
+        self._warned: set[str] = set()
         self._done = threading.Event()
         self._offset = 0
         self._first: tuple[int, float] | None = None
@@ -70,6 +80,10 @@ class MetricsFollower:
         for line in new.splitlines():
             record = json.loads(line)
             self._say(self._describe(record["step"], record["data"]))
+            for warning in self._warn(record["data"]):
+                if (metric := warning.split()[0]) not in self._warned:
+                    self._warned.add(metric)
+                    self._say(f"warning: {warning}")
         return bool(new)
 
     def _describe(self, step: int, metrics: dict[str, float]) -> str:

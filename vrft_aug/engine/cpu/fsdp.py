@@ -6,7 +6,10 @@ import torch
 from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead, FSDPEngineWithValueHead
 
+from vrft_aug.engine import patches
 from vrft_aug.errors import InputError
+
+patches.apply_cpu_engine()
 
 
 class _OnCpu:

@@ -1,4 +1,4 @@
-"""verl's platform `cpu`: imported by the entry point `verl.plugins` in every process that imports verl.
+"""verl's platform `cpu`: registered in every process that imports verl (plugin.py).
 
 verl chooses it when `VERL_PLATFORM=cpu`, or by itself where it finds no accelerator.
 """
@@ -11,8 +11,6 @@ from contextlib import contextmanager
 import psutil
 import torch
 from verl.plugin.platform import PlatformBase, PlatformRegistry
-
-from vrft_aug.engine.cpu import patches
 
 
 class _CpuDevice(str):
@@ -142,7 +140,3 @@ def chosen() -> bool:
     """Whether verl will run this process on the CPU platform."""
     platform = os.environ.get("VERL_PLATFORM", "").strip().lower()
     return platform == "cpu" if platform else not torch.cuda.is_available()
-
-
-if chosen():
-    patches.apply_verl()

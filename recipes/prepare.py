@@ -1,0 +1,22 @@
+"""Data set -> parquet rows and a manifest.  python recipes/prepare.py dataset=retina prompt=knowledge out=<folder>"""
+
+from omegaconf import DictConfig
+
+from vrft_aug.cli import recipe
+
+
+@recipe("prepare")
+def main(config: DictConfig) -> None:
+    from rich.progress import track
+
+    from vrft_aug.data.manifest import summary
+    from vrft_aug.data.prepare import prepare
+    from vrft_aug.engine.policy import resolve
+
+    policy_path = resolve(config.policy) if config.policy.max_prompt_length is not None else None
+    manifest = prepare(config, policy_path, lambda items, text, total: track(items, text.ljust(12), total))
+    print(summary(manifest, config.out))
+
+
+if __name__ == "__main__":
+    main()

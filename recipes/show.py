@@ -1,0 +1,22 @@
+"""Contact sheet of prepared rows.  python recipes/show.py data=<folder of prepare.py> split=train"""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from vrft_aug.cli import recipe
+
+
+@recipe("show")
+def main(config: DictConfig) -> None:
+    from vrft_aug.data import sheet
+
+    data = Path(config.data)
+    paths = sheet.find(data, config.split)
+    out = Path(config.out) if config.out else (data if data.is_dir() else data.parent) / f"{config.split}.png"
+    sheet.render(sheet.read_rows(paths, config.images), config.columns).save(out)
+    print(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Training curves."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from toy_runs import write_training
+
+from vrft_aug.evaluation.figures import curve, panels
+from vrft_aug.evaluation.runs import Training, find
+
+
+@pytest.fixture
+def trainings(tmp_path: Path) -> list[Training]:
+    for name, steps in (("grpo", 40), ("mfrs", 30)):
+        write_training(tmp_path / name, steps)
+    return find([tmp_path])[1]
+
+
+def test_panels_are_those_a_reader_needs(trainings: list[Training]):
+    assert list(panels(trainings).values()) == [
+        "Training reward",
+        "mfrs, grading",
+        "format, grading",
+        "Validation accuracy: toy",
+        "Response length",
+        "KL to the reference policy",
+    ]
+
+
+def test_curve_is_a_picture_with_ink_in_every_panel_and_the_same_bytes_again(trainings: list[Training]):
+    png = curve(trainings)
+    assert png == curve(trainings)
+    grey = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+    height, width = grey.shape
+    assert width > 1500
+    panels_of_ink = grey[: height // 2 * 2, : width // 3 * 3].reshape(2, height // 2, 3, width // 3)
+    assert ((panels_of_ink < 128).sum(axis=(1, 3)) > 500).all()
+
+
+def test_curve_shows_the_runs_values(trainings: list[Training]):
+    flat = Training(trainings[0].folder, "grpo", trainings[0].steps.assign(**{"critic/score/mean": 0.5}))
+    assert curve(trainings[:1]) != curve([flat])
+
+
+def test_nothing_plottable_gives_no_picture(tmp_path: Path):
+    assert curve([]) is None
+    assert curve([Training(tmp_path, "x", pd.DataFrame({"perf/mfu/actor": [0.1]}, index=[1]))]) is None

@@ -1,0 +1,58 @@
+"""Finding runs below folders."""
+
+import json
+from pathlib import Path
+
+import pytest
+from toy_runs import predictions, write_evaluation, write_training
+
+from vrft_aug.errors import InputError
+from vrft_aug.evaluation.runs import find
+
+ROWS = predictions(["0", "1"], ["0", "0"])
+
+
+def test_order_is_the_paths_then_the_time(tmp_path: Path):
+    write_evaluation(tmp_path / "b" / "one", "late", ROWS, ended="2025-01-02T00:00:00Z")
+    write_evaluation(tmp_path / "b" / "two", "early", ROWS, ended="2025-01-01T00:00:00Z")
+    write_evaluation(tmp_path / "a", "other", ROWS)
+    evaluations, trainings = find([tmp_path / "b", tmp_path / "a", tmp_path / "b" / "one"])
+    assert [one.name for one in evaluations] == ["early", "late", "other"]
+    assert trainings == []
+
+
+def test_training_steps_are_merged_and_an_unfinished_last_line_is_left_out(tmp_path: Path):
+    folder = write_training(tmp_path / "grpo", steps=20)
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 20, "data": {"actor/kl_loss": 9.0, "actor/grad_norm": None}}) + "\n")
+        file.write('{"step": 21, "da')
+    _, (training,) = find([tmp_path])
+    assert training.name == "grpo"
+    assert list(training.steps.index) == list(range(21))
+    assert training.steps.loc[20, "actor/kl_loss"] == 9.0  # the resumed run's value
+    assert training.steps.loc[20, "critic/score/mean"] == pytest.approx(0.8)
+    assert training.steps["val-core/toy/acc/mean@1"].notna().sum() == 3
+
+
+def test_damaged_training_line_is_named(tmp_path: Path):
+    file = write_training(tmp_path / "grpo", steps=3) / "metrics.jsonl"
+    file.write_text("not json\n" + file.read_text())
+    with pytest.raises(InputError, match=r"metrics.jsonl, line 1"):
+        find([tmp_path])
+
+
+def test_incomplete_evaluations_are_refused(tmp_path: Path):
+    folder = write_evaluation(tmp_path / "run", "run", ROWS)
+    (folder / "predictions.parquet").unlink()
+    with pytest.raises(InputError, match=r"run.json but no predictions.parquet"):
+        find([tmp_path])
+    write_evaluation(tmp_path / "going" / "on", "run", ROWS, state="running")
+    with pytest.raises(InputError, match="this evaluation is running"):
+        find([tmp_path / "going"])
+
+
+def test_nothing_to_report(tmp_path: Path):
+    with pytest.raises(InputError, match="no such run folder"):
+        find([tmp_path / "absent"])
+    with pytest.raises(InputError, match="nothing to report below"):
+        find([tmp_path])

@@ -1,0 +1,36 @@
+"""Rows (extra_info and ground truth) of the three tasks, as `recipes/prepare.py` writes them."""
+
+KNOWLEDGE = [
+    "irregular dark mass, taller than wide, with spiculated margins",
+    "layered fat and gland without any mass",
+]
+BREAST = {
+    "task": "classification",
+    "classes": ["malignant", "normal, benign"],
+    "knowledge": KNOWLEDGE,
+    "aliases": [],
+    "prompt": "This is an ultrasound image of the breast. Please identify the category. Categories and their typical "
+    f"descriptions are as follows: malignant: {KNOWLEDGE[0]}; normal, benign: {KNOWLEDGE[1]}.",
+}
+RETINA = {
+    "task": "grading",
+    "classes": ["0", "1", "2", "3", "4"],
+    "knowledge": ["no lesions", "microaneurysms only", "more than microaneurysms", "venous beading", "new vessels"],
+    "aliases": [],
+    "prompt": "This is a fundus image of the retina. Please grade it: 0: no lesions; 1: microaneurysms only.",
+}
+LESION = {
+    "task": "localization",
+    "classes": ["lesion"],
+    "knowledge": [],
+    "aliases": [],
+    "prompt": "Analyze the image and provide the bounding box for the lesion.",
+    "image_size": [600, 450],
+    "frame_size": [602, 448],
+}
+PIXELS = LESION | {"frame_size": [600, 450]}  # the policy's frame is the image itself: easy to reckon by hand
+BOX = "[100, 100, 200, 200]"
+
+
+def think(answer: str, thought: str = "I look at the image.") -> str:
+    return f"<think>{thought}</think> {answer}"

@@ -1,0 +1,175 @@
+"""Objectives: files and mappings, and what must be refused."""
+
+import copy
+import pickle
+from pathlib import Path
+
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
+from reward_rows import BOX, BREAST, PIXELS, RETINA, think
+
+from vrft_aug.errors import InputError
+from vrft_aug.rewards import compose, compute_score
+from vrft_aug.rewards.objective import FOLDER, load, rewards
+from vrft_aug.rewards.parsing import TASKS
+
+NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+PLAIN = load("accuracy")
+GOLD = [
+    (BREAST, "normal, benign", think(r"\boxed{normal, benign}", "x")),
+    (RETINA, "3", think(r"\boxed{3}", "x")),
+    (PIXELS, BOX, think(f"<answer>{BOX}</answer>", "x")),
+]
+
+
+def changed(task: str, reward: str, spec: object) -> dict:
+    objective = copy.deepcopy(PLAIN)
+    objective[task][reward] = spec
+    return objective
+
+
+def test_the_paper_s_objectives_are_all_there():
+    assert set(NAMES) >= {"accuracy", "mfrs", "iou", "recite_pos", "recite_neg"}
+
+
+def test_the_rewards_are_the_modules_with_a_reward():
+    assert rewards() == ["accuracy", "format", "iou", "mfrs", "recitation"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hydra_and_the_library_read_a_file_alike(name: str):
+    with initialize_config_dir(str(FOLDER.parent), version_base=None):
+        config = hydra_compose(f"objective/{name}")
+    assert OmegaConf.to_container(config.objective, resolve=True) == load(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("row, truth, gold", GOLD, ids=TASKS)
+def test_gold_answers_score_full_marks(name: str, row: dict, truth: str, gold: str):
+    recited = 0.0  # the one-letter thought recites nothing, so eq. 8 gives 0.9 + 0.1
+    assert compute_score("d", gold, truth, row, name)["score"] == pytest.approx(1.0 + recited)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_of_a_task_add_up_to_one_beside_recitation(name: str):
+    for terms in compose(name).terms.values():
+        assert sum(term.weight for term in terms if term.name != "recitation") == pytest.approx(1.0)
+
+
+def test_name_mapping_and_composed_are_the_same():
+    row, truth, gold = GOLD[1]
+    composed = pickle.loads(pickle.dumps(compose("mfrs")))
+    by_name, by_mapping, by_composed = (
+        compute_score("d", gold, truth, row, o) for o in ("mfrs", load("mfrs"), composed)
+    )
+    assert by_name == by_mapping == by_composed
+
+
+def test_mfrs_takes_the_place_of_accuracy_for_grades_alone():
+    terms = compose("mfrs").terms
+    assert [[term.name for term in terms[task]] for task in TASKS] == [
+        ["accuracy", "format"],
+        ["format", "mfrs"],
+        ["iou", "format"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "objective, message",
+    [
+        ("fuzzy", r"unknown objective 'fuzzy'; known: accuracy, iou, mfrs"),
+        ({"grading": PLAIN["grading"]}, "each task of classification, grading, localization"),
+        ([1], "each task"),
+        ({**PLAIN, "segmentation": {}}, "each task"),
+        ({**PLAIN, "grading": {"format": None}}, "the task grading has no reward"),
+        ({**PLAIN, "grading": "mfrs"}, "the task grading has no reward; found 'mfrs'"),
+        (changed("grading", "bleu", {"weight": 1}), r"grading\.bleu: unknown reward; known: accuracy, format, iou"),
+        (changed("grading", "parsing", {"weight": 1}), "unknown reward"),
+        (
+            changed("grading", "mfrs", {"weight": 0.9, "credits": [1]}),
+            r"grading\.mfrs\.credits: unknown key; known: weight",
+        ),
+        (changed("grading", "mfrs", {}), "needs {weight"),
+        (changed("grading", "mfrs", 0.9), "needs {weight"),
+        (changed("grading", "mfrs", {"weight": "0.9"}), "needs {weight"),
+        (changed("grading", "mfrs", {"weight": float("nan")}), "needs {weight"),
+        (changed("grading", "mfrs", {"weight": 1, "clip": -1}), r"mfrs\.clip: must be a number above 0"),
+        (
+            changed("grading", "recitation", {"weight": 1, "reference": "promt"}),
+            r"recitation\.reference: must be Literal\['prompt', 'knowledge', 'classes'\], found 'promt'",
+        ),
+        (
+            changed("grading", "mfrs", {"weight": 1, "credit": 0.5}),
+            r"mfrs\.credit: must be .*Sequence\[float\], found 0.5",
+        ),
+        (changed("grading", "mfrs", {"weight": 1, "credit": ["1"]}), r"mfrs\.credit: must be"),
+        (changed("localization", "iou", {"weight": 1, "threshold": "0.5"}), r"iou\.threshold: must be float \| None"),
+        (changed("localization", "iou", {"weight": 1, "inclusive": 0}), r"iou\.inclusive: must be bool, found 0"),
+        ({**PLAIN, "grading": {"format": {"weight": print}}}, "plain mapping"),
+    ],
+)
+def test_a_malformed_objective_is_refused_with_its_key(objective: object, message: str):
+    with pytest.raises(InputError, match=message):
+        compose(objective)
+
+
+@pytest.mark.parametrize(
+    "row, truth, message",
+    [
+        (None, "x", r"extra_info\.task is None"),
+        ({}, "x", r"extra_info\.task is None"),
+        ({"task": "captioning"}, "x", "'captioning', not one of"),
+        ({"task": "classification"}, "x", r"extra_info\.classes is missing"),
+        ({"task": "localization", "image_size": [1, 1]}, BOX, r"extra_info\.frame_size is missing"),
+        (BREAST, "cyst", "ground truth 'cyst' is not among the row's classes"),
+        (PIXELS, "[1, 2]", "is not a JSON list"),
+        (PIXELS, "lesion", "is not a JSON list"),
+        (PIXELS, "[9, 9, 1, 1]", "has no area"),
+        (BREAST | {"task": "grading"}, "malignant", "is no integer grade"),
+    ],
+)
+def test_a_malformed_row_is_an_error_and_not_a_zero(row: dict | None, truth: str, message: str):
+    response = think(rf"\boxed{{malignant}} <answer>{BOX}</answer>")
+    with pytest.raises(InputError, match=message):
+        compute_score("breast", response, truth, row, "mfrs")
+
+
+def test_aliases_count_only_where_the_row_has_them():
+    response = think(r"\boxed{Benign}")
+    aliased = BREAST | {"aliases": [["cancer"], ["benign", "normal"]]}
+    assert compute_score("breast", response, "normal, benign", BREAST)["acc"] == 0.0
+    assert compute_score("breast", response, "normal, benign", aliased)["acc"] == 1.0
+    assert compute_score("breast", response, "normal, benign", aliased)["prediction"] == "normal, benign"
+    assert compute_score("breast", response, "malignant", aliased)["acc"] == 0.0
+
+
+def test_thresholds_and_credits_follow_the_mapping():
+    half = think("<answer>[100, 100, 200, 150]</answer>")  # IoU 0.5 exactly
+    eq11 = changed("localization", "iou", {"weight": 0.9, "inclusive": False})
+    continuous = changed("localization", "iou", {"weight": 0.9, "threshold": None})
+    assert compute_score("d", half, BOX, PIXELS, "iou")["iou"] == 1.0
+    assert compute_score("d", half, BOX, PIXELS, eq11)["iou"] == 0.0
+    assert compute_score("d", half, BOX, PIXELS, continuous)["iou"] == 0.5
+    linear = changed("grading", "mfrs", {"weight": 0.9, "credit": [1, 0.75, 0.5, 0.25]})
+    assert compute_score("d", think(r"\boxed{0}"), "3", RETINA, linear)["mfrs"] == 0.25
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "must map each task"),
+        ("- accuracy", "must map each task"),
+        ("grading: {", "must map each task"),
+        ("defaults: [accuracy]", "must end with _self_"),
+        ("defaults: [acuracy, _self_]", "unknown objective 'acuracy'"),
+    ],
+)
+def test_a_malformed_file_is_refused_with_its_name(text: str, message: str, tmp_path: Path, monkeypatch):
+    for name in NAMES:
+        (tmp_path / f"{name}.yaml").write_text((FOLDER / f"{name}.yaml").read_text())
+    (tmp_path / "mine.yaml").write_text(text)
+    monkeypatch.setattr("vrft_aug.rewards.objective.FOLDER", tmp_path)
+    with pytest.raises(InputError, match=message):
+        load("mine")

@@ -1,0 +1,124 @@
+"""Properties that hold for any text, box and grade."""
+
+import math
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reward_rows import BOX, BREAST, LESION, PIXELS, RETINA, think
+
+from vrft_aug.rewards import compute_score
+from vrft_aug.rewards.iou import iou
+
+OBJECTIVES = ("accuracy", "mfrs", "iou", "recite_pos", "recite_neg")
+ROWS = [(BREAST, "malignant"), (RETINA, "2"), (LESION, BOX)]
+PIECES = [
+    "<think>",
+    "</think>",
+    "<answer>",
+    "</answer>",
+    "\\boxed{",
+    "\\text{",
+    "{",
+    "}",
+    "[",
+    "]",
+    "[1,2,3,4]",
+    ",",
+    "1e999",
+]
+text = st.text(max_size=60)
+responses = st.lists(st.one_of(st.sampled_from([*PIECES, "2", "malignant", " "]), text), max_size=12).map("".join)
+
+side = st.integers(1, 500)
+corner = st.integers(-500, 500)
+boxes = st.builds(lambda x, y, w, h: (x, y, x + w, y + h), corner, corner, side, side)
+
+
+@settings(deadline=None, max_examples=300)
+@given(responses, st.sampled_from(ROWS), st.sampled_from(OBJECTIVES))
+def test_any_text_gives_finite_rewards_in_range(response: str, row_and_truth: tuple, objective: str):
+    row, truth = row_and_truth
+    result = compute_score("d", response, truth, row, objective)
+    parts = {k: v for k, v in result.items() if isinstance(v, float) and k != "score"}
+    assert all(0.0 <= value <= 1.0 for value in parts.values())
+    assert math.isfinite(result["score"])
+    assert -1.0 <= result["score"] <= 1.2  # eq. 8 with delta * BLEU in [-1, 0.2]
+    assert result["acc"] <= (result["rejected"] == "")
+
+
+@settings(deadline=None, max_examples=300)
+@given(responses, text, st.sampled_from(ROWS[:2]))
+def test_words_around_the_answer_never_raise_accuracy(answer: str, words: str, row_and_truth: tuple):
+    row, truth = row_and_truth
+    words = words.translate(dict.fromkeys(map(ord, "\\{}<>")))  # what is left cannot be part of an answer
+    plain = compute_score("d", think(answer), truth, row)["acc"]
+    for other in (words + think(answer), think(answer, words or "x"), think(answer) + " " + words):
+        assert compute_score("d", other, truth, row)["acc"] <= plain
+
+
+@given(st.sampled_from(["malignant", "normal, benign"]), st.text(alphabet="abcdefghij ,", max_size=20))
+def test_listing_further_classes_never_pays(truth: str, other: str):
+    listed = compute_score("d", think(rf"\boxed{{{truth}}} \boxed{{{other}x}}"), truth, BREAST)
+    inside = compute_score("d", think(rf"\boxed{{{truth} or {other}}}"), truth, BREAST)
+    assert (listed["acc"], inside["acc"]) == (0.0, 0.0)
+
+
+@given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4))
+def test_mfrs_falls_with_distance(truth: int, near: int, far: int):
+    if abs(near - truth) > abs(far - truth):
+        near, far = far, near
+    score = {g: compute_score("d", think(rf"\boxed{{{g}}}"), str(truth), RETINA, "mfrs")["mfrs"] for g in (near, far)}
+    assert score[near] >= score[far]
+    assert (score[near] == 1.0) == (near == truth)
+
+
+@given(boxes, boxes, st.integers(1, 1000), st.integers(1, 1000))
+def test_iou_is_symmetric_scale_invariant_and_one_for_equal_boxes(a: tuple, b: tuple, sx: int, sy: int):
+    def scaled(box):
+        return (box[0] * sx, box[1] * sy, box[2] * sx, box[3] * sy)
+
+    assert iou(a, b) == iou(b, a)
+    assert iou(scaled(a), scaled(b)) == pytest.approx(iou(a, b))
+    assert iou(a, a) == 1.0
+    assert 0.0 <= iou(a, b) <= 1.0
+
+
+@given(boxes, boxes)
+def test_iou_counts_pixels(a: tuple, b: tuple):
+    def pixels(box, axis):
+        return set(range(box[axis], box[axis + 2]))
+
+    both = len(pixels(a, 0) & pixels(b, 0)) * len(pixels(a, 1) & pixels(b, 1))
+    either = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)) - both
+    assert iou(a, b) == pytest.approx(both / either)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "{",
+        "{}",
+        "\\boxed{",
+        "\\boxed{a}",
+        "\\boxed  ",
+        "<think>",
+        "</think>",
+        "<answer>",
+        "[",
+        "[1",
+        "1",
+        " ",
+        "[1,2,3,4]",
+        ". ",
+        "a b ",
+    ],
+)
+@pytest.mark.parametrize("opening", ["", "<think>x</think>\\boxed{", "<think>x</think><answer>["])
+def test_a_megabyte_takes_less_than_a_second(unit: str, opening: str):
+    response = opening + unit * (1_000_000 // len(unit))
+    for row, truth in (ROWS[0], (PIXELS, BOX)):
+        start = time.process_time()
+        compute_score("d", response, truth, row, "recite_neg")
+        assert time.process_time() - start < 1.0

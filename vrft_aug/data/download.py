@@ -1,0 +1,63 @@
+"""Fetch a published file: resumable, checked, renamed into place only when whole."""
+
+import hashlib
+import importlib
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+from vrft_aug.errors import InputError
+
+CHUNK = 1 << 20  # bytes
+COLUMNS = (*Progress.get_default_columns()[:2], DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+
+
+def fetch(url: str, path: Path, md5: str) -> None:
+    """Download `url` to `path` through `<path>.part`, which a later call goes on with. Raises InputError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        receive(url, part)
+    except (urllib.error.URLError, OSError) as error:
+        raise InputError(f"{url}: {error}; run the same command again to resume, or save the file as {path}") from None
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != md5:
+        part.unlink()
+        raise InputError(f"{url}: MD5 {found} is not the published {md5}; run the command again for a fresh download")
+    part.replace(path)
+
+
+def receive(url: str, part: Path) -> None:
+    """Append what is missing of `url` to `part`, with a progress bar."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        if error.code == 416 and have:  # the part is already whole: nothing lies beyond its end
+            return
+        raise
+    with response, Progress(*COLUMNS) as progress:
+        have = have if response.status == 206 else 0  # a server that ignores Range sends everything again
+        rest = response.headers.get("Content-Length")
+        task = progress.add_task(part.stem, completed=have, total=have + int(rest) if rest else None)
+        with part.open("ab" if have else "wb") as file:
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                progress.advance(task, len(chunk))
+        if rest and part.stat().st_size != have + int(rest):
+            raise OSError(f"connection closed after {part.stat().st_size} of {have + int(rest)} bytes")
+
+
+def download(dataset: DictConfig, data_root: str) -> Path:
+    """Fetch a data set by its module's `download`; InputError with what to do by hand where it has none."""
+    options = dict(dataset.loader)
+    module = importlib.import_module(options.pop("_target_").rpartition(".")[0])
+    if not hasattr(module, "download"):
+        remedy = getattr(module, "REMEDY", "nothing needs to be fetched")
+        raise InputError(f"{dataset.title} is not fetched by this command: {remedy}")
+    return module.download(Path(data_root), **options)

@@ -1,0 +1,150 @@
+"""Data set -> parquet and manifest: index, draw, look for leaks, write.
+
+The source is read up to three times, in its own order: for labels, groups and boxes (no image is opened), for the
+drawn images' fingerprints, and for their rows. So memory holds a few numbers an image, never the images.
+"""
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from vrft_aug.data import knowledge, leakage
+from vrft_aug.data.budget import PromptBudget
+from vrft_aug.data.manifest import describe
+from vrft_aug.data.parquet import ShardWriter, sha256
+from vrft_aug.data.rows import EXPORTS, RL, SFT, TASKS, Composer
+from vrft_aug.data.sample import SPLITS, DataWarning
+from vrft_aug.data.selection import Load, Positions, check_indexes, draw, pick, read_index
+from vrft_aug.errors import InputError
+
+Track = Callable[[Iterable[Any], str, int], Iterable[Any]]  # (items, what is done, how many) -> the items
+GROUPS = ("dataset", "prompt", "policy")
+KEYS = ("protocol", "shots", "up_to", "seed", "test_seed", "limit", "leakage", "partial", "think", "export", "shard_mb",
+        "data_root", "out")
+
+
+def prepare(config: DictConfig, policy_path: str | None, track: Track = lambda items, text, total: items) -> dict:
+    """Write the parquet files and manifest.json of `config` (conf/prepare.yaml) to the folder `config.out`.
+
+    policy_path: where the policy's tokenizer is, for the check of prompt lengths; None leaves it out.
+
+    Returns the manifest. Raises InputError for bad input; then `out` is as it was before.
+    """
+    dataset, prompt, policy = (OmegaConf.to_container(config[group], resolve=True) for group in GROUPS)
+    rule = OmegaConf.to_container(OmegaConf.masked_copy(config, KEYS), resolve=True)
+    check_settings(rule, dataset, prompt)
+    known = knowledge.descriptions(knowledge.path_of(dataset), dataset["classes"]) if prompt["knowledge"] else []
+    composer = Composer(dataset, prompt, policy, known, rule["seed"], rule["think"])
+    load = partial(instantiate(config.dataset.loader, _partial_=True), Path(rule["data_root"]))
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", DataWarning)
+        indexes = {split: read_index(load(split), dataset, composer.task) for split in SPLITS}
+        check_indexes(indexes, load)
+        chosen = draw(rule, dataset, composer.task, indexes)
+        report = drop_leaks(load, chosen, rule["leakage"], track)
+        budget = PromptBudget(policy_path, policy) if policy_path else None
+        with staged(Path(rule["out"])) as stage:
+            files = write(load, chosen, composer, rule, stage, budget, track)
+            manifest = describe(rule, composer, indexes, chosen) | {
+                "leakage": report,
+                "prompt_tokens": budget.check() if budget else None,
+                "warnings": list(dict.fromkeys(str(w.message) for w in heard if w.category is DataWarning)),
+                "files": files,
+            }
+            (stage / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+def check_settings(rule: Mapping[str, Any], dataset: Mapping[str, Any], prompt: Mapping[str, Any]) -> None:
+    """Refuse what a slip in a config would let run all the same."""
+    choices = {
+        "protocol": (rule["protocol"], ("full", "paper")),
+        "leakage": (rule["leakage"], leakage.ACTIONS),
+        "export": (rule["export"], (None, *EXPORTS)),
+        "prompt.class_order": (prompt["class_order"], ("fixed", "shuffled")),
+        "dataset.task": (dataset["task"], TASKS),
+    }
+    for key, (value, known) in choices.items():
+        if value not in known:
+            raise InputError(f"{key}={value}: one of {', '.join('null' if k is None else k for k in known)}")
+    where, classes = f"conf/dataset/{dataset['name']}.yaml", dataset["classes"]
+    if not all(isinstance(name, str) for name in classes) or len(set(classes)) < len(classes):
+        raise InputError(f"{where}: the classes must be different strings (quote grades, as in \"0\")")
+    if dataset["task"] == "grading" and not all(name.isdecimal() for name in classes):
+        raise InputError(f"{where}: the classes of a grading task are integers, as \"0\", \"1\"")
+    if unknown := set(dataset.get("aliases") or {}) - set(classes):
+        raise InputError(f"{where}: aliases of '{min(unknown)}', which is no class; correct the name")
+
+
+def drop_leaks(load: Load, chosen: dict[str, Positions], action: str, track: Track) -> dict[str, Any]:
+    """Open every drawn image once, compare the splits, and take out of `chosen` what `leakage=drop` drops."""
+    prints = {split: leakage.Fingerprints() for split in SPLITS}
+    for split, positions in chosen.items():
+        for sample in track(pick(load(split), positions), f"check {split}", len(positions)):
+            prints[split].add(sample.source_id, sample.pixels())
+    report, drop = leakage.check(prints, action)
+    for split, rows in drop.items():
+        chosen[split] = np.delete(chosen[split], sorted(rows))
+        if not chosen[split].size:
+            raise InputError(f"leakage=drop leaves no image in {split}; look at the copies with leakage=warn")
+    return report
+
+
+def write(
+    load: Load,
+    chosen: Mapping[str, Positions],
+    composer: Composer,
+    rule: Mapping[str, Any],
+    folder: Path,
+    budget: PromptBudget | None,
+    track: Track,
+) -> dict[str, Any]:
+    """Write all rows; returns rows, bytes and checksum of each file."""
+    files = {}
+    for split, positions in chosen.items():
+        kinds = {split: (RL, dict)}
+        if split != "test":
+            kinds[f"sft_{split}"] = (SFT, composer.sft)
+        if rule["export"]:
+            kinds[f"{rule['export']}_{split}"] = EXPORTS[rule["export"]]
+        writers = [(ShardWriter(folder, name, schema, rule["shard_mb"] << 20), convert)
+                   for name, (schema, convert) in kinds.items()]
+        for i, sample in enumerate(track(pick(load(split), positions), f"write {split}", len(positions))):
+            row = composer.rl(sample, split, i)
+            if budget:
+                budget.add(row["extra_info"]["prompt"], row["extra_info"]["image_size"])
+            for writer, convert in writers:
+                writer.write(convert(row))
+        for path, rows in (shard for writer, _ in writers for shard in writer.close()):
+            files[path.name] = {"rows": rows, "bytes": path.stat().st_size, "sha256": sha256(path)}
+    return files
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A folder inside `out` whose files replace an earlier run's only when all went well; the manifest goes last."""
+    existed, stage = out.exists(), out / ".partial"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
+    try:
+        yield stage
+        manifest = out / "manifest.json"
+        if manifest.exists():
+            for name in json.loads(manifest.read_text(encoding="utf-8"))["files"]:
+                (out / name).unlink(missing_ok=True)
+            manifest.unlink()
+        for path in sorted(stage.iterdir(), key=lambda path: path.name == "manifest.json"):
+            path.replace(out / path.name)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        if not existed and not any(out.iterdir()):
+            out.rmdir()

@@ -1,0 +1,120 @@
+"""One labelled image, as every loader yields it.
+
+A loader is a module with `load(root, split, **options) -> Iterable[Sample]`. It yields samples in a documented order
+and opens no image: pixels are read, and encoded, when a sample is asked for them. So drawing ten images a class from
+165,466 touches ten images a class.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from vrft_aug.errors import InputError
+
+Pixels = NDArray[np.uint8]  # (H, W) grey or (H, W, 3) RGB
+Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels, x2 and y2 exclusive
+
+SPLITS = ("train", "val", "test")
+MAX_PIXELS = 32_000_000  # larger images are refused: a page of pixels is no use to a policy that sees 0.3 megapixels
+KEPT_FORMATS = ("JPEG", "PNG")  # files of these formats are copied byte for byte, others become PNG
+PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
+
+
+class DataWarning(UserWarning):
+    """Something a loader went on with because it was told to; the manifest keeps it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """An image with its ground truth.
+
+    image: pixels, the path of an image file, or a function that returns pixels.
+    label: index into the data set's classes, -1 where unknown.
+    source_id: unique within the data set; names the image in the source.
+    group_id: what must not be spread over two splits (patient, lesion); the source_id where nothing is known.
+    box: the target's bounding box in original pixels, the path of a mask that gives it, or None.
+    origin: file that holds or lists the sample; the manifest records its checksum.
+    """
+
+    image: Pixels | Path | Callable[[], Pixels]
+    label: int
+    source_id: str
+    group_id: str
+    box: Box | Path | None = None
+    origin: Path | None = None
+
+    def pixels(self) -> Pixels:
+        """Decoded image, (H, W) or (H, W, 3) uint8. Raises InputError for an unreadable or oversized file."""
+        if isinstance(self.image, Path):
+            return read_pixels(self.image)
+        return self.image() if callable(self.image) else self.image
+
+    def encoded(self) -> tuple[bytes, tuple[int, int]]:
+        """(encoded image, (width, height)): PNG for arrays, the original bytes for JPEG and PNG files."""
+        if isinstance(self.image, Path):
+            return read_bytes(self.image)
+        pixels = self.pixels()
+        return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
+
+    def bounding_box(self) -> Box | None:
+        """The box in original pixels; a mask is opened here, not before."""
+        return mask_box(self.box) if isinstance(self.box, Path) else self.box
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Lossless PNG of (H, W) or (H, W, 3) uint8 pixels."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def open_image(path: Path) -> Image.Image:
+    """Open an image file without decoding it. Raises InputError if it is missing, no image, not 8-bit, or too large."""
+    try:
+        image = Image.open(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image; restore the file or remove its entry from the list") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"{path}: decompression bomb; the limit is {MAX_PIXELS / 1e6:.0f} megapixels") from None
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path}: not a readable image ({error}); fetch the file again or remove it") from None
+    if image.width * image.height > MAX_PIXELS:
+        size = f"{image.width} x {image.height}"
+        raise InputError(f"{path}: {size} pixels exceed {MAX_PIXELS / 1e6:.0f} megapixels; scale the image down")
+    if image.mode not in PLAIN_MODES:
+        raise InputError(f"{path}: pixel mode {image.mode}; save it as 8-bit grey or RGB")
+    return image
+
+
+def read_pixels(path: Path) -> Pixels:
+    """Decode an image file to (H, W) or (H, W, 3) uint8."""
+    with open_image(path) as image:
+        try:
+            grey = image.mode in ("1", "L", "LA")
+            return np.asarray(image.convert("L" if grey else "RGB"))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise InputError(f"{path}: damaged image ({error}); fetch the file again or remove it") from None
+
+
+def read_bytes(path: Path) -> tuple[bytes, tuple[int, int]]:
+    """(file bytes, (width, height)) of a JPEG or PNG; any other format is re-encoded as PNG."""
+    with open_image(path) as image:
+        if image.format in KEPT_FORMATS:
+            return path.read_bytes(), image.size
+    pixels = read_pixels(path)
+    return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
+
+
+def mask_box(path: Path) -> Box:
+    """Box around the non-zero pixels of a mask file: [xmin, ymin, xmax + 1, ymax + 1]."""
+    mask = read_pixels(path)
+    inside = mask.reshape(*mask.shape[:2], -1).any(axis=2)
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if rows.size == 0:
+        raise InputError(f"{path}: empty mask; a box needs at least one non-zero pixel, mend or remove the mask")
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)

@@ -1,0 +1,77 @@
+"""Answers of a policy to prepared rows, by vLLM in this process: evaluation's half of what verl does in training."""
+
+import io
+from collections.abc import Callable, Sequence
+
+from omegaconf import DictConfig
+from PIL import Image
+
+CHUNK = 256  # prompts between two progress lines; also bounds the decoded images in memory
+
+
+class Generator:
+    """A policy loaded into vLLM.
+
+    Args:
+        policy_path: folder or hub id in Hugging Face format.
+        config: root config of recipes/evaluate.py (groups `policy` and `hardware`, `sampling`, `seed`).
+    """
+
+    def __init__(self, policy_path: str, config: DictConfig):
+        from transformers import AutoProcessor
+        from vllm import LLM, SamplingParams
+
+        policy, hardware = config.policy, config.hardware
+        pixels = {"min_pixels": policy.min_pixels, "max_pixels": policy.max_pixels}
+        self._processor = AutoProcessor.from_pretrained(policy_path)
+        self._patch = policy.patch
+        self._llm = LLM(
+            model=policy_path,
+            dtype=hardware.dtype,
+            seed=config.seed,
+            max_model_len=policy.max_length,
+            max_num_seqs=hardware.vllm.max_num_seqs,
+            max_num_batched_tokens=hardware.vllm.max_num_batched_tokens,
+            tensor_parallel_size=hardware.vllm.tensor_parallel,
+            gpu_memory_utilization=hardware.vllm.memory_fraction,
+            enforce_eager=hardware.vllm.enforce_eager,
+            limit_mm_per_prompt={"image": 1, "video": 0},
+            mm_processor_kwargs=pixels,
+            skip_mm_profiling=True,
+        )
+        self._sampling = SamplingParams(
+            temperature=config.sampling.temperature,
+            n=config.sampling.n,
+            max_tokens=policy.max_response_length,
+            seed=config.seed,
+        )
+
+    def answer(self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]) -> list[list[str]]:
+        """Responses to each prompt, `sampling.n` of them; tokens are counted by `lengths` of the same call.
+
+        Args:
+            prompts: user turns, each with one "<image>".
+            images: encoded images, one a prompt.
+            say: prints a progress line.
+        """
+        answers = []
+        for start in range(0, len(prompts), CHUNK):
+            chunk = slice(start, start + CHUNK)
+            requests = [self._request(*pair) for pair in zip(prompts[chunk], images[chunk], strict=True)]
+            for output in self._llm.generate(requests, self._sampling, use_tqdm=False):
+                answers.append([(choice.text, len(choice.token_ids)) for choice in output.outputs])
+            say(f"answered {len(answers)} of {len(prompts)}")
+        return answers
+
+    def _request(self, prompt: str, encoded: bytes) -> dict:
+        """The same text and pixels that verl's agent loop sends to vLLM."""
+        from qwen_vl_utils import process_vision_info
+
+        image = Image.open(io.BytesIO(encoded)).convert("RGB")
+        before, after = prompt.split("<image>")
+        parts = [{"type": "text", "text": before}] if before else []
+        parts += [{"type": "image", "image": image}, {"type": "text", "text": after}]
+        messages = [{"role": "user", "content": parts}]
+        text = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        images, _ = process_vision_info(messages, image_patch_size=self._patch)
+        return {"prompt": text, "multi_modal_data": {"image": images}}

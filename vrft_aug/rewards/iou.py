@@ -1,0 +1,65 @@
+"""Localisation reward (eq. 2, 11): intersection over union with the ground truth box."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from vrft_aug.errors import InputError
+from vrft_aug.rewards.parsing import Box, Response
+
+THRESHOLD = 0.5  # A.4: "typically set to 0.5 as default"; also what counts as correct in the metric `acc`
+
+
+def reward(
+    response: Response, ground_truth: str, row: Mapping, *, threshold: float | None = THRESHOLD, inclusive: bool = True
+) -> float:
+    """1 if the IoU reaches `threshold`, else 0; the IoU itself where `threshold` is None.
+
+    `inclusive`: eq. 2 asks for IoU >= threshold (True, the default), eq. 11 for IoU > threshold (False).
+    Raises InputError where the row's ground truth is no box.
+    """
+    if response.box is None:
+        return 0.0
+    value = iou(to_pixels(response.box, row), read_box(ground_truth))
+    if threshold is None:
+        return value
+    return float(value >= threshold if inclusive else value > threshold)
+
+
+def iou(a: Sequence[float], b: Sequence[float]) -> float:
+    """Intersection over union of two boxes [x1, y1, x2, y2] in one frame; 0 where one has no area."""
+    if not (has_area(a) and has_area(b)):
+        return 0.0
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - width * height
+    return min(width * height / union, 1.0) if union > 0 else 0.0
+
+
+def has_area(box: Sequence[float]) -> bool:
+    return box[0] < box[2] and box[1] < box[3]
+
+
+def to_pixels(box: Box, row: Mapping) -> Box:
+    """From the frame in which the policy states boxes (`frame_size`) to the original image's pixels (`image_size`).
+
+    The frame is the processor's resized image for Qwen2.5-VL and [1000, 1000] for Qwen2-VL and Qwen3-VL.
+    """
+    (width, height), (frame_width, frame_height) = row["image_size"], row["frame_size"]
+    x, y = width / frame_width, height / frame_height
+    return (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+
+
+def read_box(ground_truth: str) -> list[float]:
+    """The row's own box, a JSON list [x1, y1, x2, y2] in original pixels."""
+    try:
+        box = json.loads(ground_truth)
+        x1, y1, x2, y2 = map(float, box)
+    except (TypeError, ValueError):
+        raise InputError(f"ground truth {ground_truth!r} is not a JSON list [x1, y1, x2, y2]: prepare again") from None
+    if not has_area((x1, y1, x2, y2)):
+        raise InputError(
+            f"ground truth {ground_truth!r} has no area (x1 < x2, y1 < y2): mend the data and prepare again"
+        )
+    return [x1, y1, x2, y2]
