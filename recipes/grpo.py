@@ -1,4 +1,4 @@
-"""V-RFT: GRPO on prepared rows.  python recipes/grpo.py dataset=retina prompt=knowledge objective=mfrs out=runs/retina"""
+"""V-RFT: GRPO on prepared rows.  python recipes/grpo.py dataset=retina prompt=knowledge objective=mfrs"""
 
 from omegaconf import DictConfig
 

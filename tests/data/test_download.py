@@ -47,7 +47,7 @@ def server():
 def test_a_broken_download_is_resumed(tmp_path, server):
     url, ranges = server
     path = tmp_path / "deep" / "toy.npz"
-    with pytest.raises(InputError, match="connection closed.*run the same command again to resume"):
+    with pytest.raises(InputError, match=r"connection closed.*run the same command again to resume"):
         fetch(f"{url}/cut", path, MD5)
     assert not path.exists()
     fetch(f"{url}/whole", path, MD5)
@@ -74,13 +74,13 @@ def test_a_wrong_checksum_leaves_nothing(tmp_path, server):
 
 
 def test_a_missing_page_names_where_to_put_the_file(tmp_path, server):
-    with pytest.raises(InputError, match="404.*save the file as"):
+    with pytest.raises(InputError, match=r"404.*save the file as"):
         fetch(f"{server[0]}/gone", tmp_path / "toy.npz", MD5)
 
 
 @pytest.mark.parametrize(("name", "page"), [("ham10000", "DBW86T"), ("covid19", "36fjrg9s69"), ("heel", "ima.23084")])
 def test_other_sources_are_described(tmp_path, name, page):
-    with pytest.raises(InputError, match=f"{page}.*<data_root>/{name}"):
+    with pytest.raises(InputError, match=rf"{page}.*<data_root>/{name}"):
         download(compose_config(f"dataset={name}").dataset, str(tmp_path))
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -51,7 +52,7 @@ def test_ham10000_without_masks_still_classifies(tmp_path, data_root):
 
 
 def test_real_covid19_consensus_gaps_and_patients(tmp_path, shared_data):
-    with pytest.raises(InputError, match="1336 of 1364 images are absent.*partial=true"):
+    with pytest.raises(InputError, match=r"1336 of 1364 images are absent.*partial=true"):
         prepared(shared_data, tmp_path / "out", "dataset=covid19")
     manifest = prepared(shared_data, tmp_path / "out", "dataset=covid19", "partial=true")
     rows = [row for split in rows_of(tmp_path / "out").values() for row in split]
@@ -102,7 +103,7 @@ def test_heel_folder_names_and_boxes(data_root):
     (data_root / "heel" / "boxes.csv").unlink()
     assert all(s.box is None for s in heel.load(data_root, "test", **options))
     (data_root / "heel" / "Sever").rename(data_root / "heel" / "severe")
-    with pytest.raises(InputError, match="0 folders for the class 'sever'.*10.1002/ima.23084"):
+    with pytest.raises(InputError, match=r"0 folders for the class 'sever'.*10.1002/ima.23084"):
         list(heel.load(data_root, "test", **options))
 
 
@@ -111,9 +112,12 @@ def test_official_splits_of_a_folder_are_kept(tmp_path, data_root):
     table = data_root / "folder" / "images.csv"
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    write_csv(table, [row | {"split": SPLITS[min(i // 28, 2)] if i < 36 else "test"} for i, row in enumerate(rows)])
+    splits = ["train"] * 28 + ["val"] * 8 + ["test"] * 4
+    write_csv(table, [row | {"split": split} for row, split in zip(rows, splits, strict=True)])
     prepared(data_root, tmp_path / "out", "dataset=folder")
-    assert {split: len(found) for split, found in rows_of(tmp_path / "out").items()} == {"train": 28, "val": 8, "test": 4}
+    found = rows_of(tmp_path / "out")
+    assert all(row["extra_info"]["split"] == split for split in SPLITS for row in found[split])
+    assert [len(found[split]) for split in SPLITS] == [28, 8, 4]
 
 
 def edit(path, change):
@@ -130,61 +134,87 @@ def bomb(path):
     Image.new("1", (20000, 20000)).save(path)
 
 
-HARM = {  # data set, what goes wrong, and what the message says
-    "no metadata": ("ham10000", lambda d: (d / "HAM10000_metadata.csv").unlink(), "HAM10000_metadata.csv: no such file; get"),
-    "unreadable csv": ("ham10000", lambda d: (d / "HAM10000_metadata.csv").write_bytes(b"\xff\xfe\x00a,b\n\x81"),
-                       "unreadable CSV"),
-    "unbalanced quote": ("folder", lambda d: (d / "images.csv").write_text('image,label\n"a,negative\n'), "unreadable CSV"),
-    "short line": ("folder", lambda d: (d / "images.csv").write_text("image,label\na.png\n"), "line 2: 2 fields"),
-    "column missing": ("folder", lambda d: (d / "images.csv").write_text("image,class\na.png,x\n"), "no column label"),
-    "image missing": ("ham10000", lambda d: (d / "HAM10000_images_part_1" / "ISIC_akiec00.jpg").unlink(),
-                      "1 images absent, the first: ISIC_akiec00"),
-    "mask without image": ("ham10000", lambda d: write_mask(d / "masks" / "ISIC_x_segmentation.png", (1, 1, 2, 2)),
-                           "1 masks without an image, the first: ISIC_x"),
-    "image without mask": ("ham10000", lambda d: (d / "masks" / "ISIC_mel00_segmentation.png").unlink(),
-                           "1 images without a mask, the first: ISIC_mel00"),
-    "empty mask": ("ham10000", lambda d: write_mask(d / "masks" / "ISIC_mel00_segmentation.png", (0, 0, 0, 0)),
-                   "ISIC_mel00_segmentation.png: empty mask"),
-    "mask of another size": ("ham10000", lambda d: write_mask(d / "masks" / "ISIC_mel00_segmentation.png",
-                                                              (10, 10, 90, 90), (99, 99)),
-                             r"ISIC_mel00: box .* does not fit the image of 60 x 45"),
-    "unknown diagnosis": ("ham10000", lambda d: edit(d / "HAM10000_metadata.csv", lambda r: [r[0] | {"dx": "scc"}, *r[1:]]),
-                          "line 2: dx=scc is none of akiec"),
-    "id twice": ("ham10000", lambda d: edit(d / "HAM10000_metadata.csv", lambda r: [*r, r[0]]), "stands in line 2 too"),
-    "score out of range": ("covid19", lambda d: edit(d / "metadata.csv", lambda r: [r[0] | {"Score R": "9"}, *r[1:]]),
-                           "line 2: scores R=9"),
-    "no score": ("covid19", lambda d: edit(d / "metadata.csv", lambda r: [r[0] | {"Score R": "", "Score D": ""}, *r[1:]]),
-                 "line 2: scores R=empty, D=empty"),
-    "unknown subset": ("covid19", lambda d: edit(d / "metadata.csv", lambda r: [r[0] | {"subset": "dev"}, *r[1:]]),
-                       "line 2: subset=dev"),
-    "empty class folder": ("heel", lambda d: [p.unlink() for p in (d / "Sever").iterdir()], "no images of class 'sever'"),
-    "box without image": ("heel", lambda d: edit(d / "boxes.csv", lambda r: [*r, r[0] | {"image": "Normal/99.png"}]),
-                          "boxes.csv: no image Normal/99.png"),
-    "box not a number": ("heel", lambda d: edit(d / "boxes.csv", lambda r: [r[0] | {"x1": "left"}, *r[1:]]),
-                         "line 2: the box"),
-    "unknown label": ("folder", lambda d: edit(d / "images.csv", lambda r: [r[0] | {"label": "maybe"}, *r[1:]]),
-                      "line 2: label 'maybe' is no class"),
-    "empty class": ("folder", lambda d: edit(d / "images.csv", lambda r: [x for x in r if x["label"] == "positive"]),
-                    "class 'negative' has no training image"),
-    "group in two splits": ("folder", lambda d: edit(
-        d / "images.csv", lambda r: [x | {"split": SPLITS[i % 3]} for i, x in enumerate(r)]), "is in train and in val"),
-    "truncated image": ("folder", lambda d: (d / "png" / "3.png").write_bytes((d / "png" / "3.png").read_bytes()[:900]),
-                        "3.png: damaged image"),
-    "not an image": ("folder", lambda d: (d / "png" / "3.png").write_text("hello"), "3.png: not a readable image"),
-    "no such image": ("folder", lambda d: (d / "png" / "3.png").unlink(), "3.png: no such image"),
-    "40 megapixels": ("folder", lambda d: huge(d / "png" / "3.png"), "3.png: 8000 x 5000 pixels exceed 32 megapixels"),
-    "decompression bomb": ("folder", lambda d: bomb(d / "png" / "3.png"), "3.png: decompression bomb"),
-    "16-bit image": ("folder", lambda d: Image.fromarray(np.zeros((9, 9), np.uint16)).save(d / "png" / "3.png"),
-                     "3.png: pixel mode I;16"),
+def in_row_1(**changes):
+    """An edit of the first row of a table."""
+    return lambda path: edit(path, lambda rows: [rows[0] | changes, *rows[1:]])
+
+
+def again(**changes):
+    """The first row once more, changed."""
+    return lambda path: edit(path, lambda rows: [*rows, rows[0] | changes])
+
+
+def only(label):
+    return lambda path: edit(path, lambda rows: [row for row in rows if row["label"] == label])
+
+
+def mixed_splits(path):
+    edit(path, lambda rows: [row | {"split": SPLITS[i % 3]} for i, row in enumerate(rows)])
+
+
+def text(content):
+    return lambda path: path.write_bytes(content.encode("latin-1"))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:900])
+
+
+def mask(*box, size=(60, 45)):
+    return lambda path: write_mask(path, box, size)
+
+
+def sixteen_bits(path):
+    Image.fromarray(np.zeros((9, 9), np.uint16)).save(path)
+
+
+def emptied(path):
+    for file in path.iterdir():
+        file.unlink()
+
+
+TABLE = "ham10000/HAM10000_metadata.csv"
+IMAGE = "folder/png/3.png"
+MASK = "ham10000/masks/ISIC_mel00_segmentation.png"
+REMOVED = Path.unlink
+HARM = {  # which file, what happens to it, what the message says
+    "no metadata": (TABLE, REMOVED, "HAM10000_metadata.csv: no such file; get"),
+    "unreadable csv": (TABLE, text("\xff\xfe\x00a,b\n\x81"), "unreadable CSV"),
+    "unbalanced quote": ("folder/images.csv", text('image,label\n"a,negative\n'), "unreadable CSV"),
+    "short line": ("folder/images.csv", text("image,label\na.png\n"), "line 2: 2 fields"),
+    "column missing": ("folder/images.csv", text("image,class\na.png,x\n"), "no column label"),
+    "image missing": ("ham10000/HAM10000_images_part_1/ISIC_akiec00.jpg", REMOVED, "1 images absent.*ISIC_akiec00"),
+    "mask without image": ("ham10000/masks/ISIC_x_segmentation.png", mask(1, 1, 2, 2), "1 masks without.*ISIC_x"),
+    "image without mask": (MASK, REMOVED, "1 images without a mask, the first: ISIC_mel00"),
+    "empty mask": (MASK, mask(0, 0, 0, 0), "ISIC_mel00_segmentation.png: empty mask"),
+    "mask of another size": (MASK, mask(10, 10, 90, 90, size=(99, 99)), "ISIC_mel00: box .* image of 60 x 45"),
+    "unknown diagnosis": (TABLE, in_row_1(dx="scc"), "line 2: dx=scc is none of akiec"),
+    "id twice": (TABLE, again(), "stands in line 2 too"),
+    "score out of range": ("covid19/metadata.csv", in_row_1(**{"Score R": "9"}), "line 2: scores R=9"),
+    "no score": ("covid19/metadata.csv", in_row_1(**{"Score R": "", "Score D": ""}), "line 2: scores R=empty, D=empty"),
+    "unknown subset": ("covid19/metadata.csv", in_row_1(subset="dev"), "line 2: subset=dev"),
+    "empty class folder": ("heel/Sever", emptied, "no images of class 'sever'"),
+    "box without image": ("heel/boxes.csv", again(image="Normal/99.png"), "boxes.csv: no image Normal/99.png"),
+    "box not a number": ("heel/boxes.csv", in_row_1(x1="left"), "line 2: the box"),
+    "unknown label": ("folder/images.csv", in_row_1(label="maybe"), "line 2: label 'maybe' is no class"),
+    "empty class": ("folder/images.csv", only("positive"), "class 'negative' has no training image"),
+    "group in two splits": ("folder/images.csv", mixed_splits, "is in train and in val"),
+    "truncated image": (IMAGE, cut, "3.png: damaged image"),
+    "not an image": (IMAGE, text("hello"), "3.png: not a readable image"),
+    "no such image": (IMAGE, REMOVED, "3.png: no such image"),
+    "40 megapixels": (IMAGE, huge, "3.png: 8000 x 5000 pixels exceed 32 megapixels"),
+    "decompression bomb": (IMAGE, bomb, "3.png: decompression bomb"),
+    "16-bit image": (IMAGE, sixteen_bits, "3.png: pixel mode I;16"),
 }
 
 
 @pytest.mark.parametrize("kind", HARM)
 @pytest.mark.filterwarnings("ignore::vrft_aug.data.sample.DataWarning")
 def test_bad_input_gets_one_clear_line_and_no_output(tmp_path, data_root, kind):
-    name, harm, message = HARM[kind]
+    file, harm, message = HARM[kind]
+    name = file.split("/")[0]
     write_toy(data_root, name)
-    harm(data_root / name)
+    harm(data_root / file)
     boxed = "prompt=localize" if kind.startswith(("empty mask", "mask of")) else "prompt=names"
     with pytest.raises(InputError, match=message) as caught:
         prepared(data_root, tmp_path / "out", f"dataset={name}", boxed)

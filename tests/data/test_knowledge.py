@@ -33,9 +33,10 @@ def write(path, content):
     return path
 
 
-def test_descriptions_follow_the_classes(tmp_path):
+def test_a_data_set_may_bring_its_own_bank(tmp_path):
     path = write(tmp_path / "toy.yaml", bank(b=entry(description="second thing"), a=entry(description="first thing")))
-    assert knowledge.descriptions(path, ["a", "b"]) == ["first thing", "second thing"]
+    classes = knowledge.read_for({"name": "toy", "knowledge": path, "classes": ["a", "b"]})["classes"]
+    assert [classes[name]["description"] for name in "ab"] == ["first thing", "second thing"]
 
 
 BROKEN = {
@@ -53,12 +54,13 @@ BROKEN = {
 def test_a_broken_bank_is_refused(tmp_path, kind):
     content, message = BROKEN[kind]
     with pytest.raises(InputError, match=message) as caught:
-        knowledge.descriptions(write(tmp_path / "toy.yaml", content), ["a", "b"])
+        path = write(tmp_path / "toy.yaml", content)
+        knowledge.read_for({"name": "toy", "knowledge": path, "classes": ["a", "b"]})
     assert "toy.yaml" in str(caught.value)
 
 
 def test_no_bank_and_no_yaml(tmp_path):
-    with pytest.raises(InputError, match="no knowledge file.*prompt=names"):
+    with pytest.raises(InputError, match=r"no knowledge file.*prompt=names"):
         knowledge.read(tmp_path / "none.yaml")
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(InputError, match="not YAML"):
@@ -172,7 +174,7 @@ def test_giving_up_keeps_what_was_drafted(tmp_path, data_root):
 
 
 def test_a_refusal_is_not_retried(tmp_path, data_root):
-    with serve(401) as (url, seen), pytest.raises(InputError, match="HTTP 401.*TOY_KEY"):
+    with serve(401) as (url, seen), pytest.raises(InputError, match=r"HTTP 401.*TOY_KEY"):
         run(data_root, url, tmp_path / "retina.yaml")
     assert len(seen) == 1
 

@@ -23,8 +23,8 @@ def trainings(tmp_path: Path) -> list[Training]:
 def test_panels_are_those_a_reader_needs(trainings: list[Training]):
     assert list(panels(trainings).values()) == [
         "Training reward",
-        "mfrs, grading",
-        "format, grading",
+        "Rollouts: mfrs, grading",
+        "Rollouts: format, grading",
         "Validation accuracy: toy",
         "Response length",
         "KL to the reference policy",
@@ -39,6 +39,14 @@ def test_curve_is_a_picture_with_ink_in_every_panel_and_the_same_bytes_again(tra
     assert width > 1500
     panels_of_ink = grey[: height // 2 * 2, : width // 3 * 3].reshape(2, height // 2, 3, width // 3)
     assert ((panels_of_ink < 128).sum(axis=(1, 3)) > 500).all()
+
+
+def test_a_place_without_a_metric_stays_empty(trainings: list[Training]):
+    four = trainings[0].steps.iloc[:, :4]
+    grey = np.asarray(Image.open(io.BytesIO(curve([Training(trainings[0].folder, "grpo", four)]))).convert("L"))
+    height, width = grey.shape
+    assert (grey[int(0.55 * height) : int(0.9 * height), : width // 3] < 128).any()  # the fourth panel, below the first
+    assert (grey[int(0.55 * height) : int(0.9 * height), width // 2 :] == 255).all()
 
 
 def test_curve_shows_the_runs_values(trainings: list[Training]):

@@ -34,7 +34,7 @@ def draft(
     for number, name in enumerate(todo, 1):
         members = np.flatnonzero(index.labels == dataset["classes"].index(name))
         chosen = np.sort(sampling.generator(seed, f"draft {name}").permutation(members)[:images])
-        pictures = [sample.encoded()[0] for sample in pick(load("train"), chosen)]
+        pictures = [sample.open().encoded for sample in pick(load("train"), chosen)]
         facts = {"name": name, "size": len(index.labels), "images": len(pictures)}
         text = prompts.template("draft").render({**dataset, **facts})
         today = datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -5,7 +5,7 @@ its state says so.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,15 +44,17 @@ def read(path: Path) -> dict[str, Any]:
     return bank
 
 
-def descriptions(path: Path, classes: Sequence[str]) -> list[str]:
-    """One description a class, in the order of `classes`; the file must cover exactly these classes."""
-    bank = read(path)["classes"]
+def read_for(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The bank of a data set; it must cover exactly the data set's classes."""
+    path, classes = path_of(dataset), dataset["classes"]
+    content = read(path)
+    bank = content["classes"]
     if missing := [name for name in classes if name not in bank]:
         raise InputError(f"{path}: no entry for class '{missing[0]}' ({len(missing)} missing); add it or use "
                          "prompt=names")
     if unknown := [name for name in bank if name not in classes]:
         raise InputError(f"{path}: entry for '{unknown[0]}', which is no class of the data set; remove or rename it")
-    return [bank[name]["description"] for name in classes]
+    return content
 
 
 def path_of(dataset: Mapping[str, Any]) -> Path:

@@ -16,11 +16,15 @@ POLICY = ("name", "min_pixels", "max_pixels", "patch", "merge", "box_frame")
 
 
 def describe(
-    config: Mapping[str, Any], composer: Composer, indexes: Mapping[str, Index], chosen: Mapping[str, Positions]
+    config: Mapping[str, Any],
+    composer: Composer,
+    indexes: Mapping[str, Index],
+    chosen: Mapping[str, Positions],
+    bank: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Data set, sources, rule, splits, prompt, knowledge, policy frame and code. No date: same input, same bytes."""
     dataset = composer.dataset
-    prompt = composer.text(tuple(range(len(dataset["classes"]))))["prompt"]
+    prompt = composer.text(tuple(range(len(dataset["classes"]))))[1]["prompt"]
     root = Path(config["data_root"])
     origins = sorted(set().union(*(index.origins for index in indexes.values())))
     return {
@@ -30,7 +34,7 @@ def describe(
         "rule": {key: config[key] for key in RULE},
         "splits": {split: count(dataset["classes"], indexes[split], chosen[split]) for split in chosen},
         "prompt": {**composer.prompt, "think": composer.think, "sha256": hashlib.sha256(prompt.encode()).hexdigest()},
-        "knowledge": describe_bank(dataset) if composer.knowledge else None,
+        "knowledge": bank and {"sha256": sha256(knowledge.path_of(dataset)), "review": knowledge.review_states(bank)},
         "policy": {key: composer.policy[key] for key in POLICY},
         "code": {"version": vrft_aug.__version__, "sha256": code_sha256()},
     }
@@ -46,11 +50,6 @@ def count(classes: list[str], index: Index, positions: Positions) -> dict[str, A
         "drawn": dict(zip(classes, drawn, strict=True)),
         "without_box": int((~index.boxed).sum()),
     }
-
-
-def describe_bank(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    path = knowledge.path_of(dataset)
-    return {"sha256": sha256(path), "review": knowledge.review_states(knowledge.read(path))}
 
 
 def code_sha256() -> str:

@@ -7,6 +7,7 @@ Images are streamed from the compressed file in order, so the memory in use does
 """
 
 import hashlib
+import math
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -132,11 +133,12 @@ def open_images(path: Path, split: str, count: int, size: int) -> partial:
     if dtype != np.uint8 or shape not in ((count, size, size), (count, size, size, 3)):
         wanted = f"uint8[{count}, {size}, {size}] (or x 3) for {count} labels"
         raise InputError(f"{path}: {split}_images is {dtype}{list(shape)}, not {wanted}; fetch the file again")
-    return partial(read_image, stream, stream.tell(), shape[1:], path)
+    return partial(read_image, path, stream, stream.tell(), shape[1:], math.prod(shape[1:]))
 
 
-def read_image(stream: zipfile.ZipExtFile, start: int, shape: tuple[int, ...], path: Path, index: int) -> Pixels:
-    length = int(np.prod(shape))
+def read_image(
+    path: Path, stream: zipfile.ZipExtFile, start: int, shape: tuple[int, ...], length: int, index: int
+) -> Pixels:
     try:
         stream.seek(start + index * length)
         return np.frombuffer(stream.read(length), np.uint8).reshape(shape)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,28 @@ class ShardWriter:
             self._writer = None
         if self._writer is None:
             self._open()
-        self._writer.write_table(pa.Table.from_pylist(self._pending, self.schema))
+        self._writer.write_table(to_table(self._pending, self.schema))
         self.rows[-1] += len(self._pending)
         self._written_bytes += self._pending_bytes
         self._pending, self._pending_bytes = [], 0
+
+
+def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as an arrow table."""
+    columns = [to_array([row[column.name] for row in rows], column.type) for column in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def to_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Values as an arrow array. Objects that many rows share (class lists, prompts) are converted once: far faster."""
+    if pa.types.is_struct(kind):
+        children = [to_array([value[child.name] for value in values], child.type) for child in kind.fields]
+        return pa.StructArray.from_arrays(children, fields=kind.fields)
+    different = {id(value): value for value in values}
+    if len(different) == len(values):
+        return pa.array(values, kind)
+    place = {key: i for i, key in enumerate(different)}
+    return pa.array(list(different.values()), kind).take(pa.array([place[id(value)] for value in values]))
 
 
 def features(kind: pa.Schema | pa.DataType) -> Any:

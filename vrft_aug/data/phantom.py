@@ -85,7 +85,7 @@ def _lesion(rng: np.random.Generator, shape: str, size: int) -> list[np.ndarray]
     unit = size / 56
     if shape == "clear":
         return []
-    reach = {"nodule": rng.uniform(3.5, 7), "ring": rng.uniform(5, 9), "streak": rng.uniform(7, 13)}[shape] * unit
+    reach = {"nodule": rng.uniform(3.5, 6), "ring": rng.uniform(6.5, 10), "streak": rng.uniform(7, 13)}[shape] * unit
     centre = rng.uniform(reach + 2 * unit, size - reach - 2 * unit, 2)
     if shape == "nodule":
         return [_opacity(_distance(centre, size), reach)]

@@ -1,7 +1,8 @@
-"""Data set -> parquet and manifest: index, draw, look for leaks, write.
+"""Data set -> parquet and manifest: index, draw, write, look for leaks.
 
-The source is read up to three times, in its own order: for labels, groups and boxes (no image is opened), for the
-drawn images' fingerprints, and for their rows. So memory holds a few numbers an image, never the images.
+The source is read twice, in its own order: for labels, groups and boxes (no image is opened), then for the drawn
+images, each opened once. So memory holds some hundred bytes an image, never the images. Only `leakage=drop` may write
+twice.
 """
 
 import json
@@ -42,7 +43,8 @@ def prepare(config: DictConfig, policy_path: str | None, track: Track = lambda i
     dataset, prompt, policy = (OmegaConf.to_container(config[group], resolve=True) for group in GROUPS)
     rule = OmegaConf.to_container(OmegaConf.masked_copy(config, KEYS), resolve=True)
     check_settings(rule, dataset, prompt)
-    known = knowledge.descriptions(knowledge.path_of(dataset), dataset["classes"]) if prompt["knowledge"] else []
+    bank = knowledge.read_for(dataset) if prompt["knowledge"] else None
+    known = [bank["classes"][name]["description"] for name in dataset["classes"]] if bank else []
     composer = Composer(dataset, prompt, policy, known, rule["seed"], rule["think"])
     load = partial(instantiate(config.dataset.loader, _partial_=True), Path(rule["data_root"]))
     with warnings.catch_warnings(record=True) as heard:
@@ -50,11 +52,14 @@ def prepare(config: DictConfig, policy_path: str | None, track: Track = lambda i
         indexes = {split: read_index(load(split), dataset, composer.task) for split in SPLITS}
         check_indexes(indexes, load)
         chosen = draw(rule, dataset, composer.task, indexes)
-        report = drop_leaks(load, chosen, rule["leakage"], track)
         budget = PromptBudget(policy_path, policy) if policy_path else None
         with staged(Path(rule["out"])) as stage:
-            files = write(load, chosen, composer, rule, stage, budget, track)
-            manifest = describe(rule, composer, indexes, chosen) | {
+            files, prints = write(load, chosen, composer, rule, stage, budget, track)
+            report, drop = leakage.check(prints, rule["leakage"])
+            if any(drop.values()):
+                chosen = {split: np.delete(rows, sorted(drop[split])) for split, rows in chosen.items()}
+                files, _ = write(load, chosen, composer, rule, stage, None, track)
+            manifest = describe(rule, composer, indexes, chosen, bank) | {
                 "leakage": report,
                 "prompt_tokens": budget.check() if budget else None,
                 "warnings": list(dict.fromkeys(str(w.message) for w in heard if w.category is DataWarning)),
@@ -85,20 +90,6 @@ def check_settings(rule: Mapping[str, Any], dataset: Mapping[str, Any], prompt: 
         raise InputError(f"{where}: aliases of '{min(unknown)}', which is no class; correct the name")
 
 
-def drop_leaks(load: Load, chosen: dict[str, Positions], action: str, track: Track) -> dict[str, Any]:
-    """Open every drawn image once, compare the splits, and take out of `chosen` what `leakage=drop` drops."""
-    prints = {split: leakage.Fingerprints() for split in SPLITS}
-    for split, positions in chosen.items():
-        for sample in track(pick(load(split), positions), f"check {split}", len(positions)):
-            prints[split].add(sample.source_id, sample.pixels())
-    report, drop = leakage.check(prints, action)
-    for split, rows in drop.items():
-        chosen[split] = np.delete(chosen[split], sorted(rows))
-        if not chosen[split].size:
-            raise InputError(f"leakage=drop leaves no image in {split}; look at the copies with leakage=warn")
-    return report
-
-
 def write(
     load: Load,
     chosen: Mapping[str, Positions],
@@ -107,9 +98,14 @@ def write(
     folder: Path,
     budget: PromptBudget | None,
     track: Track,
-) -> dict[str, Any]:
-    """Write all rows; returns rows, bytes and checksum of each file."""
-    files = {}
+) -> tuple[dict[str, Any], dict[str, leakage.Fingerprints]]:
+    """Write all rows to an empty folder, opening each image once; what an earlier try left there is deleted.
+
+    Returns rows, bytes and checksum of each file, and the fingerprints of each split's images.
+    """
+    for path in folder.iterdir():
+        path.unlink()
+    files, prints = {}, {split: leakage.Fingerprints() for split in chosen}
     for split, positions in chosen.items():
         kinds = {split: (RL, dict)}
         if split != "test":
@@ -119,14 +115,16 @@ def write(
         writers = [(ShardWriter(folder, name, schema, rule["shard_mb"] << 20), convert)
                    for name, (schema, convert) in kinds.items()]
         for i, sample in enumerate(track(pick(load(split), positions), f"write {split}", len(positions))):
-            row = composer.rl(sample, split, i)
+            picture = sample.open()
+            prints[split].add(sample.source_id, picture)
+            row = composer.rl(sample, picture, split, i)
             if budget:
                 budget.add(row["extra_info"]["prompt"], row["extra_info"]["image_size"])
             for writer, convert in writers:
                 writer.write(convert(row))
         for path, rows in (shard for writer, _ in writers for shard in writer.close()):
             files[path.name] = {"rows": rows, "bytes": path.stat().st_size, "sha256": sha256(path)}
-    return files
+    return files, prints
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Prompts and supervised answers, filled from the templates of the paper's A.5 in prompts/*.jinja."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def render(name: str, dataset: Mapping[str, Any], classes: Sequence[str], knowle
     return text
 
 
-def answer(name: str, dataset: Mapping[str, Any], answer: str, think: bool) -> str:
+@lru_cache(maxsize=1024)
+def answer(name: str, target: str, answer: str, think: bool) -> str:
     """The response that supervised fine-tuning teaches for a row of prompt template `name`."""
-    return template(f"answer_{name}").render(target=dataset["target"], answer=answer, think=think)
+    return template(f"answer_{name}").render(target=target, answer=answer, think=think)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from vrft_aug.data import prompts
 from vrft_aug.data.frame import frame_size
-from vrft_aug.data.sample import Box, Sample
+from vrft_aug.data.sample import Box, Picture, Sample
 from vrft_aug.errors import InputError
 
 TASKS = ("classification", "grading", "localization")
@@ -42,7 +42,7 @@ RL = pa.schema({
     "reward_model": pa.struct({"style": pa.string(), "ground_truth": pa.string()}),
     "extra_info": _EXTRA,
 })
-SFT = pa.schema({"messages": _MESSAGES, "images": _IMAGES, "data_source": pa.string(), "extra_info": _EXTRA})
+SFT = pa.schema({"messages": _MESSAGES, "images": _IMAGES, "data_source": pa.string(), "source_id": pa.string()})
 EASYR1 = pa.schema({"problem": pa.string(), "answer": pa.string(), "images": _IMAGES, "extra_info": _EXTRA})
 TRL = pa.schema({"prompt": _MESSAGES, "images": _IMAGES, "solution": pa.string(), "extra_info": _EXTRA})
 
@@ -60,22 +60,22 @@ class Composer:
     knowledge: Sequence[str]
     seed: int
     think: bool
-    _texts: dict[tuple[int, ...], dict[str, Any]] = field(default_factory=dict)
+    _texts: dict[tuple[int, ...], tuple[list[dict[str, str]], dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def task(self) -> str:
         return self.prompt["task"] or self.dataset["task"]
 
-    def rl(self, sample: Sample, split: str, index: int) -> dict[str, Any]:
+    def rl(self, sample: Sample, picture: Picture, split: str, index: int) -> dict[str, Any]:
         """The row that verl's GRPO trainer reads. Images as encoded bytes, boxes in original pixels."""
-        image, size = sample.encoded()
+        size = picture.image.size
         box = checked_box(sample, size)
-        text = self.text(self.order(sample.source_id))
+        messages, text = self.text(self.order(sample.source_id))
         truth = box_text(box) if self.task == "localization" else self.dataset["classes"][sample.label]
         return {
             "data_source": self.dataset["name"],
-            "prompt": [{"role": "user", "content": prompts.IMAGE_MARK + text["prompt"]}],
-            "images": [{"bytes": image, "path": None}],
+            "prompt": messages,
+            "images": [{"bytes": picture.encoded, "path": None}],
             "ability": self.task,
             "reward_model": {"style": "rule", "ground_truth": truth},
             "extra_info": text | {
@@ -97,12 +97,12 @@ class Composer:
         if self.task == "localization":
             info = row["extra_info"]
             target = json.dumps(scale_box(info["box"], info["image_size"], info["frame_size"]))
-        response = prompts.answer(self.prompt["template"], self.dataset, target, self.think)
+        response = prompts.answer(self.prompt["template"], self.dataset["target"], target, self.think)
         return {
             "messages": [*row["prompt"], {"role": "assistant", "content": response}],
             "images": row["images"],
             "data_source": row["data_source"],
-            "extra_info": row["extra_info"],
+            "source_id": row["extra_info"]["source_id"],
         }
 
     def order(self, source_id: str) -> tuple[int, ...]:
@@ -113,14 +113,16 @@ class Composer:
         rng = np.random.default_rng([self.seed, zlib.crc32(source_id.encode())])
         return tuple(rng.permutation(number).tolist())
 
-    def text(self, order: tuple[int, ...]) -> dict[str, Any]:
-        """What depends on the class order alone: the prompt, and in its order the classes, knowledge and aliases."""
+    def text(self, order: tuple[int, ...]) -> tuple[list[dict[str, str]], dict[str, Any]]:
+        """What depends on the class order alone: the messages, and the prompt with its classes, knowledge, aliases."""
         if order not in self._texts:
             classes = [self.dataset["classes"][i] for i in order]
             knowledge = [self.knowledge[i] for i in order] if self.knowledge else []
             other_names = self.dataset.get("aliases") or {}
-            self._texts[order] = {
-                "prompt": prompts.render(self.prompt["template"], self.dataset, classes, knowledge),
+            prompt = prompts.render(self.prompt["template"], self.dataset, classes, knowledge)
+            messages = [{"role": "user", "content": prompts.IMAGE_MARK + prompt}]
+            self._texts[order] = messages, {
+                "prompt": prompt,
                 "classes": classes,
                 "knowledge": knowledge,
                 "aliases": [other_names.get(name, []) for name in classes] if self.prompt["aliases"] else [],

@@ -48,35 +48,44 @@ class Sample:
     box: Box | Path | None = None
     origin: Path | None = None
 
-    def pixels(self) -> Pixels:
-        """Decoded image, (H, W) or (H, W, 3) uint8. Raises InputError for an unreadable or oversized file."""
+    def open(self) -> "Picture":
+        """Read the image, once. Raises InputError for an unreadable or oversized file."""
         if isinstance(self.image, Path):
-            return read_pixels(self.image)
-        return self.image() if callable(self.image) else self.image
+            return open_file(self.image)
+        image = Image.fromarray(self.pixels())
+        return Picture(encode_png(image), image)
 
-    def encoded(self) -> tuple[bytes, tuple[int, int]]:
-        """(encoded image, (width, height)): PNG for arrays, the original bytes for JPEG and PNG files."""
+    def pixels(self) -> Pixels:
+        """Decoded image, (H, W) or (H, W, 3) uint8."""
         if isinstance(self.image, Path):
-            return read_bytes(self.image)
-        pixels = self.pixels()
-        return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
+            return np.asarray(self.open().image)
+        return self.image() if callable(self.image) else self.image
 
     def bounding_box(self) -> Box | None:
         """The box in original pixels; a mask is opened here, not before."""
         return mask_box(self.box) if isinstance(self.box, Path) else self.box
 
 
-def encode_png(pixels: Pixels) -> bytes:
-    """Lossless PNG of (H, W) or (H, W, 3) uint8 pixels."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """An image that has been read: PNG of pixels, or a JPEG or PNG file's own bytes; and decoded, grey or RGB."""
+
+    encoded: bytes
+    image: Image.Image
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """Lossless PNG of an image."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, format="PNG")
+    image.save(stream, format="PNG")
     return stream.getvalue()
 
 
-def open_image(path: Path) -> Image.Image:
-    """Open an image file without decoding it. Raises InputError if it is missing, no image, not 8-bit, or too large."""
+def open_file(path: Path) -> Picture:
+    """Read and decode an image file. Raises InputError if it is missing, damaged, not 8-bit, or too large."""
     try:
-        image = Image.open(path)
+        content = path.read_bytes()
+        image = Image.open(io.BytesIO(content))
     except FileNotFoundError:
         raise InputError(f"{path}: no such image; restore the file or remove its entry from the list") from None
     except Image.DecompressionBombError:
@@ -88,31 +97,16 @@ def open_image(path: Path) -> Image.Image:
         raise InputError(f"{path}: {size} pixels exceed {MAX_PIXELS / 1e6:.0f} megapixels; scale the image down")
     if image.mode not in PLAIN_MODES:
         raise InputError(f"{path}: pixel mode {image.mode}; save it as 8-bit grey or RGB")
-    return image
-
-
-def read_pixels(path: Path) -> Pixels:
-    """Decode an image file to (H, W) or (H, W, 3) uint8."""
-    with open_image(path) as image:
-        try:
-            grey = image.mode in ("1", "L", "LA")
-            return np.asarray(image.convert("L" if grey else "RGB"))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(f"{path}: damaged image ({error}); fetch the file again or remove it") from None
-
-
-def read_bytes(path: Path) -> tuple[bytes, tuple[int, int]]:
-    """(file bytes, (width, height)) of a JPEG or PNG; any other format is re-encoded as PNG."""
-    with open_image(path) as image:
-        if image.format in KEPT_FORMATS:
-            return path.read_bytes(), image.size
-    pixels = read_pixels(path)
-    return encode_png(pixels), (pixels.shape[1], pixels.shape[0])
+    try:
+        plain = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path}: damaged image ({error}); fetch the file again or remove it") from None
+    return Picture(content if image.format in KEPT_FORMATS else encode_png(plain), plain)
 
 
 def mask_box(path: Path) -> Box:
     """Box around the non-zero pixels of a mask file: [xmin, ymin, xmax + 1, ymax + 1]."""
-    mask = read_pixels(path)
+    mask = np.asarray(open_file(path).image)
     inside = mask.reshape(*mask.shape[:2], -1).any(axis=2)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if rows.size == 0:

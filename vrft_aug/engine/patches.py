@@ -70,7 +70,7 @@ def mend_position_ids(data) -> None:
     """
     import torch
 
-    if "position_ids" not in data.keys() or data["position_ids"].dim() != 3 or not data["position_ids"].is_nested:
+    if "position_ids" not in data or data["position_ids"].dim() != 3 or not data["position_ids"].is_nested:
         return
     ids = data["position_ids"]
     values, offsets = ids.values(), ids.offsets()

@@ -28,6 +28,12 @@ def resolve(policy: DictConfig) -> str:
     return str(policy.path)
 
 
+def last_step(checkpoints: Path) -> int:
+    """The step of verl's newest complete checkpoint; 0 where there is none."""
+    folder = latest_checkpoint(checkpoints)
+    return int(folder.name.removeprefix("global_step_")) if folder else 0
+
+
 def latest_checkpoint(checkpoints: Path) -> Path | None:
     """The folder of verl's newest complete checkpoint, or None."""
     from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path

@@ -1,7 +1,7 @@
 """verl's replay buffer, which tells the trainer what the rewards were made of and does not sleep through a step.
 
-Named in conf/grpo.yaml as `trainer.v1.sampler.custom_sampler`, verl's own extension point. verl 0.9.1 logs the parts of a
-reward for validation only; what this class returns as sampling metrics reaches the log of every training step.
+Named in conf/grpo.yaml as `trainer.v1.sampler.custom_sampler`, verl's own extension point. verl 0.9.1 logs the parts
+of a reward for validation only; what this class returns as sampling metrics reaches the log of every training step.
 """
 
 import transfer_queue as tq
@@ -31,8 +31,6 @@ class RewardLoggingReplayBuffer(ReplayBuffer):
 
 
 def _measure(batch: KVBatchMeta) -> dict[str, float]:
-    fields = tq.kv_batch_get(
-        keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"]
-    )
+    fields = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
     samples = [field["reward_extra_info"] for field in fields["extra_fields"]]
     return diagnostics.measure(samples, [key.split("_")[0] for key in batch.keys])  # {prompt}_{session}_{output}

@@ -33,6 +33,8 @@ class Run:
         self.log = self.folder / "log.txt"
         self._config = config
         self._started = time.time()
+        previous = self.folder / "config.yaml"
+        self.previous = OmegaConf.load(previous) if previous.is_file() else None
 
     def __enter__(self) -> "Run":
         try:

@@ -1,61 +1,26 @@
 """V-SFT: supervised fine-tuning with verl's SFT trainer, one process a device."""
 
-import os
+import uuid
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
-from vrft_aug.engine import policy, preflight
-from vrft_aug.engine.progress import MetricsFollower, keep_steps_up_to
+from vrft_aug.engine import preflight
 from vrft_aug.engine.run_folder import Run
+from vrft_aug.engine.training import Trainer
+from vrft_aug.engine.training import train as train_with
 
 HEADLINE = {"loss": "train/loss", "validation loss": "val/loss"}
 
 
 def train(config: DictConfig, run: Run) -> Path:
-    """Train to `trainer.total_training_steps`, resuming from the newest checkpoint in the run's folder.
-
-    Returns the folder of the trained policy in Hugging Face format, `<out>/policy`.
-    Raises InputError before anything is started where data, machine or policy cannot work.
-    """
+    """See training.py."""
     preflight.prepare_environment(config.hardware)
-    preflight.check_rows([config.data.train_files, config.data.val_files], config.data.train_batch_size)
-    preflight.check_platform(config.hardware)
-    start = policy.resolve(config.policy)
-    preflight.check_memory(start, config.hardware)
-    verl_config = _for_verl(config, start)
-    run.record(policy=start, parquet=str(Path(config.parquet).resolve()))
-
-    checkpoints = Path(verl_config.trainer.default_local_dir)
-    resumed = policy.latest_checkpoint(checkpoints)
-    step = int(resumed.name.removeprefix("global_step_")) if resumed else 0
-    keep_steps_up_to(run.folder, step)
-    total = config.trainer.total_training_steps
-    if step < total:
-        run.say(f"{'resuming after step ' + str(step) if resumed else 'training'} for {total - step} steps; log: {run.log}")
-        with MetricsFollower(run.folder, total, HEADLINE, run.say) as follower:
-            os.environ["VERL_FILE_LOGGER_PATH"] = str(follower.source)
-            os.environ["TENSORBOARD_DIR"] = str(run.folder / "tensorboard")
-            _run_elastic(verl_config)
-
-    target = run.folder / "policy"
-    policy.export(policy.latest_checkpoint(checkpoints), target)
-    return target
+    return train_with(config, run, Trainer(HEADLINE, "model.path", run_elastic))
 
 
-def _for_verl(config: DictConfig, policy_path: str) -> DictConfig:
-    config = config.copy()
-    with open_dict(config):
-        config.model.path = policy_path
-        config.trainer.default_local_dir = str(Path(config.trainer.default_local_dir).resolve())
-    OmegaConf.resolve(config)
-    return config
-
-
-def _run_elastic(config: DictConfig) -> None:
+def run_elastic(config: DictConfig) -> None:
     """What `torchrun -m verl.trainer.sft_trainer` does, with a config that is composed already."""
-    import uuid
-
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     launch = LaunchConfig(

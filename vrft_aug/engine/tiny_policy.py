@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+import transformers
 from transformers import (
     GenerationConfig,
     Qwen2_5_VLConfig,
@@ -29,9 +30,9 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
+from vrft_aug.data import phantom
 from vrft_aug.engine import tiny_tokenizer, tiny_vision
 
-RECIPE = 1  # count up when a change below changes the weights: it enters the cache's key
 PIXELS = 112 * 112  # every square image becomes 16 visual tokens
 HIDDEN = 128
 TEXT = dict(hidden_size=HIDDEN, intermediate_size=2 * HIDDEN, num_hidden_layers=2, num_attention_heads=4,
@@ -65,10 +66,9 @@ def build(cache: Path, seed: int = 0, report: Callable[[str], None] = print) -> 
 
 
 def _key(corpus: list[str], seed: int) -> str:
-    """Hash of all that enters the policy."""
-    vision = [tiny_vision.STEPS, tiny_vision.BATCH, tiny_vision.LEARNING_RATE, tiny_vision.STREAM]
-    parts = [RECIPE, seed, corpus, tiny_tokenizer.CHAT_TEMPLATE, tiny_tokenizer.VOCABULARY, PIXELS, TEXT, VISION,
-             EMBEDDING_SCALE, vision, torch.__version__]  # fmt: skip
+    """Hash of all that enters the policy, the source code included."""
+    sources = [Path(module.__file__).read_text() for module in (phantom, tiny_tokenizer, tiny_vision)]
+    parts = [seed, corpus, *sources, Path(__file__).read_text(), torch.__version__, transformers.__version__]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 

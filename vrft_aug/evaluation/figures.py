@@ -18,7 +18,7 @@ STYLES = ["-", "--", "-.", ":"]
 # Pattern of the metric names of verl and of our replay buffer, panel title, y axis, limits; `{}`: the pattern's groups.
 PANELS = [
     (r"critic/score/mean", "Training reward", "mean reward of the rollouts", None),
-    (r"reward/([^/]+)/(?!score$|response_length$)(.+)", "{1}, {0}", "mean over the rollouts", None),
+    (r"reward/([^/]+)/(?!score$|response_length$)(.+)", "Rollouts: {1}, {0}", "mean over the rollouts", None),
     (r"val-core/(.+)/acc/mean@\d+", "Validation accuracy: {}", "share correct", (0, 1)),
     (r"response_length/mean", "Response length", "tokens", None),
     (r"actor/kl_loss", "KL to the reference policy", "nats per token", None),
@@ -51,9 +51,9 @@ def curve(trainings: Sequence[Training]) -> bytes | None:
     columns = min(3, len(titles))
     rows = math.ceil(len(titles) / columns)
     figure = Figure(figsize=(4.2 * columns, 2.9 * rows + 0.5), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).flat
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
     smoothed = [_panel(ax, name, title, trainings) for ax, (name, title) in zip(axes, titles.items(), strict=False)]
-    for ax in list(axes)[len(titles) :]:
+    for ax in axes[len(titles) :]:
         ax.remove()
     for ax in figure.axes[max(0, len(titles) - columns) :]:
         ax.set_xlabel("training step (policy updates)")

@@ -16,7 +16,7 @@ def read_rows(parquet: Path, split: str) -> pd.DataFrame:
     """The rows of one split, as prepare.py wrote them. Raises InputError where there are none."""
     files = sorted(parquet.glob(f"{split}*.parquet"))
     if not files:
-        raise InputError(f"{parquet} holds no {split}.parquet: run recipes/prepare.py first, or set parquet=<its out folder>")
+        raise InputError(f"{parquet} holds no {split}.parquet: run recipes/prepare.py first, or set parquet=<its out>")
     rows = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
     if rows.empty:
         raise InputError(f"{files[0]} is empty: prepare again with a data set that has a {split} split")
@@ -24,7 +24,7 @@ def read_rows(parquet: Path, split: str) -> pd.DataFrame:
 
 
 def deal_images(rows: pd.DataFrame, seed: int) -> list[bytes]:
-    """The rows' images in an order drawn by `seed`: a policy that looks at its image must now do no better than chance."""
+    """The rows' images in an order drawn by `seed`: a policy that looks at its image must now fall to chance."""
     images = [images[0]["bytes"] for images in rows["images"]]
     return [images[index] for index in np.random.default_rng(seed).permutation(len(images))]
 

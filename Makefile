@@ -1,0 +1,86 @@
+# VRFT-Aug. Two commands do everything: `make quickstart` and `make test`; `make help` lists the rest.
+# Settings are given on the command line: make quickstart DATASET=retina DATA_ROOT=~/data
+
+PYTHON    ?= python3
+UV_VERSION = 0.13.9
+DATASET   ?= phantom
+PROMPT    ?= names
+OBJECTIVE ?= accuracy
+SHOTS     ?= null
+SEED      ?= 0
+DATA_ROOT ?= data
+RUN       ?= runs/quickstart-$(DATASET)
+ARGS      ?=
+
+BIN  = .venv/bin
+ROWS = dataset=$(DATASET) prompt=$(PROMPT) shots=$(SHOTS) seed=$(SEED) data_root=$(DATA_ROOT)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test lint policy data prepare show knowledge-review lock clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+
+setup: .venv/ready ## .venv from the CPU lock (idempotent)
+
+.venv/ready: requirements/cpu.txt setup.cfg
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "error: Python 3.11 is needed, this is " + sys.version.split()[0] + ": make PYTHON=<path of a Python 3.11>")'
+	@echo "setup: .venv from requirements/cpu.txt (about 7 GB; a few minutes on a first run)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -r requirements/cpu.txt
+	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps --no-build-isolation -e .
+	@echo "setup: compiling byte code, which halves the start of every later run"
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null || true
+	@touch $@
+	@echo "setup: done"
+
+.venv/ready-dev: .venv/ready requirements/dev.txt
+	@echo "setup: test tools from requirements/dev.txt"
+	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -r requirements/dev.txt
+	@touch $@
+
+quickstart: setup ## the main job: prepare, warm start, GRPO, evaluate before and after, report (DATASET=, DATA_ROOT=, RUN=)
+	@$(BIN)/python recipes/prepare.py experiment=quickstart $(ROWS) out=$(RUN)/rows
+	@$(BIN)/python recipes/sft.py experiment=quickstart_warm_start $(ROWS) parquet=$(RUN)/rows out=$(RUN)/warm_start
+	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/before
+	@$(BIN)/python recipes/grpo.py experiment=quickstart $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/grpo
+	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/grpo/policy out=$(RUN)/after
+	@$(BIN)/python recipes/report.py runs=[$(RUN)/before,$(RUN)/grpo,$(RUN)/after] out=$(RUN)/report
+	@printf '%s\n' '' 'The run left:' \
+	  '  $(RUN)/grpo/config.yaml               resolved config' \
+	  '  $(RUN)/grpo/metrics.jsonl             metrics of every step (TensorBoard: $(RUN)/grpo/tensorboard)' \
+	  '  $(RUN)/after/predictions.parquet      predictions on the test split' \
+	  '  $(RUN)/report/report.md               before and after, with intervals' \
+	  '  $(RUN)/report/curve.png               reward curve' \
+	  '  $(RUN)/grpo/policy                    the policy in Hugging Face format'
+
+test: setup .venv/ready-dev ## sets up and passes the tests (ARGS='-m slow' for the long ones)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup .venv/ready-dev ## style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+policy: setup ## build the tiny policy into the cache
+	@$(BIN)/python -m vrft_aug.engine.tiny_policy
+
+data: setup ## fetch a data set whose source allows it (DATASET=, DATA_ROOT=)
+	@$(BIN)/python recipes/download.py $(ROWS)
+
+prepare: setup ## parquet rows and manifest (DATASET=, PROMPT=, SHOTS=, DATA_ROOT=, OUT=)
+	@$(BIN)/python recipes/prepare.py $(ROWS) $(if $(OUT),out=$(OUT)) $(ARGS)
+
+show: setup ## contact sheet of prepared rows (DATA=<folder of prepare>)
+	@$(BIN)/python recipes/show.py data=$(DATA) $(ARGS)
+
+knowledge-review: setup ## entries of the knowledge bank that still are drafts
+	@$(BIN)/python recipes/knowledge.py review=true
+
+lock: setup ## write requirements/*.txt anew from setup.cfg (add ARGS=--upgrade for newer versions)
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; compile="$(BIN)/uv pip compile -q setup.cfg --python-version 3.11 --no-annotate $(ARGS)"; \
+	$$compile --extra cpu --override requirements/overrides.txt -o requirements/cpu.txt && \
+	$$compile --extra dev -c requirements/cpu.txt -o requirements/dev.txt && \
+	$$compile --extra gpu --python-platform x86_64-manylinux_2_28 --no-build-isolation-package flash-attn -o requirements/gpu.txt
+
+clean: ## remove .venv and Python's caches; runs and data stay
+	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache && find . -name __pycache__ -prune -exec rm -rf {} +

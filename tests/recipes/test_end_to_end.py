@@ -1,0 +1,147 @@
+"""The real stack, once: prepare, SFT, two GRPO steps, one more after a resumption, evaluate, report.
+
+verl, Ray, vLLM and FSDP run as they do in `make quickstart`, with the tiny policy and a few phantoms.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["dataset=phantom", "dataset.loader.train=96", "dataset.loader.val=32", "dataset.loader.test=32"]
+
+
+def recipe(name: str, *overrides: str, watch: set[str] | None = None) -> None:
+    """Run a recipe; with `watch`, collect the titles of the processes that it starts."""
+    command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *SMALL, *overrides]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if watch is not None:
+        threading.Thread(target=_watch, args=(process.pid, watch), daemon=True).start()
+    output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output
+
+
+def _watch(pid: int, seen: set[str]) -> None:
+    while psutil.pid_exists(pid):
+        try:
+            for child in psutil.Process(pid).children(recursive=True):
+                seen.add((child.pid, " ".join(child.cmdline())))
+        except psutil.Error:
+            continue
+        time.sleep(1)
+
+
+def steps(folder: Path) -> dict[int, dict]:
+    records: dict[int, dict] = {}
+    for line in (folder / "metrics.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        records.setdefault(record["step"], {}).update(record["data"])
+    return records
+
+
+def weights(folder: Path) -> dict[str, np.ndarray]:
+    from safetensors.torch import load_file
+
+    return {name: tensor.float().numpy() for name, tensor in load_file(folder / "model.safetensors").items()}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    rows = f"parquet={folder / 'rows'}"
+    recipe("prepare", f"out={folder / 'rows'}")
+    recipe("sft", rows, "experiment=quickstart_warm_start", "trainer.total_training_steps=20", "trainer.save_freq=20",
+           f"out={folder / 'warm_start'}")  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def grpo(runs) -> Path:
+    """Two steps, then one more in a second process."""
+    common = [f"parquet={runs / 'rows'}", "data.train_batch_size=16", f"out={runs / 'grpo'}", "trainer.save_freq=2",
+              "trainer.test_freq=2", f"policy.path={runs / 'warm_start' / 'policy'}"]  # fmt: skip
+    seen: set = set()
+    recipe("grpo", *common, "trainer.total_training_steps=2", watch=seen)
+    (runs / "processes.json").write_text(json.dumps(sorted(seen)))
+    recipe("grpo", *common, "trainer.total_training_steps=3", "trainer.val_before_train=false")
+    return runs / "grpo"
+
+
+def test_ray_vllm_and_fsdp_are_processes_of_their_own(runs, grpo):
+    seen = json.loads((runs / "processes.json").read_text())
+    titles = ("ray::TaskRunner", "ray::WorkerDict", "ray::RewardLoopWorker", "ray::AgentLoopWorker", "EngineCore")
+    kinds = {title: {pid for pid, seen_title in seen if title in seen_title} for title in titles}
+    assert all(kinds.values()), {kind: len(pids) for kind, pids in kinds.items()}
+    assert len(set.union(*kinds.values())) == sum(map(len, kinds.values())), "two kinds in one process"
+
+
+def test_the_saved_config_is_the_papers(grpo):
+    from omegaconf import OmegaConf
+
+    config = OmegaConf.load(grpo / "config.yaml")
+    rollout, actor = config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
+    assert (rollout.n, rollout.temperature, rollout.name) == (8, 0.9, "vllm")
+    assert (actor.use_kl_loss, actor.kl_loss_coef, actor.optim.optimizer) == (True, 0.04, "AdamW")
+    assert config.reward.reward_manager.name == "TaskRewardManager"
+    assert config.objective_name == "accuracy"
+
+
+def test_vllm_and_the_actor_agree_at_every_step(grpo):
+    found = steps(grpo)
+    assert sorted(step for step in found if step > 0) == [1, 2, 3]
+    for step in (1, 2, 3):
+        metrics = found[step]
+        assert metrics["training/rollout_probs_diff_max"] < 1e-3
+        assert abs(metrics["rollout_corr/log_ppl_diff"]) < 1e-3
+        assert metrics["rollout_corr/log_ppl_diff_max"] < 1e-3
+        assert metrics["training/rollout_actor_probs_pearson_corr"] > 0.999
+
+
+def test_each_reward_part_is_logged_and_adds_up(grpo):
+    for step, metrics in steps(grpo).items():
+        if step > 0:
+            parts = {name: metrics[f"reward/classification/{name}"] for name in ("accuracy", "format", "score")}
+            assert parts["score"] == pytest.approx(0.9 * parts["accuracy"] + 0.1 * parts["format"])
+            assert metrics["critic/score/mean"] == pytest.approx(parts["score"], abs=1e-6)
+            assert 0 <= metrics["reward/classification/equal_groups"] <= 1
+
+
+def test_the_reference_stays_and_the_policy_moves(runs, grpo):
+    found = steps(grpo)
+    assert found[1]["actor/kl_loss"] < 1e-5 < found[3]["actor/kl_loss"]
+    before, after = weights(runs / "warm_start" / "policy"), weights(grpo / "policy")
+    assert before.keys() == after.keys()
+    assert any(not np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_the_policy_answers_in_transformers(grpo):
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    model = AutoModelForImageTextToText.from_pretrained(grpo / "policy")
+    processor = AutoProcessor.from_pretrained(grpo / "policy")
+    assert model.config.model_type == "qwen2_5_vl"
+    assert model.config.text_config.vocab_size == len(processor.tokenizer)
+
+
+def test_evaluation_and_report(runs, grpo):
+    for name, policy in (("before", runs / "warm_start" / "policy"), ("after", grpo / "policy")):
+        recipe("evaluate", f"parquet={runs / 'rows'}", f"policy.path={policy}", f"out={runs / name}")
+        metrics = json.loads((runs / name / "metrics.json").read_text())["phantom/classification"]
+        assert metrics["n"] == 32
+        assert (runs / name / "shuffled" / "metrics.json").is_file()
+    out = runs / "report"
+    command = [sys.executable, str(ROOT / "recipes" / "report.py"), f"out={out}",
+               f"runs=[{runs / 'before'},{runs / 'grpo'},{runs / 'after'}]"]  # fmt: skip
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert "before" in (out / "report.md").read_text()
+    assert (out / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((runs / "grpo" / "run.json").read_text())["state"] == "finished"
