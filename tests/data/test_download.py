@@ -85,4 +85,5 @@ def test_other_sources_are_described(tmp_path, name, page):
 
 
 def test_the_official_file_is_not_fetched_again(shared_data):
-    assert download(compose_config("dataset=retina").dataset, str(shared_data)) == shared_data / "medmnist" / "retinamnist.npz"
+    path = download(compose_config("dataset=retina").dataset, str(shared_data))
+    assert path == shared_data / "medmnist" / "retinamnist.npz"

@@ -232,6 +232,14 @@ def test_bad_input_leaves_an_earlier_run_as_it_was(tmp_path, data_root):
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
 
+def test_an_output_that_is_a_file_is_refused(tmp_path, data_root):
+    write_toy(data_root, "folder")
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(InputError, match=r"out: cannot be written"):
+        prepared(data_root, tmp_path / "out", "dataset=folder")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
 def test_partial_goes_on_with_a_warning(tmp_path, data_root):
     write_toy(data_root, "ham10000")
     (data_root / "ham10000" / "HAM10000_images_part_1" / "ISIC_akiec00.jpg").unlink()

@@ -81,7 +81,8 @@ def serve(*answers):
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            seen.append((self.path, dict(self.headers), json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            seen.append((self.path, dict(self.headers), request))
             answer = todo.pop(0) if len(todo) > 1 else todo[0]
             state, text = (answer, "") if isinstance(answer, int) else (200, answer)
             body = json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}],

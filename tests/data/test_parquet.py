@@ -176,9 +176,10 @@ def test_jpeg_files_keep_their_bytes(tmp_path, shared_data):
 
 def test_supervised_boxes_are_in_the_policys_frame(tmp_path, shared_data):
     prepared(shared_data, tmp_path / "out", "dataset=ham10000", "prompt=localize", "think=false")
-    rows = pq.read_table(tmp_path / "out" / "sft_train.parquet").to_pylist()
-    for row in rows:
-        info, answer = row["extra_info"], row["messages"][1]["content"]
+    taught, rows = (pq.read_table(tmp_path / "out" / f"{name}.parquet").to_pylist() for name in ("sft_train", "train"))
+    for row, other in zip(rows, taught, strict=True):
+        info, answer = row["extra_info"], other["messages"][1]["content"]
+        assert other["source_id"] == info["source_id"] and other["messages"][0] == row["prompt"][0]
         (width, height), (frame_width, frame_height) = info["image_size"], info["frame_size"]
         assert frame_width % 28 == frame_height % 28 == 0
         x1, y1, x2, y2 = info["box"]

@@ -1,6 +1,7 @@
 """Are the prompts short enough for the policy? Found when data is prepared, not in training."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from vrft_aug.data.frame import Size, image_tokens
@@ -22,18 +23,17 @@ class PromptBudget:
         self.policy = policy
         self.limit: int = policy["max_prompt_length"]
         self.longest = self.over = self.rows = 0
-        self._text_tokens: dict[str, int] = {}
+        self.text_tokens = lru_cache(maxsize=1024)(self.text_tokens)  # many rows share a prompt
 
     def add(self, text: str, size: Size) -> None:
         """Count one row: its prompt text and the original size of its image."""
-        if text not in self._text_tokens:
-            self._text_tokens[text] = self._count(text)
-        length = self._text_tokens[text] + image_tokens(size, self.policy)
+        length = self.text_tokens(text) + image_tokens(tuple(size), self.policy)
         self.rows += 1
         self.over += length > self.limit
         self.longest = max(self.longest, length)
 
-    def _count(self, text: str) -> int:
+    def text_tokens(self, text: str) -> int:
+        """Tokens of the chat with this prompt, without the image's."""
         content = [{"type": "image"}, {"type": "text", "text": text}]
         chat = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False

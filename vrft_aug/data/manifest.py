@@ -29,7 +29,8 @@ def describe(
     origins = sorted(set().union(*(index.origins for index in indexes.values())))
     return {
         "dataset": dataset,
-        "sources": {path.relative_to(root).as_posix(): sha256(path) for path in origins},
+        "sources": {(path.relative_to(root) if path.is_relative_to(root) else path).as_posix(): sha256(path)
+                    for path in origins},
         "task": composer.task,
         "rule": {key: config[key] for key in RULE},
         "splits": {split: count(dataset["classes"], indexes[split], chosen[split]) for split in chosen},

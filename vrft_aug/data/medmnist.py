@@ -10,6 +10,7 @@ import hashlib
 import math
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path
@@ -95,7 +96,7 @@ def check_archive(path: Path, modified_ns: int) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, OSError, zipfile.zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
         raise InputError(f"{path}: damaged file ({error}); fetch it again") from None
     if damaged:
         raise InputError(f"{path}: array {damaged} is damaged (its CRC does not match); fetch the file again")
@@ -142,5 +143,5 @@ def read_image(
     try:
         stream.seek(start + index * length)
         return np.frombuffer(stream.read(length), np.uint8).reshape(shape)
-    except (ValueError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: image {index} is damaged ({error}); fetch the file again") from None

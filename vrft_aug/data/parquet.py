@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 GROUP_ROWS = 512
-GROUP_BYTES = 32 << 20
+GROUP_BYTES = 16 << 20
 
 
 class ShardWriter:

@@ -81,6 +81,10 @@ def check_settings(rule: Mapping[str, Any], dataset: Mapping[str, Any], prompt: 
     for key, (value, known) in choices.items():
         if value not in known:
             raise InputError(f"{key}={value}: one of {', '.join('null' if k is None else k for k in known)}")
+    optional = {"shots": rule["shots"], **{f"limit.{split}": number for split, number in rule["limit"].items()}}
+    for key, value in ({key: rule[key] for key in ("up_to", "seed", "test_seed", "shard_mb")} | optional).items():
+        if not ((isinstance(value, int) and value >= 0) or (value is None and key in optional)):
+            raise InputError(f"{key}={value}: a whole number is needed{' (or null)' if key in optional else ''}")
     where, classes = f"conf/dataset/{dataset['name']}.yaml", dataset["classes"]
     if not all(isinstance(name, str) for name in classes) or len(set(classes)) < len(classes):
         raise InputError(f"{where}: the classes must be different strings (quote grades, as in \"0\")")
@@ -132,13 +136,16 @@ def staged(out: Path) -> Iterator[Path]:
     """A folder inside `out` whose files replace an earlier run's only when all went well; the manifest goes last."""
     existed, stage = out.exists(), out / ".partial"
     shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir(parents=True)
+    try:
+        stage.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"out={out}: cannot be written ({error}); name another folder") from None
     try:
         yield stage
         manifest = out / "manifest.json"
         if manifest.exists():
-            for name in json.loads(manifest.read_text(encoding="utf-8"))["files"]:
-                (out / name).unlink(missing_ok=True)
+            for name in json.loads(manifest.read_text(encoding="utf-8")).get("files", {}):
+                (out / Path(name).name).unlink(missing_ok=True)
             manifest.unlink()
         for path in sorted(stage.iterdir(), key=lambda path: path.name == "manifest.json"):
             path.replace(out / path.name)

@@ -3,7 +3,8 @@
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,9 @@ class Composer:
     knowledge: Sequence[str]
     seed: int
     think: bool
-    _texts: dict[tuple[int, ...], tuple[list[dict[str, str]], dict[str, Any]]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.text = lru_cache(maxsize=1024)(self.text)  # rows of one order share their text
 
     @property
     def task(self) -> str:
@@ -115,19 +118,16 @@ class Composer:
 
     def text(self, order: tuple[int, ...]) -> tuple[list[dict[str, str]], dict[str, Any]]:
         """What depends on the class order alone: the messages, and the prompt with its classes, knowledge, aliases."""
-        if order not in self._texts:
-            classes = [self.dataset["classes"][i] for i in order]
-            knowledge = [self.knowledge[i] for i in order] if self.knowledge else []
-            other_names = self.dataset.get("aliases") or {}
-            prompt = prompts.render(self.prompt["template"], self.dataset, classes, knowledge)
-            messages = [{"role": "user", "content": prompts.IMAGE_MARK + prompt}]
-            self._texts[order] = messages, {
-                "prompt": prompt,
-                "classes": classes,
-                "knowledge": knowledge,
-                "aliases": [other_names.get(name, []) for name in classes] if self.prompt["aliases"] else [],
-            }
-        return self._texts[order]
+        classes = [self.dataset["classes"][i] for i in order]
+        knowledge = [self.knowledge[i] for i in order] if self.knowledge else []
+        other_names = self.dataset.get("aliases") or {}
+        prompt = prompts.render(self.prompt["template"], self.dataset, classes, knowledge)
+        return [{"role": "user", "content": prompts.IMAGE_MARK + prompt}], {
+            "prompt": prompt,
+            "classes": classes,
+            "knowledge": knowledge,
+            "aliases": [other_names.get(name, []) for name in classes] if self.prompt["aliases"] else [],
+        }
 
 
 def checked_box(sample: Sample, size: Sequence[int]) -> Box | None:
@@ -146,10 +146,7 @@ def box_text(box: Box) -> str:
 
 def scale_box(box: Sequence[float], image: Sequence[int], frame: Sequence[int]) -> list[int]:
     """A box in original pixels, stated in the policy's frame, rounded to whole units."""
-    (width, height), (frame_width, frame_height) = image, frame
-    x1, y1, x2, y2 = box
-    return [round(x * frame_width / width) if even else round(x * frame_height / height)
-            for x, even in ((x1, True), (y1, False), (x2, True), (y2, False))]
+    return [round(side * new / old) for side, new, old in zip(box, [*frame] * 2, [*image] * 2, strict=True)]
 
 
 def easyr1(row: Mapping[str, Any]) -> dict[str, Any]:

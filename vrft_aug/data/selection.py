@@ -64,7 +64,9 @@ def check_indexes(indexes: Mapping[str, Index], load: Load) -> None:
             raise InputError(f"group '{name}' is in {a} and in {b}; put all of a group (patient, lesion) in one split")
 
 
-def draw(config: Mapping[str, Any], dataset: Mapping[str, Any], task: str, indexes: dict[str, Index]) -> dict:
+def draw(
+    config: Mapping[str, Any], dataset: Mapping[str, Any], task: str, indexes: Mapping[str, Index]
+) -> dict[str, Positions]:
     """Positions, ascending, of the samples that each split's file gets. `config`: conf/prepare.yaml."""
     localize = task == "localization"
     usable = {split: np.flatnonzero(index.boxed | (not localize)) for split, index in indexes.items()}

@@ -19,9 +19,10 @@ STYLES = ["-", "--", "-.", ":"]
 PANELS = [
     (r"critic/score/mean", "Training reward", "mean reward of the rollouts", None),
     (r"reward/([^/]+)/(?!score$|response_length$)(.+)", "Rollouts: {1}, {0}", "mean over the rollouts", None),
-    (r"val-core/(.+)/acc/mean@\d+", "Validation accuracy: {}", "share correct", (0, 1)),
+    (r"val-core/(.+)/acc/mean@\d+", "Validation accuracy: {}", "share correct", (-0.02, 1.02)),
     (r"response_length/mean", "Response length", "tokens", None),
     (r"actor/kl_loss", "KL to the reference policy", "nats per token", None),
+    (r"training/rollout_probs_diff_max", "vLLM against the actor", "largest difference of a token's probability", None),
     (r"train/loss", "Training loss", "nats per token", None),
     (r"val/loss", "Validation loss", "nats per token", None),
 ]

@@ -68,9 +68,10 @@ def _main_table(dataset: str, split: str, group: list[Comparison]) -> Table:
         ["Accuracy, images shuffled, %"] + [interval((one.shuffled or {}).get("accuracy"), 100) for one in group],
         ["  chance for those answers, %"] + [interval((one.shuffled or {}).get("chance"), 100) for one in group],
         ["  p, shuffled against not"] + [p_value(one.against_shuffled) for one in group],
-        [f"p, against {group[0].baseline or next((o.baseline for o in group if o.baseline), 'baseline')}"]
-        + [p_value(one.against_baseline) if one.baseline else "baseline" for one in group],
     ]
+    if baseline := next((one.baseline for one in group if one.baseline), None):
+        cells = [p_value(one.against_baseline) if one.baseline else "baseline" for one in group]
+        rows.append([f"p, against {baseline}", *cells])
     return Table(_title(dataset, split), ["", *(one.name for one in group)], rows)
 
 

@@ -1,0 +1,40 @@
+"""What is checked before a run costs anything."""
+
+import json
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from safetensors.numpy import save_file
+
+from vrft_aug.engine import preflight
+from vrft_aug.errors import InputError
+
+CPU = OmegaConf.create({"name": "cpu", "device": "cpu", "min_free_gigabytes": 0, "env": {}})
+
+
+def test_a_policy_that_cannot_fit_is_refused_by_its_size(tmp_path, monkeypatch):
+    save_file({"weight": np.zeros((1000, 2500), np.float32)}, tmp_path / "model.safetensors")
+    preflight.check_memory(str(tmp_path), CPU)
+    monkeypatch.setattr(preflight, "BYTES_A_PARAMETER", 10**9)
+    with pytest.raises(InputError, match=r"\(2\.5 M parameters\) needs about .* GiB are free"):
+        preflight.check_memory(str(tmp_path), CPU)
+
+
+def test_the_profiles_environment_yields_to_the_persons_but_for_the_platform(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("VERL_PLATFORM", "nvidia")
+    env = {"OMP_NUM_THREADS": "1", "VERL_PLATFORM": "cpu"}
+    preflight.prepare_environment(OmegaConf.merge(CPU, {"env": env}))
+    import os
+
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["VERL_PLATFORM"]) == ("7", "cpu")
+
+
+def test_steps_after_a_resumption_are_dropped(tmp_path):
+    from vrft_aug.engine.progress import keep_steps_up_to
+
+    lines = [json.dumps({"step": step, "data": {}}) for step in (0, 1, 2, 3)]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    keep_steps_up_to(tmp_path, 2)
+    assert (tmp_path / "metrics.jsonl").read_text().splitlines() == lines[:3]
