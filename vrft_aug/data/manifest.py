@@ -11,7 +11,7 @@ from vrft_aug.data.parquet import sha256
 from vrft_aug.data.rows import Composer
 from vrft_aug.data.selection import Index, Positions
 
-RULE = ("protocol", "shots", "up_to", "seed", "test_seed", "partial", "limit")
+RULE = ("protocol", "shots", "up_to", "seed", "test_seed", "partial", "limit", "label_noise")
 POLICY = ("name", "min_pixels", "max_pixels", "patch", "merge", "box_frame")
 
 

@@ -22,15 +22,16 @@ from vrft_aug.data import knowledge, leakage
 from vrft_aug.data.budget import PromptBudget
 from vrft_aug.data.manifest import describe
 from vrft_aug.data.parquet import ShardWriter, sha256
-from vrft_aug.data.rows import EXPORTS, RL, SFT, TASKS, Composer
+from vrft_aug.data.rows import EXPORTS, RL, SFT, Composer
 from vrft_aug.data.sample import SPLITS, DataWarning
 from vrft_aug.data.selection import Load, Positions, check_indexes, draw, pick, read_index
 from vrft_aug.errors import InputError
+from vrft_aug.rewards.parsing import TASKS
 
 Track = Callable[[Iterable[Any], str, int], Iterable[Any]]  # (items, what is done, how many) -> the items
 GROUPS = ("dataset", "prompt", "policy")
-KEYS = ("protocol", "shots", "up_to", "seed", "test_seed", "limit", "leakage", "partial", "think", "export", "shard_mb",
-        "data_root", "out")
+KEYS = ("protocol", "shots", "up_to", "seed", "test_seed", "limit", "leakage", "partial", "think", "label_noise",
+        "export", "shard_mb", "data_root", "out")
 
 
 def prepare(config: DictConfig, policy_path: str | None, track: Track = lambda items, text, total: items) -> dict:
@@ -45,7 +46,7 @@ def prepare(config: DictConfig, policy_path: str | None, track: Track = lambda i
     check_settings(rule, dataset, prompt)
     bank = knowledge.read_for(dataset) if prompt["knowledge"] else None
     known = [bank["classes"][name]["description"] for name in dataset["classes"]] if bank else []
-    composer = Composer(dataset, prompt, policy, known, rule["seed"], rule["think"])
+    composer = Composer(dataset, prompt, policy, known, rule["seed"], rule["think"], rule["label_noise"])
     load = partial(instantiate(config.dataset.loader, _partial_=True), Path(rule["data_root"]))
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", DataWarning)
@@ -85,6 +86,8 @@ def check_settings(rule: Mapping[str, Any], dataset: Mapping[str, Any], prompt: 
     for key, value in ({key: rule[key] for key in ("up_to", "seed", "test_seed", "shard_mb")} | optional).items():
         if not ((isinstance(value, int) and value >= 0) or (value is None and key in optional)):
             raise InputError(f"{key}={value}: a whole number is needed{' (or null)' if key in optional else ''}")
+    if not 0 <= rule["label_noise"] <= 1:
+        raise InputError(f"label_noise={rule['label_noise']}: a share between 0 and 1")
     where, classes = f"conf/dataset/{dataset['name']}.yaml", dataset["classes"]
     if not all(isinstance(name, str) for name in classes) or len(set(classes)) < len(classes):
         raise InputError(f"{where}: the classes must be different strings (quote grades, as in \"0\")")

@@ -14,8 +14,7 @@ from vrft_aug.data import prompts
 from vrft_aug.data.frame import frame_size
 from vrft_aug.data.sample import Box, Picture, Sample
 from vrft_aug.errors import InputError
-
-TASKS = ("classification", "grading", "localization")
+from vrft_aug.rewards.easyr1 import answer as easyr1_answer
 
 _TEXTS = pa.list_(pa.string())
 _MESSAGES = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
@@ -53,6 +52,7 @@ class Composer:
     """Everything of a row that is not the sample's.
 
     dataset, prompt, policy: the config groups of these names. knowledge: one description a class, or nothing.
+    label_noise: share of the supervised training answers whose class is drawn at random.
     """
 
     dataset: Mapping[str, Any]
@@ -61,6 +61,7 @@ class Composer:
     knowledge: Sequence[str]
     seed: int
     think: bool
+    label_noise: float = 0.0
 
     def __post_init__(self):
         self.text = lru_cache(maxsize=1024)(self.text)  # rows of one order share their text
@@ -96,7 +97,7 @@ class Composer:
 
     def sft(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The supervised row of an RL row: the same prompt and image, with the ground truth as the response."""
-        target = row["reward_model"]["ground_truth"]
+        target = self.taught(row)
         if self.task == "localization":
             info = row["extra_info"]
             target = json.dumps(scale_box(info["box"], info["image_size"], info["frame_size"]))
@@ -107,6 +108,14 @@ class Composer:
             "data_source": row["data_source"],
             "source_id": row["extra_info"]["source_id"],
         }
+
+    def taught(self, row: Mapping[str, Any]) -> str:
+        """The answer that supervised training is given: the ground truth, but for the share `label_noise`."""
+        info = row["extra_info"]
+        rng = np.random.default_rng([self.seed, zlib.crc32(info["source_id"].encode()), 1])
+        if self.task != "localization" and info["split"] == "train" and rng.random() < self.label_noise:
+            return str(rng.choice(self.dataset["classes"]))
+        return row["reward_model"]["ground_truth"]
 
     def order(self, source_id: str) -> tuple[int, ...]:
         """The order in which this row's prompt lists the classes."""
@@ -150,10 +159,10 @@ def scale_box(box: Sequence[float], image: Sequence[int], frame: Sequence[int]) 
 
 
 def easyr1(row: Mapping[str, Any]) -> dict[str, Any]:
-    """EasyR1's row: `problem` with the image mark, `answer`, `images`."""
+    """EasyR1's row: `problem` with the image mark, `images`, and `answer` with all that our rewards read there."""
     return {
         "problem": row["prompt"][0]["content"],
-        "answer": row["reward_model"]["ground_truth"],
+        "answer": easyr1_answer(row),
         "images": row["images"],
         "extra_info": row["extra_info"],
     }

@@ -13,6 +13,7 @@ from vrft_aug.engine.training import Trainer
 from vrft_aug.engine.training import train as train_with
 from vrft_aug.rewards import compose, diagnostics
 
+ROOT = Path(__file__).resolve().parents[2]
 HEADLINE = {
     "reward": "critic/score/mean",
     "validation accuracy": "val-core/*",
@@ -49,6 +50,8 @@ def run_on_ray(config: DictConfig) -> None:
     own_cluster = config.hardware.ray.address == "local"
     folder = tempfile.mkdtemp(prefix="vrft-ray-") if own_cluster else None  # short: it holds Unix sockets
     with open_dict(config):
+        agent = config.actor_rollout_ref.rollout.agent
+        agent.agent_loop_config_path = str(ROOT / agent.agent_loop_config_path)  # workers run in other folders
         if own_cluster:
             config.ray_kwargs.ray_init._temp_dir = folder
     try:

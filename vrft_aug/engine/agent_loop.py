@@ -1,0 +1,58 @@
+"""verl's single-turn agent loop, which prepares an image once for the eight responses that it gets.
+
+Named in conf/grpo.yaml as `rollout.agent.default_agent_loop`, verl's own extension point. For each response verl 0.9.1
+runs the image processor when it builds the prompt (agent_loop.py:318) and again for the actor's inputs (:898): at
+32 prompts of 8 samples, 512 runs a step where 32 do.
+"""
+
+import copy
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from PIL.Image import Image
+from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
+
+REMEMBERED = 512  # images, a bound on memory; a step's prompts fit
+
+
+class ImageOnceAgentLoop(SingleTurnAgentLoop):
+    """As verl's. A loop is made for each response; all share their worker's processor, which remembers."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        if self.processor is not None and not isinstance(self.processor.image_processor.preprocess, Remembering):
+            self.processor.image_processor.preprocess = Remembering(self.processor.image_processor.preprocess)
+
+
+class Remembering:
+    """An image processor's `preprocess` that runs once for each image and set of options, also for calls at one time."""
+
+    def __init__(self, preprocess: Callable[..., Any]):
+        self._preprocess = preprocess
+        self._results: OrderedDict[object, Future] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, images: Any, *args: Any, **kwargs: Any) -> Any:
+        """What `preprocess` returns; the mapping is the caller's own, its tensors are shared."""
+        key = _contents(images), args, repr(sorted(kwargs.items()))
+        with self._lock:
+            result = self._results.get(key)
+            if first := result is None:
+                result = self._results[key] = Future()
+                while len(self._results) > REMEMBERED:
+                    self._results.popitem(last=False)
+        if first:
+            try:
+                result.set_result(self._preprocess(images, *args, **kwargs))
+            except BaseException as error:
+                result.set_exception(error)
+        return copy.copy(result.result())
+
+
+def _contents(images: Any) -> object:
+    """A key by what the images show; anything but PIL images is its own key, and so is never remembered."""
+    images = images if isinstance(images, list | tuple) else [images]
+    return tuple((i.size, i.mode, i.tobytes()) if isinstance(i, Image) else object() for i in images)
