@@ -9,9 +9,9 @@ from PIL import Image
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
-from transformers import Qwen2VLImageProcessor  # noqa: E402
+from transformers import Qwen2VLImageProcessor
 
-from vrft_aug.engine.agent_loop import REMEMBERED, Remembering  # noqa: E402
+from vrft_aug.engine.agent_loop import REMEMBERED, Remembering
 
 
 def picture(seed: int, size: int = 56) -> Image.Image:

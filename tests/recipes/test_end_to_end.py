@@ -1,6 +1,7 @@
 """The real stack, once: prepare, SFT, two GRPO steps, one more after a resumption, evaluate, report.
 
-verl, Ray, vLLM and FSDP run as they do in `make quickstart`, with the tiny policy and a few phantoms.
+verl, Ray, vLLM and FSDP run as they do in `make quickstart`, with the tiny policy and a few phantoms. The training
+mixes the three tasks: each row is scored by its own.
 """
 
 import json
@@ -17,7 +18,10 @@ import pytest
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["dataset=phantom", "dataset.loader.train=96", "dataset.loader.val=32", "dataset.loader.test=32"]
+SMALL = ["dataset.loader.train=64", "dataset.loader.val=32", "dataset.loader.test=32"]
+TASKS = {"classification": ["dataset=phantom"], "grading": ["dataset=phantom_grade"],
+         "localization": ["dataset=phantom", "prompt=localize"]}  # fmt: skip
+MAIN_REWARD = {"classification": "accuracy", "grading": "mfrs", "localization": "iou"}
 
 
 def recipe(name: str, *overrides: str, watch: set[str] | None = None) -> None:
@@ -57,18 +61,20 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    rows = f"parquet={folder / 'rows'}"
-    recipe("prepare", f"out={folder / 'rows'}")
-    recipe("sft", rows, "experiment=quickstart_warm_start", "trainer.total_training_steps=20", "trainer.save_freq=20",
-           f"out={folder / 'warm_start'}")  # fmt: skip
+    for task, overrides in TASKS.items():
+        recipe("prepare", *overrides, f"out={folder / task}")
+    warm_start = ["experiment=quickstart_warm_start", "trainer.total_training_steps=20", "trainer.save_freq=20"]
+    recipe("sft", f"parquet={folder / 'classification'}", *warm_start, f"out={folder / 'warm_start'}")
     return folder
 
 
 @pytest.fixture(scope="module")
 def grpo(runs) -> Path:
     """Two steps, then one more in a second process."""
-    common = [f"parquet={runs / 'rows'}", "data.train_batch_size=16", f"out={runs / 'grpo'}", "trainer.save_freq=2",
-              "trainer.test_freq=2", f"policy.path={runs / 'warm_start' / 'policy'}"]  # fmt: skip
+    files = {split: ",".join(str(runs / task / f"{split}.parquet") for task in TASKS) for split in ("train", "val")}
+    common = [f"data.train_files=[{files['train']}]", f"data.val_files=[{files['val']}]", "objective=mfrs",
+              f"policy.path={runs / 'warm_start' / 'policy'}", f"out={runs / 'grpo'}", "data.train_batch_size=24",
+              "trainer.save_freq=2", "trainer.test_freq=2"]  # fmt: skip
     seen: set = set()
     recipe("grpo", *common, "trainer.total_training_steps=2", watch=seen)
     (runs / "processes.json").write_text(json.dumps(sorted(seen)))
@@ -92,7 +98,7 @@ def test_the_saved_config_is_the_papers(grpo):
     assert (rollout.n, rollout.temperature, rollout.name) == (8, 0.9, "vllm")
     assert (actor.use_kl_loss, actor.kl_loss_coef, actor.optim.optimizer) == (True, 0.04, "AdamW")
     assert config.reward.reward_manager.name == "TaskRewardManager"
-    assert config.objective_name == "accuracy"
+    assert config.objective_name == "mfrs"
 
 
 def test_vllm_and_the_actor_agree_at_every_step(grpo):
@@ -106,13 +112,16 @@ def test_vllm_and_the_actor_agree_at_every_step(grpo):
         assert metrics["training/rollout_actor_probs_pearson_corr"] > 0.999
 
 
-def test_each_reward_part_is_logged_and_adds_up(grpo):
+def test_each_tasks_parts_are_logged_and_add_up(grpo):
+    """eq. 8 and 10, with the weights 0.9 and 0.1."""
     for step, metrics in steps(grpo).items():
-        if step > 0:
-            parts = {name: metrics[f"reward/classification/{name}"] for name in ("accuracy", "format", "score")}
-            assert parts["score"] == pytest.approx(0.9 * parts["accuracy"] + 0.1 * parts["format"])
-            assert metrics["critic/score/mean"] == pytest.approx(parts["score"], abs=1e-6)
-            assert 0 <= metrics["reward/classification/equal_groups"] <= 1
+        if step == 0:
+            continue
+        for task, main in MAIN_REWARD.items():
+            part = {name: metrics[f"reward/{task}/{name}"] for name in (main, "format", "score")}
+            assert part["score"] == pytest.approx(0.9 * part[main] + 0.1 * part["format"])
+            assert not {f"reward/{task}/{other}" for other in MAIN_REWARD.values() if other != main} & metrics.keys()
+        assert 0 <= metrics["reward/classification/equal_groups"] <= 1
 
 
 def test_the_reference_stays_and_the_policy_moves(runs, grpo):
@@ -134,7 +143,7 @@ def test_the_policy_answers_in_transformers(grpo):
 
 def test_evaluation_and_report(runs, grpo):
     for name, policy in (("before", runs / "warm_start" / "policy"), ("after", grpo / "policy")):
-        recipe("evaluate", f"parquet={runs / 'rows'}", f"policy.path={policy}", f"out={runs / name}")
+        recipe("evaluate", f"parquet={runs / 'classification'}", f"policy.path={policy}", f"out={runs / name}")
         metrics = json.loads((runs / name / "metrics.json").read_text())["phantom/classification"]
         assert metrics["n"] == 32
         assert (runs / name / "shuffled" / "metrics.json").is_file()

@@ -53,7 +53,7 @@ def test_too_few_rows_for_a_batch(tmp_path):
     for split in ("train", "val"):
         pd.DataFrame({"prompt": range(10)}).to_parquet(tmp_path / f"{split}.parquet")
     line = refused("grpo", f"parquet={tmp_path}", f"out={tmp_path / 'out'}")
-    assert "has 10 rows, fewer than data.train_batch_size=256" in line
+    assert "10 rows, fewer than data.train_batch_size=256" in line
 
 
 def test_an_out_that_cannot_be_written(tmp_path):

@@ -28,7 +28,7 @@ class ImageOnceAgentLoop(SingleTurnAgentLoop):
 
 
 class Remembering:
-    """An image processor's `preprocess` that runs once for each image and set of options, also for calls at one time."""
+    """An image processor's `preprocess` that runs once for each image and set of options, whatever the threads."""
 
     def __init__(self, preprocess: Callable[..., Any]):
         self._preprocess = preprocess

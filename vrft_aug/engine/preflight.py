@@ -40,17 +40,17 @@ def check_platform(hardware: DictConfig) -> None:
         )
 
 
-def check_rows(files: list[str], batch_size: int) -> None:
-    """Raise InputError unless every parquet file exists and the first holds at least one batch."""
+def check_rows(train_files: list[str], val_files: list[str], batch_size: int) -> None:
+    """Raise InputError unless every parquet file exists and the training rows make at least one batch."""
     import pyarrow.parquet as pq
 
-    for file in files:
+    for file in (*train_files, *val_files):
         if not Path(file).is_file():
             raise InputError(f"{file} does not exist: run recipes/prepare.py first, or set parquet=<its out folder>")
-    rows = pq.ParquetFile(files[0]).metadata.num_rows
+    rows = sum(pq.ParquetFile(file).metadata.num_rows for file in train_files)
     if rows < batch_size:
         raise InputError(
-            f"{files[0]} has {rows} rows, fewer than data.train_batch_size={batch_size}: "
+            f"{', '.join(train_files)}: {rows} rows, fewer than data.train_batch_size={batch_size}: "
             "prepare more rows (shots=) or lower data.train_batch_size"
         )
 

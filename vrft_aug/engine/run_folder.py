@@ -49,15 +49,16 @@ class Run:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
-        if error is None:
-            self.record(state="finished", ended=_utc())
-        elif isinstance(error, KeyboardInterrupt):
-            self.record(state="interrupted", ended=_utc())
+        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)  # Ray turns SIGTERM into SystemExit
+        if error is None or interrupted:
+            self.record(state="interrupted" if interrupted else "finished", ended=_utc())
         else:
             traceback.print_exception(kind, error, trace)
             self.record(state="failed", why=_reason(error), ended=_utc())
         self._restore_output()
-        if error is not None and not isinstance(error, InputError | KeyboardInterrupt):
+        if interrupted:
+            raise KeyboardInterrupt from None
+        if error is not None and not isinstance(error, InputError):
             raise RunFailed(f"{self.recipe} failed: {_reason(error)} (log: {self.log})") from None
 
     def say(self, text: str) -> None:

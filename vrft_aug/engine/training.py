@@ -35,7 +35,8 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     Returns the folder of the trained policy in Hugging Face format, `<out>/policy`.
     Raises InputError before anything is started where data, machine or policy cannot work.
     """
-    preflight.check_rows([config.data.train_files, config.data.val_files], config.data.train_batch_size)
+    train_files, val_files = shards(config.data.train_files), shards(config.data.val_files)
+    preflight.check_rows(train_files, val_files, config.data.train_batch_size)
     preflight.check_platform(config.hardware)
     start = policy.resolve(config.policy)
     preflight.check_memory(start, config.hardware)
@@ -52,7 +53,9 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
         with MetricsFollower(run.folder, total, trainer.headline, run.say, trainer.warn) as follower:
             os.environ["VERL_FILE_LOGGER_PATH"] = str(follower.source)
             os.environ["TENSORBOARD_DIR"] = str(run.folder / "tensorboard")
-            trainer.execute(_for_verl(config, trainer.policy_key, start))
+            paths = {"data.train_files": train_files, "data.val_files": val_files, trainer.policy_key: start,
+                     "trainer.default_local_dir": str(checkpoints)}  # fmt: skip
+            trainer.execute(_for_verl(config, paths))
 
     target = run.folder / "policy"
     policy.export(policy.latest_checkpoint(checkpoints), target)
@@ -81,12 +84,18 @@ def _flat(tree: object, prefix: str = "") -> dict[str, object]:
     return {name: leaf for key, value in tree.items() for name, leaf in _flat(value, f"{prefix}{key}.").items()}
 
 
-def _for_verl(config: DictConfig, policy_key: str, policy_path: str) -> DictConfig:
-    """The config as verl and its workers get it: resolved, since our resolvers do not exist there, paths absolute."""
+def shards(files: str | list[str]) -> list[str]:
+    """Absolute paths; `x.parquet` stands for `x-00000.parquet`, ... where prepare.py wrote it in pieces."""
+    paths = [Path(file).resolve() for file in ([files] if isinstance(files, str) else files)]
+    pieces = {path: sorted(path.parent.glob(f"{path.stem}-*.parquet")) for path in paths if not path.exists()}
+    return [str(file) for path in paths for file in pieces.get(path) or [path]]
+
+
+def _for_verl(config: DictConfig, paths: dict[str, object]) -> DictConfig:
+    """The config as verl and its workers get it: absolute paths, and resolved, since our resolvers end here."""
     config = config.copy()
     with open_dict(config):
-        OmegaConf.update(config, policy_key, policy_path)
-        for key in ("data.train_files", "data.val_files", "trainer.default_local_dir"):
-            OmegaConf.update(config, key, str(Path(OmegaConf.select(config, key)).resolve()))
+        for key, value in paths.items():
+            OmegaConf.update(config, key, value)
     OmegaConf.resolve(config)
     return config
