@@ -1,0 +1,95 @@
+"""Programs beside ours: somebody else's Ray cluster stays as it was, and `vllm serve` serves our policy."""
+
+import base64
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def python(*arguments: str, **env: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, env=os.environ | env, timeout=900
+    )
+
+
+def test_somebody_elses_ray_cluster_is_neither_joined_nor_stopped(tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    start = ["start", "--head", "--block", f"--port={address.split(':')[1]}", "--num-cpus=1"]
+    neighbour = subprocess.Popen(
+        [BIN / "ray", *start, "--node-ip-address=127.0.0.1", "--include-dashboard=false"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        small = ["dataset.loader.train=32", "dataset.loader.val=16", "dataset.loader.test=16"]
+        assert python("recipes/prepare.py", *small, f"out={tmp_path / 'rows'}").returncode == 0
+        steps = ["trainer.total_training_steps=1", "trainer.save_freq=1", "trainer.val_before_train=false"]
+        run = python("recipes/grpo.py", f"parquet={tmp_path / 'rows'}", "data.train_batch_size=8", *steps,
+                     f"out={tmp_path / 'run'}", RAY_ADDRESS=address)  # fmt: skip
+        assert run.returncode == 0, run.stderr
+        script = "import ray; ray.init(); print(len(ray.nodes()), ray.util.list_named_actors(all_namespaces=True))"
+        assert python("-c", script, RAY_ADDRESS=address).stdout.strip() == "1 []"
+        assert neighbour.poll() is None
+    finally:
+        neighbour.terminate()
+        neighbour.wait(60)
+
+
+def test_vllm_serves_the_tiny_policy(tmp_path):
+    from vrft_aug.engine import tiny_policy
+
+    port = free_port()
+    server = subprocess.Popen(
+        [BIN / "vllm", "serve", tiny_policy.build(tmp_path), "--served-model-name", "tiny", "--host", "127.0.0.1",
+         "--port", str(port), "--dtype", "float32", "--max-model-len", "768", "--enforce-eager"],
+        env=os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"},
+        stdout=(tmp_path / "log").open("w"), stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        answer = ask(port, server, tmp_path / "log")
+        assert answer["usage"]["prompt_tokens"] > 16  # the sixteen visual tokens and the text
+        assert answer["choices"][0]["message"]["content"]
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def ask(port: int, server: subprocess.Popen, log: Path) -> dict:
+    stream = io.BytesIO()
+    Image.fromarray(np.full((56, 56, 3), 90, np.uint8)).save(stream, format="PNG")
+    url = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "What is it?"}]
+    body = {"model": "tiny", "max_tokens": 16, "messages": [{"role": "user", "content": content}]}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    for _ in range(150):
+        assert server.poll() is None, log.read_text()[-3000:]
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(2)
+    raise AssertionError(log.read_text()[-3000:])
