@@ -1,5 +1,6 @@
 """Policies as folders in Hugging Face format: finding or building one, exporting one from verl's checkpoint."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from vrft_aug.errors import InputError
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def resolve(policy: DictConfig) -> str:
@@ -18,14 +21,14 @@ def resolve(policy: DictConfig) -> str:
     if policy.path is None:
         return str(instantiate(policy.build))
     folder = Path(policy.path).expanduser()
-    if folder.is_absolute() or folder.exists() or str(policy.path).startswith((".", "runs/")):
-        if not (folder / "config.json").is_file():
-            raise InputError(
-                f"policy.path={policy.path}: no config.json there; give the folder of a model in Hugging Face format, "
-                "such as the `policy` folder that sft.py and grpo.py leave in their `out`"
-            )
-        return str(folder.resolve())
-    return str(policy.path)
+    if HUB_ID.fullmatch(policy.path) and not folder.exists():
+        return policy.path
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"policy.path={policy.path}: no config.json there; give the folder of a model in Hugging Face format, "
+            "such as the `policy` folder that sft.py and grpo.py leave in their `out`"
+        )
+    return str(folder.resolve())
 
 
 def last_step(checkpoints: Path) -> int:
