@@ -16,7 +16,7 @@ BIN  = .venv/bin
 ROWS = dataset=$(DATASET) prompt=$(PROMPT) shots=$(SHOTS) seed=$(SEED) data_root=$(DATA_ROOT)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint policy data prepare show knowledge-review lock clean
+.PHONY: help setup quickstart test lint policy data prepare show serve knowledge-review lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -72,6 +72,10 @@ prepare: setup ## parquet rows and manifest (DATASET=, PROMPT=, SHOTS=, DATA_ROO
 
 show: setup ## contact sheet of prepared rows (DATA=<folder of prepare>)
 	@$(BIN)/python recipes/show.py data=$(DATA) $(ARGS)
+
+serve: setup ## answer over HTTP on this machine with `vllm serve` (POLICY=<folder>, ARGS='--port 8000')
+	@VLLM_CPU_KVCACHE_SPACE=1 TORCHDYNAMO_DISABLE=1 $(BIN)/python -m vrft_aug.engine.vllm_command serve $(POLICY) \
+	  --host 127.0.0.1 --dtype float32 --max-model-len 768 --enforce-eager $(ARGS)
 
 knowledge-review: setup ## entries of the knowledge bank that still are drafts
 	@$(BIN)/python recipes/knowledge.py review=true

