@@ -6,6 +6,7 @@ The terminal belongs to `Run.say`; all that verl, Ray and vLLM print, from any o
 import importlib.metadata
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,5 +107,12 @@ def _provenance() -> dict:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
-    return {"versions": versions, "git_commit": git.stdout.strip() or None}
+    return {"versions": versions, "git_commit": _git_commit()}
+
+
+def _git_commit() -> str | None:
+    """The checkout's commit; None where there is no git or no checkout."""
+    if shutil.which("git") is None:
+        return None
+    show = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(show, cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip() or None
