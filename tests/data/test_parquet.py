@@ -15,6 +15,7 @@ from vrft_aug.data import medmnist
 from vrft_aug.data.parquet import ShardWriter
 from vrft_aug.data.prepare import prepare
 from vrft_aug.data.rows import RL
+from vrft_aug.rewards import easyr1 as easyr1_rewards
 
 
 def prepared(root, out, *overrides):
@@ -121,7 +122,10 @@ def test_exports_carry_the_same_rows(retina):
     trl = pq.read_table(retina / "trl" / "trl_train.parquet").to_pylist()
     for row, easy, other in zip(rows, easyr1, trl, strict=True):
         assert easy["problem"] == row["prompt"][0]["content"] and easy["problem"].count("<image>") == 1
-        assert easy["answer"] == other["solution"] == row["reward_model"]["ground_truth"]
+        truth = row["reward_model"]["ground_truth"]
+        assert other["solution"] == truth
+        answered = {"response": f"<think>So it is.</think> \\boxed{{{truth}}}", "ground_truth": easy["answer"]}
+        assert easyr1_rewards.compute_score(answered)["overall"] == pytest.approx(1.0)
         assert easy["images"] == other["images"] == row["images"]
 
 
