@@ -1,8 +1,8 @@
 """Time and peak memory of `make quickstart`, all its processes together.  python benchmarks/quickstart.py
 
 Memory is the proportional set size (PSS), which counts a page shared by several processes once, summed over the process
-tree and sampled every five seconds, since the sampling itself takes time from two busy cores. Prints one JSON object and
-a line, with the time as a share of the 15 minutes and the memory as a share of the 10 GB that the run may take.
+tree and sampled every five seconds, since the sampling itself takes time from two busy cores. Prints one JSON object
+and a line, with the time as a share of the 15 minutes and the memory as a share of the 10 GB that the run may take.
 Run `make setup` first: set-up is not counted.
 """
 

@@ -52,6 +52,8 @@ def run_on_ray(config: DictConfig) -> None:
     with open_dict(config):
         agent = config.actor_rollout_ref.rollout.agent
         agent.agent_loop_config_path = str(ROOT / agent.agent_loop_config_path)  # workers run in other folders
+        if config.trainer.validation_data_dir:
+            config.trainer.validation_data_dir = str(Path(config.trainer.validation_data_dir).resolve())
         if own_cluster:
             config.ray_kwargs.ray_init._temp_dir = folder
     try:
