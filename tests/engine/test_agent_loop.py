@@ -67,7 +67,13 @@ def test_an_error_reaches_every_caller_and_memory_is_bounded():
     for _ in range(2):
         with pytest.raises(ValueError, match="no image"):
             remembering([picture(0)])
-    keeping = Remembering(lambda images: {})
-    for seed in range(REMEMBERED + 10):
+    one = torch.zeros(REMEMBERED // 16 // 4)  # float32
+    run = counting(lambda images: {"pixel_values": one.clone()})
+    keeping = Remembering(run)
+    for seed in range(40):
         keeping([picture(seed, size=8)])
-    assert len(keeping._results) == REMEMBERED
+    assert len(keeping._results) == 16
+    keeping([picture(39, size=8)])
+    assert run.calls == 40, "the newest are kept"
+    keeping([picture(0, size=8)])
+    assert run.calls == 41, "the oldest are not"

@@ -33,6 +33,7 @@ class Generator:
             max_num_seqs=hardware.vllm.max_num_seqs,
             max_num_batched_tokens=hardware.vllm.max_num_batched_tokens,
             tensor_parallel_size=hardware.vllm.tensor_parallel,
+            mm_processor_cache_gb=hardware.vllm.image_cache_gb,
             kv_cache_memory_bytes=hardware.vllm.kv_cache_bytes,
             gpu_memory_utilization=hardware.vllm.memory_fraction,
             enforce_eager=hardware.vllm.enforce_eager,
