@@ -45,10 +45,14 @@ class Remembering:
                 result = self._results[key] = Future()
         if first:
             try:
-                result.set_result(self._preprocess(images, *args, **kwargs))
-                self._forget_beyond_limit(_bytes(result.result()))
+                prepared = self._preprocess(images, *args, **kwargs)
             except BaseException as error:
+                with self._lock:
+                    del self._results[key]
                 result.set_exception(error)
+            else:
+                result.set_result(prepared)
+                self._forget_beyond_limit(_bytes(prepared))
         return copy.copy(result.result())
 
     def _forget_beyond_limit(self, added: int) -> None:
