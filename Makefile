@@ -41,8 +41,8 @@ setup: .venv/ready ## .venv from the CPU lock (idempotent)
 	@touch $@
 
 quickstart: setup ## the main job: prepare, warm start, GRPO, evaluate before and after, report (DATASET=, DATA_ROOT=, RUN=)
-	@$(BIN)/python recipes/prepare.py experiment=quickstart_warm_start $(ROWS) out=$(RUN)/rows
-	@$(BIN)/python recipes/sft.py experiment=quickstart_warm_start $(ROWS) parquet=$(RUN)/rows out=$(RUN)/warm_start
+	@$(BIN)/python recipes/prepare.py experiment=warm_start $(ROWS) out=$(RUN)/rows
+	@$(BIN)/python recipes/sft.py experiment=warm_start $(ROWS) parquet=$(RUN)/rows out=$(RUN)/warm_start
 	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/before
 	@$(BIN)/python recipes/grpo.py experiment=quickstart $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/grpo
 	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/grpo/policy out=$(RUN)/after

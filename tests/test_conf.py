@@ -1,5 +1,6 @@
 """Every choice composes; verl knows every key; the paper's settings are the defaults."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-OURS = ("seed", "shots", "data_root", "parquet", "objective_name", "allow_unverified", "partial", "out", "warn")
+OURS = ("seed", "shots", "data_root", "parquet", "allow_unverified", "partial", "out", "warn", "keep", "method")
+OURS += ("experiment_name", "objective_name", "policy_name")
 GROUPS = ("dataset", "prompt", "objective", "policy", "hardware")
 SCHEMA = {"grpo": "ppo_trainer", "sft": "sft_trainer_engine"}
-PREPARE = {"label_noise"}
 DATACLASS_FIELDS = {"actor_rollout_ref.rollout.enable_sleep_mode"}  # of verl's RolloutConfig, not in its YAML
 # keys that verl reads with `.get` or hands on as they are, so that its own YAML does not list them
 OPEN = ("override_config.", "mixed_precision.", "engine_kwargs.vllm.", "ray_kwargs.ray_init.", "mm_processor_kwargs.")
@@ -38,6 +39,11 @@ def keys(tree: object, prefix: str = "") -> set[str]:
     return set().union(*(keys(value, f"{prefix}{key}.") for key, value in tree.items()))
 
 
+@functools.cache
+def composed_keys(root: str, *overrides: str) -> set[str]:
+    return keys(OmegaConf.to_container(composed(root, *overrides)))
+
+
 @pytest.fixture(scope="module")
 def verl_keys() -> dict[str, set[str]]:
     import verl.trainer.config
@@ -56,24 +62,56 @@ def test_every_choice_of_every_group_composes(root, group):
 
 
 def unknown_to_verl(root: str, known: set[str], *overrides: str) -> set[str]:
-    found = keys(OmegaConf.to_container(composed(root, *overrides)))
-    foreign = {key for key in found - known if key.split(".")[0] not in (*OURS, *GROUPS)}
-    foreign -= {key for key in foreign if any(part in key for part in OPEN)}
+    """Keys of the composed config that are neither verl's nor handed on by it nor ours by their name."""
+    found = composed_keys(root, *overrides)
+    foreign = {key for key in found - known if not any(part in key for part in OPEN)}
     under = {key for key in foreign if any(f"{key}.".startswith(f"{k}.") or k.startswith(f"{key}.") for k in known)}
     return foreign - under - DATACLASS_FIELDS
+
+
+def ours(key: str) -> bool:
+    return key.split(".")[0] in (*OURS, *GROUPS)
 
 
 @pytest.mark.parametrize("hardware", choices("hardware"))
 @pytest.mark.parametrize("root", SCHEMA)
 def test_verl_knows_every_key(root, hardware, verl_keys):
-    assert unknown_to_verl(root, verl_keys[SCHEMA[root]], f"hardware={hardware}") == set()
+    unknown = unknown_to_verl(root, verl_keys[SCHEMA[root]], f"hardware={hardware}")
+    assert {key for key in unknown if not ours(key)} == set()
 
 
+def stray_keys(root: str, known: set[str], *overrides: str) -> set[str]:
+    """Keys that an experiment adds and neither verl nor any recipe of ours has: its slips."""
+    profile = [override for override in overrides if override.startswith("hardware=")]
+    recipes = [composed_keys(name, *profile) for name in ("prepare", "evaluate", root)]
+    unknown = unknown_to_verl(root, known, *overrides) - set().union(*recipes)
+    return {key for key in unknown if not key.startswith(("objective.", "prompt."))}  # of the groups it chose
+
+
+def recipe_of(experiment: str) -> str:
+    return "sft" if experiment == "warm_start" else composed("grpo", f"experiment={experiment}").method.train or "grpo"
+
+
+@pytest.mark.parametrize("hardware", choices("hardware"))
 @pytest.mark.parametrize("experiment", choices("experiment"))
-def test_verl_knows_every_key_of_an_experiment(experiment, verl_keys):
-    """In the recipe that it is for: its first comment names no other key than that recipe's and prepare.py's."""
-    unknown = {root: unknown_to_verl(root, verl_keys[SCHEMA[root]], f"experiment={experiment}") for root in SCHEMA}
-    assert not all(keys - PREPARE for keys in unknown.values()), unknown
+def test_every_experiment_on_every_machine_and_data_set(experiment, hardware, verl_keys):
+    root = recipe_of(experiment)
+    chosen = [f"experiment={experiment}", f"hardware={hardware}"]
+    assert stray_keys(root, verl_keys[SCHEMA[root]], *chosen) == set()
+    config = composed(root, *chosen)
+    if root == "grpo":
+        assert config.reward.reward_manager.name == "TaskRewardManager"
+        assert config.actor_rollout_ref.actor.ppo_mini_batch_size <= config.data.train_batch_size
+    for dataset in choices("dataset"):  # as Hydra merges the group; composing 900 times would take minutes
+        config.dataset = OmegaConf.load(CONF / "dataset" / f"{dataset}.yaml")
+        assert OmegaConf.to_container(config.dataset, resolve=True)["classes"]
+
+
+@pytest.mark.parametrize("dataset", choices("dataset"))
+def test_a_data_set_changes_nothing_but_itself(dataset):
+    one, other = (composed("grpo", "experiment=v_rft_pa_p", f"dataset={name}") for name in (dataset, "phantom"))
+    changed = {key for key in one if one[key] != other[key]}
+    assert changed <= {"dataset", "parquet", "data"}  # data: the parquet's path
 
 
 @pytest.mark.parametrize("hardware", choices("hardware"))
@@ -85,9 +123,16 @@ def test_verls_own_classes_take_the_config(hardware):
         assert omega_conf_to_dataclass(part) is not None
 
 
-def test_a_typo_in_an_experiment_is_noticed(verl_keys):
-    unknown = unknown_to_verl("grpo", verl_keys["ppo_trainer"], "+trainer.total_training_step=3")
-    assert unknown == {"trainer.total_training_step"}
+@pytest.mark.parametrize("slip", ["trainer.total_training_step", "label_nois", "method.trai", "hardware.lora_rnk"])
+def test_a_typo_in_an_experiment_is_noticed(slip, verl_keys):
+    assert stray_keys("grpo", verl_keys["ppo_trainer"], "experiment=v_rft", f"+{slip}=3") == {slip}
+
+
+def test_an_unknown_experiment_is_refused():
+    from hydra.errors import MissingConfigException
+
+    with pytest.raises(MissingConfigException, match="v_rft_pa_p"):
+        composed("grpo", "experiment=v_rtf")
 
 
 def test_a_typo_on_the_command_line_is_refused():

@@ -63,7 +63,7 @@ def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     for task, overrides in TASKS.items():
         recipe("prepare", *overrides, f"out={folder / task}")
-    warm_start = ["experiment=quickstart_warm_start", "trainer.total_training_steps=20", "trainer.save_freq=20"]
+    warm_start = ["experiment=warm_start", "trainer.total_training_steps=20", "trainer.save_freq=20"]
     recipe("sft", f"parquet={folder / 'classification'}", *warm_start, f"out={folder / 'warm_start'}")
     return folder
 

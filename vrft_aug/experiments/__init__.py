@@ -1,0 +1,1 @@
+"""From a table of the paper to commands: cells, their stages, what they cost, and running them."""
