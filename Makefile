@@ -9,17 +9,27 @@ OBJECTIVE ?= accuracy
 SHOTS     ?= null
 SEED      ?= 0
 DATA_ROOT ?= data
+HARDWARE  ?= cpu
+POLICY    ?= $(if $(filter cpu,$(HARDWARE)),tiny)
+RUNS      ?= runs
 RUN       ?= runs/quickstart-$(DATASET)
 ARGS      ?=
 
 BIN  = .venv/bin
 ROWS = dataset=$(DATASET) prompt=$(PROMPT) shots=$(SHOTS) seed=$(SEED) data_root=$(DATA_ROOT)
+EXPERIMENTS = $(sort $(filter-out quickstart warm_start,$(basename $(notdir $(wildcard conf/experiment/*.yaml)))))
+TABLES = $(sort $(filter-out one,$(basename $(notdir $(wildcard conf/table/*.yaml)))))
+CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) seed=$(SEED) data_root=$(DATA_ROOT) out=$(RUNS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint policy data prepare show serve knowledge-review lock clean
+.PHONY: help setup quickstart test lint policy data prepare show serve knowledge-review lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
-	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
+	@printf '\nExperiments (DATASET=, SHOTS=, DATA_ROOT=, HARDWARE=, POLICY=, RUNS=, ARGS=), one for each file of conf/experiment:\n'
+	@for name in $(EXPERIMENTS); do sed -n "s/^# make $$name[^ ]* .*   /$$name\t/p" conf/experiment/$$name.yaml; done | expand -t 28
+	@printf '\nWhole tables (DATA_ROOT=, HARDWARE=, POLICY=, RUNS=, ARGS="table.datasets=[...]"); make plan TABLE= prints one and runs nothing:\n'
+	@for name in $(TABLES); do sed -n "1s/^# \(.*\)  make .*/$$name\t\1/p" conf/table/$$name.yaml; done | expand -t 28
 
 setup: .venv/ready ## .venv from the CPU lock (idempotent)
 
@@ -76,6 +86,15 @@ show: setup ## contact sheet of prepared rows (DATA=<folder of prepare>)
 serve: setup ## answer over HTTP on this machine with `vllm serve` (POLICY=<folder>, ARGS='--port 8000')
 	@VLLM_CPU_KVCACHE_SPACE=1 TORCHDYNAMO_DISABLE=1 $(BIN)/python -m vrft_aug.engine.vllm_command serve $(POLICY) \
 	  --host 127.0.0.1 --dtype float32 --max-model-len 768 --enforce-eager $(ARGS)
+
+$(EXPERIMENTS): setup
+	@$(CELLS) table.rows=[{experiment:$@}] table.datasets=[$(DATASET)] table.shots=[$(SHOTS)] $(ARGS)
+
+$(TABLES): setup
+	@$(CELLS) table=$@ $(ARGS)
+
+plan: setup ## every cell of a table, its commands and their cost, without running (TABLE=table1)
+	@$(CELLS) table=$(TABLE) plan=true $(ARGS)
 
 knowledge-review: setup ## entries of the knowledge bank that still are drafts
 	@$(BIN)/python recipes/knowledge.py review=true

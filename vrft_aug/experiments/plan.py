@@ -1,10 +1,10 @@
-"""What a table would cost: every stage's command and, for a training, its steps, images, rollouts, tokens and memory."""
+"""What a table would cost: every stage's command and, for a training, its steps, images, rollouts, tokens, memory."""
 
 from collections.abc import Iterator, Sequence
 
 from omegaconf import DictConfig
 
-from vrft_aug.experiments import memory  # noqa
+from vrft_aug.experiments import memory
 from vrft_aug.experiments.cells import Cell
 from vrft_aug.experiments.stages import Compose, Stage
 

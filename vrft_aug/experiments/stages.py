@@ -94,7 +94,8 @@ class _Stages:
         noisy = [self._add("warm_start rows", "prepare", self._setting / "rows" / f"{prompt}-{experiment}",
                            [f"experiment={experiment}", f"prompt={prompt}"]) for prompt in prompts]  # fmt: skip
         files = {split: ",".join(f"{folder}/sft_{split}.parquet" for folder in noisy) for split in ("train", "val")}
-        overrides = [f"experiment={experiment}", f"prompt={prompts[0]}", *(f"data.{split}_files=[{names}]" for split, names in files.items())]
+        overrides = [f"experiment={experiment}", f"prompt={prompts[0]}"]
+        overrides += [f"data.{split}_files=[{names}]" for split, names in files.items()]
         out = self._add("warm_start", "sft", self._setting / "warm_start" / "+".join(prompts), overrides)
         return [f"policy.path={out / 'policy'}"]
 

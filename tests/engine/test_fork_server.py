@@ -1,0 +1,96 @@
+"""An interpreter that is a fork: it does what Python would, ends when it is killed, and leaves nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from vrft_aug.engine.cpu import fork_python, fork_server
+
+SERVER = "from vrft_aug.engine.cpu import fork_server as f; f.PRELOAD = ('decimal',); f.IDLE_SECONDS = 1; f.main()"
+
+
+@pytest.fixture
+def python(tmp_path, monkeypatch):
+    """The command that stands in place of Python, with a server that has imported one module."""
+    monkeypatch.setenv(fork_python.FOLDER, str(tmp_path))
+    command = fork_server.write_command(tmp_path)
+    ready, report = os.pipe()
+    server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path), str(report)], pass_fds=[report])
+    os.close(report)
+    os.read(ready, 1)
+    yield command
+    assert server.wait(10) == 0  # idle: nobody needs it any more
+    assert not (tmp_path / "socket").exists()
+
+
+def run(python: str, *arguments: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([python, *arguments], capture_output=True, text=True, timeout=30, **options)
+
+
+def test_a_command_has_its_arguments_environment_folder_and_descriptors(python, tmp_path):
+    code = "import sys, os; print(sys.argv, os.environ['HUE'], os.getcwd(), 'decimal' in sys.modules); print(input())"
+    done = run(python, "-B", "-X", "dev", "-c", code, "a", "b c", input="in\n", cwd=tmp_path,
+               env=os.environ | {"HUE": "red"})  # fmt: skip
+    assert done.stdout == f"['-c', 'a', 'b c'] red {tmp_path} True\nin\n"
+    ready, report = os.pipe()
+    run(python, "-c", f"import os; os.write({report}, b'through')", pass_fds=[report])
+    assert os.read(ready, 7) == b"through"
+
+
+def test_a_script_is_the_main_module(python, tmp_path):
+    (tmp_path / "neighbour.py").write_text("COLOUR = 'blue'")
+    script = tmp_path / "script.py"
+    script.write_text("import json, sys, neighbour; json.dump([__name__, sys.argv, neighbour.COLOUR], sys.stdout)")
+    assert json.loads(run(python, "-u", str(script), "x").stdout) == ["__main__", [str(script), "x"], "blue"]
+
+
+@pytest.mark.parametrize(("code", "status"), [("pass", 0), ("raise SystemExit(7)", 7), ("1 / 0", 1)])
+def test_the_exit_status_is_the_forks(python, code, status):
+    done = run(python, "-c", code)
+    assert done.returncode == status
+    assert ("ZeroDivisionError" in done.stderr) == (status == 1)
+
+
+def test_multiprocessing_spawns_through_it(python):
+    code = """
+import multiprocessing, sys
+context = multiprocessing.get_context("spawn")
+queue = context.Queue()
+child = context.Process(target=queue.put, args=(5,))
+child.start()
+print(queue.get(), "decimal" in sys.modules)
+child.join()
+print(child.exitcode)
+"""
+    assert run(python, "-c", code).stdout == "5 True\n0\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_ends_the_command_ends_the_fork(python, tmp_path, number):
+    code = "import os, time; open('pid', 'w').write(str(os.getpid())); os.rename('pid', 'written'); time.sleep(60)"
+    command = subprocess.Popen([python, "-c", code], cwd=tmp_path)
+    written = tmp_path / "written"
+    wait_until(written.exists)
+    fork = int(written.read_text())
+    assert fork != command.pid and psutil.pid_exists(fork)
+    command.send_signal(number)
+    command.wait(10)
+    wait_until(lambda: not psutil.pid_exists(fork))
+
+
+def wait_until(condition) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_the_command_is_an_executable_of_its_owner_alone(tmp_path):
+    assert Path(fork_server.write_command(tmp_path)).stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,60 @@
+"""Tables -> cells: the paper's tables have the cells of the printed ones."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from vrft_aug.errors import InputError
+from vrft_aug.experiments.cells import Cell, cells
+
+ROOT = Path(__file__).resolve().parents[2]
+PRINTED = ROOT / "vrft_aug" / "evaluation" / "paper" / "tables.csv"
+
+
+def table(name: str, **changes):
+    return OmegaConf.merge(OmegaConf.load(ROOT / "conf" / "table" / f"{name}.yaml"), changes)
+
+
+def paper_name(cell: Cell) -> tuple[str, str, int]:
+    """As tables.csv names the cell: method, data set, images a class."""
+    if cell.experiment == "zero_shot":
+        return f"zero_shot_{cell.policy[-2:]}", cell.dataset, 0
+    return cell.experiment, cell.dataset, cell.shots
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_every_printed_number_has_one_cell(number):
+    rows = csv.DictReader(PRINTED.open())
+    printed = {(row["method"], row["dataset"], int(row["shots"])) for row in rows
+               if row["table"] == str(number) and row["dataset"] != "average"}  # fmt: skip
+    ours = [paper_name(cell) for cell in cells(table(f"table{number}"))]
+    assert sorted(ours) == sorted(printed)
+
+
+def test_retina_has_the_fuzzy_reward_where_the_captions_say_so():
+    objectives = {cell.experiment: cell.objective for cell in cells(table("table2")) if cell.dataset == "retina"}
+    assert objectives == {"zero_shot": None, "v_sft_pa_p": None, "v_rft_pa_p": "mfrs",
+                          "v_rft_pa_p_recite_pos": "recite_pos_mfrs",
+                          "v_rft_pa_p_recite_neg": "recite_neg_mfrs"}  # fmt: skip
+    assert all(cell.objective is None for cell in cells(table("table2")) if cell.dataset != "retina")
+
+
+def test_tables_share_cells_and_objectives_have_folders_of_their_own():
+    first, third = ({cell.folder for cell in cells(table(name))} for name in ("table1", "table3"))
+    assert "qwen2_5_vl_3b/retina-256/v_rft-mfrs" in first & third
+    assert "qwen2_5_vl_3b/retina-256/v_rft_pa_p" in third - first
+
+
+def test_without_a_larger_policy_its_row_has_no_cells():
+    assert {cell.policy for cell in cells(table("table3", policy="tiny", larger_policy=None))} == {"tiny"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"rows": [{"experiment": "v_rft", "shot": 3}]}, "no key shot"), ({"datasets": []}, "needs rows and datasets")],
+)
+def test_a_malformed_table_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        cells(table("table3", **changes))

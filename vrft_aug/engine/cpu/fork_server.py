@@ -1,0 +1,156 @@
+"""The process that imports torch, vLLM and verl once and forks for every process of a run (hardware.ray.fork).
+
+Ray starts its workers with fork_python.py (runtime_env.py_executable), and they start vLLM's processes with it
+(multiprocessing.set_executable). A fork shares the pages that nobody writes to: modules, torch's registries. It is safe
+while the server has no thread of Python's and computes nothing: it imports, and then only listens.
+"""
+
+import ctypes
+import fcntl
+import gc
+import importlib
+import json
+import multiprocessing
+import os
+import runpy
+import selectors
+import signal
+import socket
+import sys
+import types
+from pathlib import Path
+
+import setproctitle
+
+PRELOAD = (
+    *("ray", "torch", "transformers", "verl.trainer.main_ppo", "verl.workers.engine_workers"),
+    *("verl.experimental.agent_loop", "verl.experimental.reward_loop"),
+    "verl.workers.rollout.vllm_rollout.vllm_async_server",
+    *("vllm.v1.engine.core", "vllm.v1.worker.cpu_worker", "vllm.v1.executor.multiproc_executor"),
+    *("vrft_aug.engine.agent_loop", "vrft_aug.engine.replay_buffer", "vrft_aug.engine.cpu.fsdp"),
+    "vrft_aug.rewards.manager",
+)
+IDLE_SECONDS = 10  # the server ends when it has had no child for so long
+PR_SET_PDEATHSIG = 1
+
+
+def write_command(folder: Path) -> str:
+    """An executable in `folder`, which belongs to one run, to be started in place of Python."""
+    client = Path(__file__).with_name("fork_python.py")
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -SE "{client}" "$@"\n')
+    script.chmod(0o700)
+    return str(script)
+
+
+class ForkServer:
+    """Forks for each client and tells it the fork's process id and, later, exit status (8 bytes each)."""
+
+    def __init__(self, folder: Path):
+        self._path = folder / "socket"
+        self._path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self._path))
+        self._listener.listen(64)
+        self._events = selectors.DefaultSelector()
+        self._events.register(self._listener, selectors.EVENT_READ)
+        self._clients: dict[int, tuple[int, socket.socket]] = {}  # pidfd of a fork -> its process id, its client
+
+    def run(self) -> dict:
+        """Returns in each fork, with what it is to do; in the server never."""
+        idle = 0
+        while True:
+            ready = self._events.select(None if self._clients else 1)
+            idle = 0 if ready else idle + 1
+            if idle >= IDLE_SECONDS or (idle and not self._path.exists()):  # the run takes its folder away at its end
+                self._path.unlink(missing_ok=True)
+                sys.exit()
+            for key, _ in ready:
+                if key.fileobj is self._listener:
+                    if request := self._fork(self._listener.accept()[0]):
+                        return request
+                elif key.fileobj in self._clients:
+                    self._tell_end(key.fileobj)
+                else:
+                    self._abandon(key.fileobj, key.data)
+
+    def _fork(self, client: socket.socket) -> dict | None:
+        header, descriptors, *_ = socket.recv_fds(client, 8, 253)
+        with client.makefile("rb") as stream:
+            request = json.loads(stream.read(int.from_bytes(header, "big")))
+        if (pid := os.fork()) == 0:
+            for used in (self._listener, self._events, client, *(other for _, other in self._clients.values())):
+                used.close()
+            for pidfd in self._clients:
+                os.close(pidfd)
+            return request | {"received": descriptors}
+        for descriptor in descriptors:
+            os.close(descriptor)
+        pidfd = os.pidfd_open(pid)
+        self._clients[pidfd] = pid, client
+        self._events.register(pidfd, selectors.EVENT_READ)
+        self._events.register(client, selectors.EVENT_READ, pidfd)
+        client.sendall(pid.to_bytes(8, "big"))
+        return None
+
+    def _tell_end(self, pidfd: int) -> None:
+        pid, client = self._clients.pop(pidfd)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        self._events.unregister(pidfd)
+        os.close(pidfd)
+        if client in self._events.get_map():
+            self._events.unregister(client)
+            client.sendall((status if status >= 0 else 128 - status).to_bytes(8, "big"))
+        client.close()
+
+    def _abandon(self, client: socket.socket, pidfd: int) -> None:
+        """A client speaks only by going away: it was killed, and means its fork."""
+        self._events.unregister(client)
+        os.kill(self._clients[pidfd][0], signal.SIGKILL)
+
+
+def become(request: dict) -> None:
+    """Take over the client's descriptors, environment and folder."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    above = max(request["fds"], default=0) + 1
+    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD, max(above, 3)) for fd in request["received"]]
+    for fd in request["received"]:
+        os.close(fd)
+    for fd, number in zip(moved, request["fds"], strict=True):
+        os.dup2(fd, number)
+        os.close(fd)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    os.chdir(request["cwd"])
+
+
+def execute(arguments: list[str]) -> None:
+    """What `python <arguments>` does: a script, or the command after -c; the interpreter's options have no effect."""
+    while arguments[0].startswith("-") and arguments[0] != "-c":
+        arguments = arguments[2 if arguments[0] in ("-X", "-W") else 1 :]
+    sys.argv = arguments
+    if arguments[0] == "-c":
+        sys.argv = ["-c", *arguments[2:]]
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        exec(arguments[1], main.__dict__)
+    else:
+        sys.path[0] = str(Path(arguments[0]).parent)
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+def main() -> None:
+    folder, report = Path(sys.argv[1]), int(sys.argv[2])
+    setproctitle.getproctitle()  # finds its memory while the environment is where the kernel put it; for vLLM's titles
+    server = ForkServer(folder)
+    os.close(report)  # clients may connect; they are answered once the imports are done
+    multiprocessing.set_executable(str(folder / "python"))
+    for module in PRELOAD:
+        importlib.import_module(module)
+    gc.freeze()  # a collection in a fork would write to every object, and so copy every page
+    request = server.run()
+    become(request)
+    execute(request["argv"])
+
+
+if __name__ == "__main__":
+    main()
