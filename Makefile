@@ -12,6 +12,7 @@ DATA_ROOT ?= data
 HARDWARE  ?= cpu
 POLICY    ?= $(if $(filter cpu,$(HARDWARE)),tiny)
 RUNS      ?= runs
+RECIPE    ?= recipes/grpo.py
 RUN       ?= runs/quickstart-$(DATASET)
 ARGS      ?=
 
@@ -22,7 +23,7 @@ TABLES = $(sort $(filter-out one,$(basename $(notdir $(wildcard conf/table/*.yam
 CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) seed=$(SEED) data_root=$(DATA_ROOT) out=$(RUNS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint policy data prepare show serve knowledge-review lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help setup quickstart test lint policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -95,6 +96,9 @@ $(TABLES): setup
 
 plan: setup ## every cell of a table, its commands and their cost, without running (TABLE=table1)
 	@$(CELLS) table=$(TABLE) plan=true $(ARGS)
+
+submit: setup ## a recipe as a job on a running Ray cluster (FOLDER=<shared by its nodes>, RECIPE=, ARGS=<overrides>)
+	@$(BIN)/python launch/ray_job.py submit --folder $(FOLDER) -- $(RECIPE) $(ARGS)
 
 knowledge-review: setup ## entries of the knowledge bank that still are drafts
 	@$(BIN)/python recipes/knowledge.py review=true

@@ -1,8 +1,10 @@
-"""Runs -> a table in the terminal, report.md, table.csv and curve.png.
+"""Runs -> report.html, report.md, CSV and curves; with a table of the paper, its numbers beside the paper's.
 
 python recipes/report.py runs=[runs/before,runs/grpo,runs/after] out=runs/report
+python recipes/report.py runs=[runs/table3] table=table3 out=runs/table3/report
 """
 
+from hydra import compose
 from omegaconf import DictConfig
 
 from vrft_aug.cli import recipe
@@ -12,12 +14,24 @@ from vrft_aug.cli import recipe
 def main(config: DictConfig) -> None:
     from rich.console import Console
 
+    from vrft_aug.evaluation.content import Asked
     from vrft_aug.evaluation.report import write_report
 
     console = Console()
     runs = [config.runs] if isinstance(config.runs, str) else list(config.runs)
-    for file in write_report(runs, config.out, config.baseline, console):
+    asked = None
+    if config.get("table"):
+        objectives = {row.experiment: own_objective(row.experiment) for row in config.table.rows}
+        asked = Asked(config.table_name, config.table, objectives)
+    for file in write_report(runs, config.out, config.baseline, console, asked, config.gallery):
         console.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)
+
+
+def own_objective(experiment: str) -> str | None:
+    """The objective that an experiment trains with and is tested by; None where it does not tell its runs apart."""
+    config = compose("evaluate", [f"experiment={experiment}"], return_hydra_config=True)
+    told = config.method.train and not config.method.diagnose
+    return config.hydra.runtime.choices.objective if told else None
 
 
 if __name__ == "__main__":

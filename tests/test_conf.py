@@ -24,7 +24,9 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+@functools.cache
 def composed(root: str, *overrides: str) -> DictConfig:
+    """The resolved config; shared, so a test that changes it copies it first."""
     with initialize_config_dir(str(CONF), version_base=None):
         config = compose(root, list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(config)
@@ -37,11 +39,6 @@ def keys(tree: object, prefix: str = "") -> set[str]:
     if not isinstance(tree, dict) or not tree:
         return {prefix.rstrip(".")}
     return set().union(*(keys(value, f"{prefix}{key}.") for key, value in tree.items()))
-
-
-@functools.cache
-def composed_keys(root: str, *overrides: str) -> set[str]:
-    return keys(OmegaConf.to_container(composed(root, *overrides)))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +60,7 @@ def test_every_choice_of_every_group_composes(root, group):
 
 def unknown_to_verl(root: str, known: set[str], *overrides: str) -> set[str]:
     """Keys of the composed config that are neither verl's nor handed on by it nor ours by their name."""
-    found = composed_keys(root, *overrides)
+    found = keys(OmegaConf.to_container(composed(root, *overrides)))
     foreign = {key for key in found - known if not any(part in key for part in OPEN)}
     under = {key for key in foreign if any(f"{key}.".startswith(f"{k}.") or k.startswith(f"{key}.") for k in known)}
     return foreign - under - DATACLASS_FIELDS
@@ -83,9 +80,14 @@ def test_verl_knows_every_key(root, hardware, verl_keys):
 def stray_keys(root: str, known: set[str], *overrides: str) -> set[str]:
     """Keys that an experiment adds and neither verl nor any recipe of ours has: its slips."""
     profile = [override for override in overrides if override.startswith("hardware=")]
-    recipes = [composed_keys(name, *profile) for name in ("prepare", "evaluate", root)]
+    recipes = [keys(OmegaConf.to_container(composed(name, *profile))) for name in ("prepare", "evaluate", root)]
     unknown = unknown_to_verl(root, known, *overrides) - set().union(*recipes)
     return {key for key in unknown if not key.startswith(("objective.", "prompt."))}  # of the groups it chose
+
+
+@functools.cache
+def dataset_node(name: str) -> DictConfig:
+    return OmegaConf.load(CONF / "dataset" / f"{name}.yaml")
 
 
 def recipe_of(experiment: str) -> str:
@@ -98,12 +100,12 @@ def test_every_experiment_on_every_machine_and_data_set(experiment, hardware, ve
     root = recipe_of(experiment)
     chosen = [f"experiment={experiment}", f"hardware={hardware}"]
     assert stray_keys(root, verl_keys[SCHEMA[root]], *chosen) == set()
-    config = composed(root, *chosen)
+    config = composed(root, *chosen).copy()
     if root == "grpo":
         assert config.reward.reward_manager.name == "TaskRewardManager"
         assert config.actor_rollout_ref.actor.ppo_mini_batch_size <= config.data.train_batch_size
     for dataset in choices("dataset"):  # as Hydra merges the group; composing 900 times would take minutes
-        config.dataset = OmegaConf.load(CONF / "dataset" / f"{dataset}.yaml")
+        config.dataset = dataset_node(dataset).copy()
         assert OmegaConf.to_container(config.dataset, resolve=True)["classes"]
 
 

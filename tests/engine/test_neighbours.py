@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -36,27 +37,50 @@ def python(*arguments: str, **env: str) -> subprocess.CompletedProcess:
     )
 
 
+LIST = """
+import json, sys, ray
+from ray._private import state
+ray.init(address=sys.argv[1], log_to_driver=False, logging_level="error")
+alive = sum(node["Alive"] for node in ray.nodes())
+print(json.dumps({"nodes": alive, "jobs": len(state.jobs()), "actors": len(state.actors())}))
+"""
+
+
 def test_somebody_elses_ray_cluster_is_neither_joined_nor_stopped(tmp_path):
     from ray.util import get_node_ip_address
 
     address = f"{get_node_ip_address()}:{free_port()}"
     start = ["start", "--head", "--block", f"--port={address.split(':')[1]}", "--num-cpus=1"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     neighbour = subprocess.Popen(
         [BIN / "ray", *start, "--include-dashboard=false"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env,
     )  # fmt: skip
     try:
+        assert listed(address, env) == {"nodes": 1, "jobs": 1, "actors": 0}  # the job is the one that lists
         small = ["dataset.loader.train=32", "dataset.loader.val=16", "dataset.loader.test=16"]
         assert python("recipes/prepare.py", *small, f"out={tmp_path / 'rows'}").returncode == 0
         steps = ["trainer.total_training_steps=1", "trainer.save_freq=1", "trainer.val_before_train=false"]
         run = python("recipes/grpo.py", f"parquet={tmp_path / 'rows'}", "data.train_batch_size=8", *steps,
-                     f"out={tmp_path / 'run'}", RAY_ADDRESS=address)  # fmt: skip
+                     "policy.mini_batch_size=8", f"out={tmp_path / 'run'}", RAY_ADDRESS=address)  # fmt: skip
         assert run.returncode == 0, run.stderr
         assert "Started a local Ray instance" in (tmp_path / "run" / "log.txt").read_text()
-        assert neighbour.poll() is None
+        assert listed(address, env) == {"nodes": 1, "jobs": 2, "actors": 0}  # the two that listed
     finally:
         neighbour.terminate()
         neighbour.wait(60)
+
+
+def listed(address: str, env: dict[str, str]) -> dict[str, int]:
+    """What a cluster says of itself, asked from a process of its own, since Ray keeps a token for a process's life."""
+    for _ in range(20):  # until it has started
+        command = [sys.executable, "-c", LIST, address]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+        if done.returncode == 0:
+            return json.loads(done.stdout.splitlines()[-1])
+        time.sleep(2)
+    raise AssertionError(done.stderr[-3000:])
 
 
 def test_vllm_serves_the_tiny_policy(tmp_path):

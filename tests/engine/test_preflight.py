@@ -10,7 +10,9 @@ from safetensors.numpy import save_file
 from vrft_aug.engine import preflight
 from vrft_aug.errors import InputError
 
-CPU = OmegaConf.create({"name": "cpu", "device": "cpu", "min_free_gigabytes": 0, "env": {}})
+CPU = OmegaConf.create(
+    {"name": "cpu", "device": "cpu", "min_free_gigabytes": 0, "env": {}, "ray": {"address": "local"}}
+)
 
 
 def test_a_policy_that_cannot_fit_is_refused_by_its_size(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from toy_runs import write_training
 
-from vrft_aug.evaluation.figures import curve, panels
+from vrft_aug.evaluation.figures import by_dataset, curve, curve_data, panels
 from vrft_aug.evaluation.runs import Training, find
 
 
@@ -57,3 +57,34 @@ def test_curve_shows_the_runs_values(trainings: list[Training]):
 def test_nothing_plottable_gives_no_picture(tmp_path: Path):
     assert curve([]) is None
     assert curve([Training(tmp_path, "x", pd.DataFrame({"perf/mfu/actor": [0.1]}, index=[1]))]) is None
+
+
+def test_the_pages_curves_are_the_logged_values(tmp_path: Path):
+    write_training(tmp_path / "grpo", 20, signs={"top_prediction": [0.5] * 19 + [1 / 3]})
+    found = {one["title"]: one for one in curve_data(find([tmp_path]).trainings)}
+    sign = found["Rollouts: top_prediction, grading"]
+    assert sign["bounds"] == (None, 0.9)
+    (line,) = sign["lines"]
+    assert (line["name"], line["steps"], line["values"][-1]) == ("grpo", list(range(1, 21)), 0.333333)
+    assert found["Validation accuracy: toy"]["lines"][0]["steps"] == [0, 10, 20]
+    assert found["Training reward"]["bounds"] == (None, None)
+
+
+def test_a_bound_is_drawn_where_the_values_come_near_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    drawn = {}
+    for name, values in (("near", [0.5, 0.95]), ("far", [0.5, 0.45])):
+        write_training(tmp_path / name, 2, signs={"top_prediction": values})
+        drawn[name] = curve(find([tmp_path / name]).trainings)
+    monkeypatch.setattr("vrft_aug.evaluation.figures.Axes.axhline", lambda *_, **__: None)
+    assert curve(find([tmp_path / "far"]).trainings) == drawn["far"]
+    assert curve(find([tmp_path / "near"]).trainings) != drawn["near"]
+
+
+def test_lines_of_two_data_sets_do_not_share_a_panel(tmp_path: Path):
+    for dataset in ("retina", "blood"):
+        write_training(tmp_path / dataset, 2, dataset=dataset)
+    groups = by_dataset(find([tmp_path]).trainings)
+    assert {name: [one.name for one in group] for name, group in groups.items()} == {
+        "blood": ["blood"],
+        "retina": ["retina"],
+    }

@@ -142,6 +142,11 @@ def test_boxes_are_measured_by_their_overlap():
     assert "majority" not in found
 
 
+def test_a_box_that_rounding_has_flattened_overlaps_nothing():
+    found = _one(predictions(["[0, 0, 10, 10]"], ["[5, 5, 5, 5]"], [], "localization", acc=[0.0]))
+    assert found["mean_iou"]["value"] == 0
+
+
 def test_data_sources_and_tasks_are_kept_apart_and_rows_order_is_nothing():
     rows = pd.concat([predictions(["0"], ["0"]), predictions(["1"], ["0"], ["0", "1"], "classification")])
     found = measure(rows, resamples=10)

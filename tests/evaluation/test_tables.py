@@ -1,13 +1,17 @@
 """What a reader of a table sees."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from toy_runs import predictions, write_evaluation
 
 from vrft_aug.evaluation.comparison import compare
 from vrft_aug.evaluation.runs import find
-from vrft_aug.evaluation.tables import Table, frame, interval, main_tables, p_value, recall_tables, rejection_table
+from vrft_aug.evaluation.table import Table, interval, p_value
+from vrft_aug.evaluation.tables import frame, main_tables, recall_tables, rejection_table
 
 
 @pytest.fixture(scope="module")
@@ -72,5 +76,25 @@ def test_cells():
 
 
 def test_markdown_keeps_a_table_whole():
-    text = Table("t", ["", "a|b"], [["x\ny", "1"]]).markdown()
-    assert text.splitlines()[2:] == ["|  | a\\|b |", "| --- | ---: |", "| x y | 1 |"]
+    text = Table("t", ["", "a|b"], [["x\ny", "<img src=x> < 1"]]).markdown()
+    assert text.splitlines()[2:] == ["|  | a\\|b |", "| --- | ---: |", "| x<br>y | &lt;img src=x> < 1 |"]
+
+
+def test_a_terminal_shows_an_answer_as_it_is():
+    console = Console(record=True, width=60, file=io.StringIO())
+    console.print(Table("[t]", ["", "run"], [["most frequent", "[/red] [0, 0, 4, 4]"]]).rich())
+    assert "[/red] [0, 0, 4, 4]" in console.export_text()
+
+
+def test_transposed():
+    assert Table("t", ["", "a", "b"], [["x", "1", "2"]]).transposed() == Table("t", ["", "x"], [["a", "1"], ["b", "2"]])
+
+
+def test_votes_are_told_apart_from_single_answers(tmp_path):
+    rows = predictions(["0", "0"] * 20, ["0", "1"] * 20)
+    rows = rows.assign(source_id=[f"image_{i // 2}" for i in range(40)], sample=[0, 1] * 20, vote=[True, False] * 20)
+    write_evaluation(tmp_path / "run", "run", rows)
+    lines = {row[0]: row[1] for row in main_tables(compare(find([tmp_path])[0]))[0].rows}
+    assert lines["Images"] == "20" and lines["Accuracy, %"].startswith("100.0")
+    assert lines["Samples a vote"] == "2"
+    assert lines["  accuracy of single samples, %"] == "50.0" and lines["  any sample right, %"] == "100.0"

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
@@ -74,7 +75,7 @@ def grpo(runs) -> Path:
     files = {split: ",".join(str(runs / task / f"{split}.parquet") for task in TASKS) for split in ("train", "val")}
     common = [f"data.train_files=[{files['train']}]", f"data.val_files=[{files['val']}]", "objective=mfrs",
               f"policy.path={runs / 'warm_start' / 'policy'}", f"out={runs / 'grpo'}", "data.train_batch_size=24",
-              "trainer.save_freq=2", "trainer.test_freq=2"]  # fmt: skip
+              "policy.mini_batch_size=24", "trainer.save_freq=2", "trainer.test_freq=2"]  # fmt: skip
     seen: set = set()
     recipe("grpo", *common, "trainer.total_training_steps=2", watch=seen)
     (runs / "processes.json").write_text(json.dumps(sorted(seen)))
@@ -139,6 +140,26 @@ def test_the_policy_answers_in_transformers(grpo):
     processor = AutoProcessor.from_pretrained(grpo / "policy")
     assert model.config.model_type == "qwen2_5_vl"
     assert model.config.text_config.vocab_size == len(processor.tokenizer)
+
+
+def test_a_checkpoint_is_merged_and_its_samples_vote(runs, grpo):
+    step, out = json.loads((grpo / "run.json").read_text())["exported_step"], runs / "vote"
+    checkpoint = grpo / "checkpoints" / f"global_step_{step}"
+    recipe("evaluate", f"parquet={runs / 'classification'}", "sampling.n=4", "sampling.temperature=0.9",
+           f"policy.path={checkpoint}", "shuffle_check=false", f"out={out}")  # fmt: skip
+    merged, exported = weights(out / "policy"), weights(grpo / "policy")
+    assert all(np.array_equal(merged[name], exported[name]) for name in exported)
+    predictions = pd.read_parquet(out / "predictions.parquet")
+    assert (len(predictions), predictions["vote"].sum()) == (4 * 32, 32)
+    metrics = json.loads((out / "metrics.json").read_text())["phantom/classification"]
+    assert (metrics["n"], metrics["samples"]["n"]) == (32, 4)
+
+
+def test_the_exported_policy_is_described(runs, grpo):
+    record = json.loads((grpo / "run.json").read_text())
+    assert record["exported_step"] in (2, 3) and record["selected_by"]["metric"] == "val-core/*/acc/mean@*"
+    card = (grpo / "policy" / "README.md").read_text()
+    assert "Not a medical device" in card and str(runs) not in card
 
 
 def test_evaluation_and_report(runs, grpo):

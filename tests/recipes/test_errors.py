@@ -46,14 +46,14 @@ def test_a_folder_without_a_policy(tmp_path):
     assert "no config.json" in line
 
 
-def test_too_few_rows_for_a_batch(tmp_path):
+def test_a_split_without_rows(tmp_path):
     import pandas as pd
 
     pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
-    for split in ("train", "val"):
-        pd.DataFrame({"prompt": range(10)}).to_parquet(tmp_path / f"{split}.parquet")
+    for split, rows in (("train", 10), ("val", 0)):
+        pd.DataFrame({"prompt": range(rows)}).to_parquet(tmp_path / f"{split}.parquet")
     line = refused("grpo", f"parquet={tmp_path}", f"out={tmp_path / 'out'}")
-    assert "10 rows, fewer than data.train_batch_size=256" in line
+    assert "val.parquet holds no rows" in line
 
 
 def test_an_out_that_cannot_be_written(tmp_path):

@@ -7,6 +7,7 @@ Images are streamed from the compressed file in order, so the memory in use does
 """
 
 import hashlib
+import io
 import math
 import warnings
 import zipfile
@@ -25,6 +26,7 @@ from vrft_aug.data.sample import DataWarning, Pixels, Sample
 from vrft_aug.errors import InputError
 
 SIZES = (28, 64, 128, 224)
+READ_AHEAD = 1 << 16  # bytes
 
 
 def load(root: Path, split: str, *, flag: str, size: int = 28, allow_unverified: bool = False) -> Iterator[Sample]:
@@ -33,9 +35,10 @@ def load(root: Path, split: str, *, flag: str, size: int = 28, allow_unverified:
     verify(path, published(flag, size)[1], allow_unverified)
     labels = read_labels(path, split, len(info(flag)["label"]))
     read = open_images(path, split, len(labels), size)
-    for i, label in enumerate(labels):
-        name = f"{path.stem}/{split}/{i}"
-        yield Sample(partial(read, i), int(label), name, name, origin=path)
+    stem = path.stem
+    for i, label in enumerate(labels.tolist()):
+        name = f"{stem}/{split}/{i}"
+        yield Sample(partial(read, i), label, name, name, origin=path)
 
 
 def download(root: Path, *, flag: str, size: int = 28, **_: Any) -> Path:
@@ -134,11 +137,12 @@ def open_images(path: Path, split: str, count: int, size: int) -> partial:
     if dtype != np.uint8 or shape not in ((count, size, size), (count, size, size, 3)):
         wanted = f"uint8[{count}, {size}, {size}] (or x 3) for {count} labels"
         raise InputError(f"{path}: {split}_images is {dtype}{list(shape)}, not {wanted}; fetch the file again")
+    stream = io.BufferedReader(stream, READ_AHEAD)
     return partial(read_image, path, stream, stream.tell(), shape[1:], math.prod(shape[1:]))
 
 
 def read_image(
-    path: Path, stream: zipfile.ZipExtFile, start: int, shape: tuple[int, ...], length: int, index: int
+    path: Path, stream: io.BufferedReader, start: int, shape: tuple[int, ...], length: int, index: int
 ) -> Pixels:
     try:
         stream.seek(start + index * length)

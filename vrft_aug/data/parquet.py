@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ GROUP_BYTES = 16 << 20
 class ShardWriter:
     """Writes rows to `<folder>/<name>.parquet`, or to `<name>-00000.parquet`, ... beyond `shard_bytes` of images.
 
-    Rows are held only until a row group is full, so memory does not grow with their number.
+    Rows are held, as arrow tables, only until a row group is full: memory does not grow with their number.
     """
 
     def __init__(self, folder: Path, name: str, schema: pa.Schema, shard_bytes: int):
@@ -24,14 +25,15 @@ class ShardWriter:
         self.schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features(schema)}})})
         self.paths: list[Path] = []
         self.rows: list[int] = []
-        self._pending: list[Mapping[str, Any]] = []
-        self._pending_bytes = self._written_bytes = 0
+        self._pending: list[pa.Table] = []
+        self._pending_rows = self._pending_bytes = self._written_bytes = 0
         self._writer: pq.ParquetWriter | None = None
 
-    def write(self, row: Mapping[str, Any]) -> None:
-        self._pending.append(row)
-        self._pending_bytes += sum(len(image["bytes"]) for image in row["images"])
-        if len(self._pending) == GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._pending.append(to_table(rows, self.schema))
+        self._pending_rows += len(rows)
+        self._pending_bytes += sum(len(image["bytes"]) for row in rows for image in row["images"])
+        if self._pending_rows >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
             self._flush()
 
     def close(self) -> list[tuple[Path, int]]:
@@ -48,7 +50,7 @@ class ShardWriter:
         path = self.folder / f"{self.name}-{len(self.paths):05d}.parquet"
         self.paths.append(path)
         self.rows.append(0)
-        self._writer = pq.ParquetWriter(path, self.schema, compression="zstd")
+        self._writer = pq.ParquetWriter(path, self.schema)
         self._written_bytes = 0
 
     def _flush(self) -> None:
@@ -59,10 +61,10 @@ class ShardWriter:
             self._writer = None
         if self._writer is None:
             self._open()
-        self._writer.write_table(to_table(self._pending, self.schema))
-        self.rows[-1] += len(self._pending)
+        self._writer.write_table(pa.concat_tables(self._pending))
+        self.rows[-1] += self._pending_rows
         self._written_bytes += self._pending_bytes
-        self._pending, self._pending_bytes = [], 0
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
 
 def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -74,13 +76,14 @@ def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 def to_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Values as an arrow array. Objects that many rows share (class lists, prompts) are converted once: far faster."""
     if pa.types.is_struct(kind):
-        children = [to_array([value[child.name] for value in values], child.type) for child in kind.fields]
+        children = [to_array(list(map(itemgetter(child.name), values)), child.type) for child in kind.fields]
         return pa.StructArray.from_arrays(children, fields=kind.fields)
-    different = {id(value): value for value in values}
+    keys = list(map(id, values))
+    different = dict(zip(keys, values, strict=True))
     if len(different) == len(values):
         return pa.array(values, kind)
-    place = {key: i for i, key in enumerate(different)}
-    return pa.array(list(different.values()), kind).take(pa.array([place[id(value)] for value in values]))
+    place = dict(zip(different, range(len(different)), strict=True))
+    return pa.array(different.values(), kind).take(pa.array(list(map(place.__getitem__, keys))))
 
 
 def features(kind: pa.Schema | pa.DataType) -> Any:

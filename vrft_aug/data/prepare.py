@@ -5,6 +5,7 @@ images, each opened once. So memory holds some hundred bytes an image, never the
 twice.
 """
 
+import itertools
 import json
 import shutil
 import warnings
@@ -23,7 +24,7 @@ from vrft_aug.data.budget import PromptBudget
 from vrft_aug.data.manifest import describe
 from vrft_aug.data.parquet import ShardWriter, sha256
 from vrft_aug.data.rows import EXPORTS, RL, SFT, Composer
-from vrft_aug.data.sample import SPLITS, DataWarning
+from vrft_aug.data.sample import SPLITS, DataWarning, open_batches
 from vrft_aug.data.selection import Load, Positions, check_indexes, draw, pick, read_index
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import TASKS
@@ -121,14 +122,14 @@ def write(
             kinds[f"{rule['export']}_{split}"] = EXPORTS[rule["export"]]
         writers = [(ShardWriter(folder, name, schema, rule["shard_mb"] << 20), convert)
                    for name, (schema, convert) in kinds.items()]
-        for i, sample in enumerate(track(pick(load(split), positions), f"write {split}", len(positions))):
-            picture = sample.open()
-            prints[split].add(sample.source_id, picture)
-            row = composer.rl(sample, picture, split, i)
+        numbers = itertools.count()
+        for batch in open_batches(track(pick(load(split), positions), f"write {split}", len(positions))):
+            prints[split].add(batch)
+            rows = [composer.rl(sample, picture, split, next(numbers)) for sample, picture in batch]
             if budget:
-                budget.add(row["extra_info"]["prompt"], row["extra_info"]["image_size"])
+                budget.add(rows)
             for writer, convert in writers:
-                writer.write(convert(row))
+                writer.write([convert(row) for row in rows])
         for path, rows in (shard for writer, _ in writers for shard in writer.close()):
             files[path.name] = {"rows": rows, "bytes": path.stat().st_size, "sha256": sha256(path)}
     return files, prints

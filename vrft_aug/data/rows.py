@@ -111,11 +111,11 @@ class Composer:
 
     def taught(self, row: Mapping[str, Any]) -> str:
         """The answer that supervised training is given: the ground truth, but for the share `label_noise`."""
-        info = row["extra_info"]
+        info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+        if not self.label_noise or self.task == "localization" or info["split"] != "train":
+            return truth
         rng = np.random.default_rng([self.seed, zlib.crc32(info["source_id"].encode()), 1])
-        if self.task != "localization" and info["split"] == "train" and rng.random() < self.label_noise:
-            return str(rng.choice(self.dataset["classes"]))
-        return row["reward_model"]["ground_truth"]
+        return str(rng.choice(self.dataset["classes"])) if rng.random() < self.label_noise else truth
 
     def order(self, source_id: str) -> tuple[int, ...]:
         """The order in which this row's prompt lists the classes."""

@@ -1,6 +1,7 @@
 """Answers of a policy to prepared rows, by vLLM in this process: evaluation's half of what verl does in training."""
 
 import io
+import os
 from collections.abc import Callable, Sequence
 
 from omegaconf import DictConfig
@@ -18,6 +19,7 @@ class Generator:
     """
 
     def __init__(self, policy_path: str, config: DictConfig):
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # or chance decides which requests share a batch
         from transformers import AutoProcessor
         from vllm import LLM, SamplingParams
 
@@ -41,15 +43,15 @@ class Generator:
             mm_processor_kwargs=pixels,
             skip_mm_profiling=True,
         )
+        # No seed of its own for each request: all would draw the same numbers, and vLLM 0.24.0 fails with one on a CPU.
         self._sampling = SamplingParams(
-            temperature=config.sampling.temperature,
-            n=config.sampling.n,
-            max_tokens=policy.max_response_length,
-            seed=config.seed,
+            temperature=config.sampling.temperature, n=config.sampling.n, max_tokens=policy.max_response_length
         )
 
-    def answer(self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]) -> list[list[str]]:
-        """Responses to each prompt, `sampling.n` of them; tokens are counted by `lengths` of the same call.
+    def answer(
+        self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]
+    ) -> list[list[tuple[str, int]]]:
+        """Responses to each prompt as (text, number of tokens), `sampling.n` of them.
 
         Args:
             prompts: user turns, each with one "<image>".

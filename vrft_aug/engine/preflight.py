@@ -1,28 +1,59 @@
 """What is checked before a run costs anything: the machine, the data, the versions."""
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.errors import InputError
 
 BYTES_A_PARAMETER = 28  # float32: actor, its gradient, Adam's two moments, reference, vLLM, and one in transfer
 GIB = 1024**3
+SECRET = re.compile(  # the last words of a key's name, in lower case and parted by blanks
+    r"(?<![a-z])(?:password|passwd|passphrase|secret|credentials?|(?:api|access|secret|private|auth|account) ?key"
+    r"|(?<!pad )(?<!eos )(?<!bos )(?<!unk )(?<!sep )(?<!cls )(?<!mask )(?<!image )(?<!video )(?<!stop )token)$"
+)
+PASSWORD_IN_URL = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
+CGROUP = Path("/sys/fs/cgroup")  # inside a container: its own limits
 
 
 def prepare_environment(hardware: DictConfig) -> None:
     """Export the hardware profile's environment, before torch, verl or Ray is imported; workers inherit it.
 
-    What the person has exported wins, except the choice of the platform.
+    What the person has exported wins, except the choice of the platform. vLLM's ports are for this machine alone,
+    unless the run joins a cluster (Ray's: see grpo.py).
     """
     for name, value in hardware.env.items():
         if name in ("VERL_PLATFORM", "CUDA_VISIBLE_DEVICES") or name not in os.environ:
             os.environ[name] = str(value)
+    if hardware.ray.address == "local":
+        os.environ.setdefault("VLLM_HOST_IP", "127.0.0.1")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def check_no_secret(config: DictConfig) -> None:
+    """Raise InputError, which does not repeat it, where a value looks like a secret: configs are saved and logged."""
+    for name, value in _leaves(OmegaConf.to_container(config, resolve=True)):
+        words = " ".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name.rpartition(".")[2])).lower()
+        if isinstance(value, str) and value and (SECRET.search(words) or PASSWORD_IN_URL.search(value)):
+            raise InputError(
+                f"{name} looks like a secret, and configs are saved and logged: leave it out and export an environment "
+                "variable instead, which every process of the run inherits"
+            )
+
+
+def _leaves(tree: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """(dotted name, value) of everything in a tree of mappings and lists."""
+    if isinstance(tree, dict | list):
+        for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from _leaves(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, tree
 
 
 def check_platform(hardware: DictConfig) -> None:
@@ -40,19 +71,15 @@ def check_platform(hardware: DictConfig) -> None:
         )
 
 
-def check_rows(train_files: list[str], val_files: list[str], batch_size: int) -> None:
-    """Raise InputError unless every parquet file exists and the training rows make at least one batch."""
+def check_rows(files: list[str]) -> None:
+    """Raise InputError unless every parquet file exists and holds rows."""
     import pyarrow.parquet as pq
 
-    for file in (*train_files, *val_files):
+    for file in files:
         if not Path(file).is_file():
             raise InputError(f"{file} does not exist: run recipes/prepare.py first, or set parquet=<its out folder>")
-    rows = sum(pq.ParquetFile(file).metadata.num_rows for file in train_files)
-    if rows < batch_size:
-        raise InputError(
-            f"{', '.join(train_files)}: {rows} rows, fewer than data.train_batch_size={batch_size}: "
-            "prepare more rows (shots=) or lower data.train_batch_size"
-        )
+        if not pq.ParquetFile(file).metadata.num_rows:
+            raise InputError(f"{file} holds no rows: prepare again with a data set that has that split")
 
 
 def check_memory(policy: str, hardware: DictConfig) -> None:
@@ -65,12 +92,23 @@ def check_memory(policy: str, hardware: DictConfig) -> None:
         return
     parameters = _parameters(Path(policy))
     needed = parameters * BYTES_A_PARAMETER + hardware.min_free_gigabytes * GIB
-    free = psutil.virtual_memory().available
+    free = free_memory()
     if needed > free:
         raise InputError(
             f"policy {policy} ({parameters / 1e6:.1f} M parameters) needs about {needed / GIB:.1f} GiB of free memory, "
             f"but {free / GIB:.1f} GiB are free: close other programs, take policy=tiny, or a GPU profile"
         )
+
+
+def free_memory() -> int:
+    """Bytes that may still be taken: of the machine, or of this process's container where that has less."""
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = (int((CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        parts = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no cgroup v2, or no limit ("max")
+        return free
+    return min(free, limit - used + int(parts["inactive_file"]))  # the kernel takes cached files back
 
 
 def _parameters(folder: Path) -> int:

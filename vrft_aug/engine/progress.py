@@ -22,6 +22,7 @@ class MetricsFollower:
         headline: metric names to show, label -> verl's key (a key may end in `*`: the first that matches).
         say: prints a line.
         warn: what is wrong with a step's metrics, as "<metric> ..." lines; each metric is warned of once.
+        after: called when new steps are in metrics.jsonl.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class MetricsFollower:
         headline: dict[str, str],
         say: Callable[[str], None],
         warn: Callable[[dict[str, float]], list[str]] = lambda metrics: [],
+        after: Callable[[], None] = lambda: None,
     ):
         self.source = folder / ".metrics.jsonl"
         self._kept = folder / "metrics.jsonl"
@@ -38,6 +40,7 @@ class MetricsFollower:
         self._headline = headline
         self._say = say
         self._warn = warn
+        self._after = after
         self._warned: set[str] = set()
         self._done = threading.Event()
         self._offset = 0
@@ -84,6 +87,8 @@ class MetricsFollower:
                 if (metric := warning.split()[0]) not in self._warned:
                     self._warned.add(metric)
                     self._say(f"warning: {warning}")
+        if new:
+            self._after()
         return bool(new)
 
     def _describe(self, step: int, metrics: dict[str, float]) -> str:

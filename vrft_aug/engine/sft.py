@@ -6,17 +6,25 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from vrft_aug.engine import preflight
+from vrft_aug.engine.checkpoints import Criterion
 from vrft_aug.engine.run_folder import Run
 from vrft_aug.engine.training import Trainer
 from vrft_aug.engine.training import train as train_with
+from vrft_aug.errors import InputError
 
 HEADLINE = {"loss": "train/loss", "validation loss": "val/loss"}
+BEST = Criterion("validation loss", "val/loss", min)
 
 
 def train(config: DictConfig, run: Run) -> Path:
     """See training.py."""
     preflight.prepare_environment(config.hardware)
-    return train_with(config, run, Trainer(HEADLINE, "model.path", run_elastic))
+    if config.trainer.nnodes > 1:
+        raise InputError(f"trainer.nnodes={config.trainer.nnodes}: sft.py runs on one node; choose another hardware=")
+    trainer = Trainer(
+        HEADLINE, "model.path", "trainer.max_ckpt_to_keep", BEST, run_elastic, validates_in_batches=True
+    )
+    return train_with(config, run, trainer)
 
 
 def run_elastic(config: DictConfig) -> None:
@@ -36,6 +44,15 @@ def run_elastic(config: DictConfig) -> None:
 
 
 def _worker(config: DictConfig) -> None:
-    from verl.trainer.sft_trainer import run_sft
+    """verl/trainer/sft_trainer.py:452, but for a resumption where an epoch ended: of the data's order that was saved
+    there no row is left, so verl would pass over the next epoch, and train nothing where that is the last."""
+    from verl.trainer.sft_trainer import SFTTrainer
+    from verl.utils.distributed import destroy_global_process_group, initialize_global_process_group
 
-    run_sft(config)
+    initialize_global_process_group()
+    trainer = SFTTrainer(config)
+    if trainer.resume_global_step and trainer.resume_global_step % trainer.steps_per_epoch == 0:
+        trainer._build_dataloader()
+        trainer.ckpt_handler.train_dataloader = trainer.train_dataloader
+    trainer.fit()
+    destroy_global_process_group()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.intervals import mcnemar
-from vrft_aug.evaluation.runs import Evaluation
+from vrft_aug.evaluation.runs import Evaluation, distinct_name
 
 SIGNIFICANCE = 0.05
 MARKS = {
@@ -73,8 +73,8 @@ def compare(evaluations: Sequence[Evaluation], baseline: str | None = None) -> l
 def _comparison(
     one: Evaluation, dataset: str, twin: Evaluation | None, base: Evaluation, others: list[Evaluation]
 ) -> Comparison:
-    namesakes = [other for other in others if other.name == one.name and dataset in other.metrics]
-    name = one.name if len(namesakes) == 1 else f"{one.name} ({one.folder.name})"
+    namesakes = [other.folder for other in others if other.name == one.name and dataset in other.metrics]
+    name = distinct_name(one.name, one.folder, namesakes)
     facts: dict = {"notes": []}
     if twin and dataset in twin.metrics:
         facts["shuffled"] = twin.metrics[dataset]

@@ -1,4 +1,4 @@
-"""Training curves as small multiples: reward, its parts, validation accuracy, response length, KL."""
+"""Training curves as small multiples: reward, its parts, signs of reward hacking, validation accuracy, KL, losses."""
 
 import io
 import math
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vrft_aug.evaluation.runs import Training
+from vrft_aug.rewards.diagnostics import BOUNDS
 
 # Okabe and Ito (2008): distinguishable with any form of colour blindness.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -44,7 +45,8 @@ def panels(trainings: Sequence[Training]) -> dict[str, str]:
 def curve(trainings: Sequence[Training]) -> bytes | None:
     """PNG of one panel a metric, one line a training; None when none of PANELS was logged.
 
-    From 20 values on, the values are thin and their centred mean over 5 steps is bold; the footer says so.
+    From 20 values on, the values are thin and their centred mean over 5 steps is bold; bounds of signs of reward
+    hacking are dotted; the footer says so.
     """
     titles = panels(trainings)
     if not titles:
@@ -61,16 +63,56 @@ def curve(trainings: Sequence[Training]) -> bytes | None:
     if len(trainings) > 1:
         handles = figure.axes[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside upper center", ncols=min(4, len(trainings)), frameon=False)
-    if any(smoothed):
-        figure.supxlabel(f"thin: every step; bold: centred mean over {WINDOW} steps", fontsize=8, color="0.35")
+    footer = [f"thin: every step; bold: centred mean over {WINDOW} steps"] if any(smoothed) else []
+    footer += ["dotted: bound of a sign of reward hacking"] if any(map(any, map(bounds_of, titles))) else []
+    if footer:
+        figure.supxlabel("; ".join(footer), fontsize=8, color="0.35")
+    return png_of(figure)
+
+
+def png_of(figure: Figure) -> bytes:
+    """The same figure gives the same bytes."""
     png = io.BytesIO()
-    figure.savefig(png, dpi=150, metadata={"Software": None})  # the same runs give the same bytes
+    figure.savefig(png, dpi=150, metadata={"Software": None})
     return png.getvalue()
+
+
+def by_dataset(trainings: Sequence[Training]) -> dict[str, list[Training]]:
+    """{data set: its trainings}: lines that may share a panel."""
+    groups: dict[str, list[Training]] = {}
+    for one in trainings:
+        groups.setdefault(one.dataset, []).append(one)
+    return groups
+
+
+def curve_data(trainings: Sequence[Training]) -> list[dict]:
+    """The panels of `curve` as JSON-able values: {"title", "unit", "bounds": [low, high],
+    "lines": [{"name", "steps", "values"}]}, values to six significant digits."""
+    found = []
+    for name, title in panels(trainings).items():
+        unit, _ = look_of(name)
+        lines = [(one, one.steps.get(name, pd.Series(dtype=float)).dropna()) for one in trainings]
+        lines = [
+            {"name": one.name, "steps": list(map(int, line.index)), "values": [float(f"{value:.6g}") for value in line]}
+            for one, line in lines
+        ]
+        found.append({"title": title, "unit": unit, "bounds": bounds_of(name), "lines": lines})
+    return found
+
+
+def look_of(name: str) -> tuple[str, tuple[float, float] | None]:
+    """Unit and limits of the y axis of a metric's panel."""
+    return next((unit, limits) for pattern, _, unit, limits in PANELS if re.fullmatch(pattern, name))
+
+
+def bounds_of(name: str) -> tuple[float | None, float | None]:
+    """Lowest and highest value that is no sign of reward hacking."""
+    return BOUNDS.get(name.rpartition("/")[2], (None, None)) if name.startswith("reward/") else (None, None)
 
 
 def _panel(ax: Axes, name: str, title: str, trainings: Sequence[Training]) -> bool:
     """Draws one metric; returns whether a line was smoothed."""
-    unit, limits = next((unit, limits) for pattern, _, unit, limits in PANELS if re.fullmatch(pattern, name))
+    unit, limits = look_of(name)
     smoothed = False
     for position, one in enumerate(trainings):
         values = one.steps.get(name, pd.Series(dtype=float)).dropna()
@@ -82,6 +124,10 @@ def _panel(ax: Axes, name: str, title: str, trainings: Sequence[Training]) -> bo
             smoothed = True
         else:
             ax.plot(values.index, values, linewidth=1.6, marker="o", markersize=3, label=one.name, **look)
+    for bound in bounds_of(name):
+        low, high = ax.get_ylim()
+        if bound is not None and low < bound < high:  # an axis is not stretched for a bound that is far off
+            ax.axhline(bound, color="0.35", linewidth=1, linestyle=(0, (1, 2)))
     ax.set_title(title, fontsize=10, loc="left")
     ax.set_ylabel(unit, fontsize=9)
     ax.set_ylim(limits)

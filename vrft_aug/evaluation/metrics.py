@@ -6,9 +6,11 @@ Columns read from a predictions table, one row a response:
     rejected: str, why the answer was rejected, "" when accepted; acc: 0.0 or 1.0;
     classes: list[str], the classes offered (not read for localization);
     format: 0.0 or 1.0, and response_length: int, tokens (both optional);
+    sample: int, and vote: bool, where a prompt has several responses: the metrics are those of the rows with the vote;
     any other numeric column but index is a part of the objective: its mean is reported under "parts".
 """
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -17,10 +19,11 @@ import pandas as pd
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.class_metrics import class_metrics, class_order, matched_answers
 from vrft_aug.evaluation.intervals import bootstrap, number, wilson
+from vrft_aug.evaluation.voting import votes
 from vrft_aug.rewards.iou import iou, read_box
 
 REQUIRED = ["data_source", "task", "source_id", "group_id", "prediction", "ground_truth", "rejected", "acc"]
-NOT_A_PART = ["index", "acc", "response_length"]
+NOT_A_PART = ["index", "acc", "response_length", "sample"]
 IOU_THRESHOLD = 0.5
 Statistic = Callable[[np.ndarray], dict[str, float]]
 
@@ -48,19 +51,21 @@ def measure(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> 
     if not predictions["acc"].isin([0, 1]).all():
         raise InputError("predictions: acc must be 0 or 1 in every row; it is the exact correctness of an answer")
     return {
-        f"{source}/{task}": _measure_one(task, rows.reset_index(drop=True), np.random.default_rng(seed), resamples)
+        f"{source}/{task}": _measure_one(task, rows, np.random.default_rng(seed), resamples)
         for (source, task), rows in predictions.groupby(["data_source", "task"], sort=True)
     }
 
 
-def _measure_one(task: str, rows: pd.DataFrame, rng: np.random.Generator, resamples: int) -> dict:
+def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, resamples: int) -> dict:
     """One data source and task.
 
     Every task: n, groups, accuracy, accuracy_grouped, unparseable (share of rows without an accepted answer),
     most_frequent {prediction, share: {...}}, format (null without such a column), rejected {reason: count},
-    parts {name: mean over the rows that have it}, response_length (mean, tokens).
+    parts {name: mean over the rows that have it}, response_length (mean, tokens),
+    samples {n, accuracy: of single samples, any_right: share of the prompts with a right sample}, null without a vote.
     Classification and grading: see `class_metrics`. Localization: mean_iou and recall_50 (share of IoU >= 0.5).
     """
+    rows = votes(responses).reset_index(drop=True)
     if task == "localization":
         answers = rows["prediction"].where(rows["rejected"] == "", "")
         facts, statistic = {}, _box_statistic(rows["ground_truth"], answers)
@@ -76,7 +81,8 @@ def _measure_one(task: str, rows: pd.DataFrame, rng: np.random.Generator, resamp
         intervals["accuracy_grouped"] = None
     favourite = {"prediction": favourite, "share": intervals.pop("most_frequent")}
     recall = {key.removeprefix("recall/"): intervals.pop(key) for key in list(intervals) if key.startswith("recall/")}
-    return {**common, **intervals, "most_frequent": favourite, **facts} | ({"recall": recall} if recall else {})
+    metrics = {**common, "samples": _samples(responses), **intervals, "most_frequent": favourite, **facts}
+    return metrics | ({"recall": recall} if recall else {})
 
 
 def _facts(rows: pd.DataFrame) -> dict:
@@ -92,6 +98,14 @@ def _facts(rows: pd.DataFrame) -> dict:
     }
 
 
+def _samples(responses: pd.DataFrame) -> dict | None:
+    if "vote" not in responses:
+        return None
+    right = responses.groupby("source_id")["acc"]
+    facts = {"accuracy": number(responses["acc"].mean()), "any_right": number(right.max().mean())}
+    return {"n": len(responses) // right.ngroups, **facts}
+
+
 def _share_statistic(rows: pd.DataFrame, answers: pd.Series, favourite: str | None) -> Statistic:
     columns = {
         "accuracy_grouped": rows["acc"],
@@ -105,6 +119,6 @@ def _share_statistic(rows: pd.DataFrame, answers: pd.Series, favourite: str | No
 
 def _box_statistic(truth: pd.Series, answers: pd.Series) -> Statistic:
     """Of the IoU of each box with the truth, 0 where there is no box."""
-    overlap = [iou(read_box(box), read_box(true)) if box else 0.0 for box, true in zip(answers, truth, strict=True)]
+    overlap = [iou(json.loads(box), read_box(true)) if box else 0.0 for box, true in zip(answers, truth, strict=True)]
     table = np.stack([np.array(overlap), np.greater_equal(overlap, IOU_THRESHOLD)])
     return lambda weight: dict(zip(["mean_iou", "recall_50"], table @ weight / weight.sum(), strict=True))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vrft_aug.errors import InputError
+from vrft_aug.evaluation import voting
 from vrft_aug.rewards import compose, compute_score
 
 Answerer = Callable[[list[str], list[bytes]], list[list[tuple[str, int]]]]
@@ -32,6 +33,8 @@ def deal_images(rows: pd.DataFrame, seed: int) -> list[bytes]:
 def predict(rows: pd.DataFrame, images: list[bytes], objective: object, answer: Answerer) -> pd.DataFrame:
     """Scored predictions, one row a response (columns: vrft_aug/evaluation/metrics.py).
 
+    Several responses to a prompt also get `sample` and `vote` (voting.py).
+
     Args:
         rows: prepared rows.
         images: the image that each row's prompt gets.
@@ -43,20 +46,21 @@ def predict(rows: pd.DataFrame, images: list[bytes], objective: object, answer: 
     table = []
     for row, responses in zip(rows.to_dict("records"), answer(prompts, images), strict=True):
         info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
-        for text, length in responses:
-            table.append(
-                {
-                    "data_source": row["data_source"],
-                    "task": info["task"],
-                    "index": info["index"],
-                    "source_id": info["source_id"],
-                    "group_id": info["group_id"],
-                    "classes": list(info["classes"]),
-                    "prompt": info["prompt"],
-                    "response": text,
-                    "response_length": length,
-                    "ground_truth": truth,
-                    **compute_score(row["data_source"], text, truth, info, objective),
-                }
-            )
+        scored = [
+            {
+                "data_source": row["data_source"],
+                "task": info["task"],
+                "index": info["index"],
+                "source_id": info["source_id"],
+                "group_id": info["group_id"],
+                "classes": list(info["classes"]),
+                "prompt": info["prompt"],
+                "response": text,
+                "response_length": length,
+                "ground_truth": truth,
+                **compute_score(row["data_source"], text, truth, info, objective),
+            }
+            for text, length in responses
+        ]
+        table += voting.mark(scored) if len(scored) > 1 else scored
     return pd.DataFrame(table)

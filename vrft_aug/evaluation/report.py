@@ -1,78 +1,89 @@
-"""Run folders -> report.md, table.csv, curve.png and a table in the terminal."""
+"""Run folders -> report.html, report.md, CSV, figures and a table in the terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from vrft_aug.evaluation.comparison import MARKS, Comparison, compare
-from vrft_aug.evaluation.figures import curve
-from vrft_aug.evaluation.runs import Training, find
-from vrft_aug.evaluation.tables import frame, main_tables, recall_tables, rejection_table
+from vrft_aug.errors import InputError
+from vrft_aug.evaluation.content import Asked, Content, gather
+from vrft_aug.evaluation.page.render import IMAGES, render
+from vrft_aug.evaluation.paper.figures import CAPTIONS
+from vrft_aug.evaluation.paper.layout import frame as paper_frame
+from vrft_aug.evaluation.paper.layout import layout
+from vrft_aug.evaluation.signs import crossed, sign_table
+from vrft_aug.evaluation.tables import READING, frame, main_tables, recall_tables, rejection_table
 
-READING = (
-    "Value (95 % interval): Wilson for accuracies, bootstrap over groups of images for the rest. "
-    "p: McNemar's exact test on the same images, with images gained and lost."
-)
 
-
-def write_report(runs: Sequence[str | Path], out: str | Path, baseline: str | None, console: Console) -> list[Path]:
+def write_report(
+    runs: Sequence[str | Path],
+    out: str | Path,
+    baseline: str | None,
+    console: Console,
+    asked: Asked | None = None,
+    images: int = IMAGES,
+) -> list[Path]:
     """Writes the report of all runs below the folders `runs` into the folder `out`; returns the files written.
 
     Args:
         baseline: name of the run that the others are compared with; None: the first on each data set.
+        asked: the table of the paper to fill, if any.
+        images: test images a data set in the page's gallery.
     Raises:
-        InputError: see `find` and `compare`; nothing is written then.
+        InputError: see `gather`; nothing is written then.
     """
-    evaluations, trainings = find(runs)
-    comparisons = compare(evaluations, baseline)
-    png = curve(trainings)
-    missing = _missing(comparisons, trainings, png)
-    for table in main_tables(comparisons):
+    if images < 0:
+        raise InputError(f"gallery={images}: the number of test images a data set is 0 or more")
+    content = gather(runs, baseline, asked)
+    files = {"report.html": render(content, images), "report.md": _markdown(content).encode(), **content.curves}
+    if content.comparisons:
+        files["table.csv"] = frame(content.comparisons).to_csv(index=False).encode()
+    if content.paper:
+        files[f"{content.paper.name}.csv"] = paper_frame(content.paper).to_csv(index=False).encode()
+    if content.figure:
+        files[f"{content.paper.name}.png"] = content.figure
+    _print(content, console)
+    return [_write(Path(out) / name, body) for name, body in files.items()]
+
+
+def _print(content: Content, console: Console) -> None:
+    for table in [layout(content.paper)] if content.paper else main_tables(content.comparisons):
         console.print(table.rich())
-    for line in _legend(comparisons) + missing:
+    for line in content.paper_notes + content.legend + content.missing:
         console.print(line, markup=False, highlight=False)
-    files = {"report.md": _markdown(comparisons, trainings, png, missing).encode()}
-    if comparisons:
-        files["table.csv"] = frame(comparisons).to_csv(index=False).encode()
-    if png:
-        files["curve.png"] = png
-    return [_write(Path(out) / name, content) for name, content in files.items()]
 
 
-def _markdown(
-    comparisons: Sequence[Comparison], trainings: Sequence[Training], png: bytes | None, missing: list[str]
-) -> str:
-    tables = main_tables(comparisons) + recall_tables(comparisons)
-    if rejected := rejection_table(comparisons):
-        tables.append(rejected)
-    parts = ["# Report", *(["## Results", READING, *_legend(comparisons)] if comparisons else [])]
-    parts += [table.markdown() for table in tables]
-    if png:
-        parts += ["## Training", "![training curves](curve.png)"]
-        steps = {one.name: one.steps.index for one in trainings}
-        parts += ["\n".join(f"- {name}: steps {index.min()} to {index.max()}" for name, index in steps.items())]
-    if missing:
-        parts += ["## Missing", "\n".join(f"- {line}" for line in missing)]
+def _markdown(content: Content) -> str:
+    parts = [f"# {content.title}"]
+    if content.paper:
+        parts += ["## Beside the paper", layout(content.paper).markdown(), _list(content.paper_notes)]
+    if content.figure:
+        parts += [f"![{CAPTIONS[content.paper.name]}]({content.paper.name}.png)", CAPTIONS[content.paper.name]]
+    if content.comparisons:
+        tables = main_tables(content.comparisons) + recall_tables(content.comparisons)
+        if rejected := rejection_table(content.comparisons):
+            tables.append(rejected)
+        parts += ["## Results", READING, *content.legend, *(table.markdown() for table in tables)]
+    parts += _training(content)
+    if content.missing:
+        parts += ["## Missing", _list(content.missing)]
     return "\n\n".join(parts) + "\n"
 
 
-def _legend(comparisons: Sequence[Comparison]) -> list[str]:
-    used = "".join(one.marks for one in comparisons)
-    return [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
+def _training(content: Content) -> list[str]:
+    parts = [f"![training curves]({name})" for name in content.curves]
+    if content.curves:
+        steps = [(one.name, one.dataset, one.steps.index) for one in content.trainings]
+        lines = [f"{name}{dataset and ' on ' + dataset}: steps {i.min()} to {i.max()}" for name, dataset, i in steps]
+        parts.append(_list(lines))
+    if signs := sign_table(content.trainings):
+        parts.append(signs.markdown())
+        parts += [_list(notes)] if (notes := crossed(signs)) else []
+    return ["## Training", *parts] if parts else []
 
 
-def _missing(comparisons: Sequence[Comparison], trainings: Sequence[Training], png: bytes | None) -> list[str]:
-    lines = [note for one in comparisons for note in one.notes]
-    if not comparisons:
-        lines.append("no evaluation found: no table")
-    elif all(one.baseline is None for one in comparisons):
-        lines.append("one run a data set: nothing to compare with")
-    if not trainings:
-        lines.append("no training metrics (metrics.jsonl) found: no curves")
-    elif png is None:
-        lines.append("the training metrics hold none of the plotted quantities: no curves")
-    return lines
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -6,24 +6,29 @@ An evaluation is a folder that recipes/evaluate.py wrote:
     predictions.parquet  see vrft_aug.evaluation.metrics
     metrics.json         what `measure` returned
 The policy's second evaluation, with the test images dealt to the wrong prompts, is a folder of the same form with
-shuffled_images true and the same policy, dataset, prompt, objective and split. Optional: state, ended (orders runs).
+shuffled_images true and the same policy, dataset, prompt, objective and split. Optional: state, ended (orders runs),
+what says which cell of a table it fills (experiment, shots, policy_name, protocol), and parquet (the rows' folder).
 
 A training is a folder with `metrics.jsonl`, verl's "file" logger: {"step": int, "data": {metric: number}} a line, and,
-optional, a run.json with "name". Of two values for one step (a resumed run) the later line's counts.
+optional, a run.json with "name" and the same facts. Of two values for one step (a resumed run) the later line's counts.
 """
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.intervals import IMAGE
+from vrft_aug.evaluation.voting import votes
 
 IDENTITY = ("policy", "dataset", "prompt", "objective", "split")
+STAGES = ("train", "fine_tune", "test")  # folders of a table's cell, which say nothing of the cell (experiments/)
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Evaluation:
 
     @property
     def name(self) -> str:
-        return self.run["name"]
+        return _name(self.run, self.folder)
 
     @property
     def shuffled(self) -> bool:
@@ -52,7 +57,9 @@ class Evaluation:
 
     @cached_property
     def _answers(self) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / "predictions.parquet", columns=[*IMAGE, "acc"])
+        file = self.folder / "predictions.parquet"
+        columns = [name for name in (*IMAGE, "acc", "vote") if name in pq.read_schema(file).names]
+        return votes(pd.read_parquet(file, columns=columns))
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,21 @@ class Training:
     folder: Path
     name: str
     steps: pd.DataFrame  # index: step; a column a metric, NaN where a step did not log it
+    run: dict = field(default_factory=dict)  # run.json
+
+    @property
+    def dataset(self) -> str:
+        """Its data set's name; "" where it was not recorded."""
+        return self.run.get("dataset") or ""
 
 
-def find(paths: Iterable[str | Path]) -> tuple[list[Evaluation], list[Training]]:
+class Found(NamedTuple):
+    evaluations: list[Evaluation]
+    trainings: list[Training]
+    unfinished: list[str]  # a line for each evaluation that is left out because it has not ended well
+
+
+def find(paths: Iterable[str | Path]) -> Found:
     """All evaluations and trainings below the paths: in the paths' order, then by time finished, then by name.
 
     Raises:
@@ -70,32 +89,56 @@ def find(paths: Iterable[str | Path]) -> tuple[list[Evaluation], list[Training]]
     """
     evaluations: dict[Path, Evaluation] = {}
     trainings: dict[Path, Training] = {}
+    unfinished: dict[Path, str] = {}
     for path in map(Path, paths):
         if not path.is_dir():
             raise InputError(f"{path}: no such run folder; runs= takes the folders that the recipes wrote (their out=)")
-        found = [evaluation for file in sorted(path.rglob("run.json")) if (evaluation := _evaluation(file))]
-        for evaluation in sorted(found, key=lambda one: one.run.get("ended", "")):
-            evaluations.setdefault(evaluation.folder.resolve(), evaluation)
+        runs = [(file.parent, _json(file)) for file in sorted(path.rglob("run.json"))]
+        runs = [(folder, run) for folder, run in runs if run.get("recipe") == "evaluate"]
+        for folder, run in sorted(runs, key=lambda one: one[1].get("ended", "")):
+            if (state := run.get("state", "finished")) == "finished":
+                evaluations.setdefault(folder.resolve(), _evaluation(folder, run))
+            else:
+                unfinished.setdefault(folder.resolve(), f"{folder}: this evaluation is {state}; left out")
         for folder in sorted({file.parent for file in path.rglob("metrics.jsonl")}):
             trainings.setdefault(folder.resolve(), _training(folder))
     if not evaluations and not trainings:
         where = ", ".join(map(str, paths))
-        raise InputError(f"nothing to report below {where}: no run.json of an evaluation and no metrics.jsonl")
-    return list(evaluations.values()), list(trainings.values())
+        lines = "".join(f"; {line}" for line in unfinished.values())
+        raise InputError(f"nothing to report below {where}: no run.json of an evaluation and no metrics.jsonl{lines}")
+    return Found(list(evaluations.values()), _with_distinct_names(trainings.values()), list(unfinished.values()))
 
 
-def _evaluation(file: Path) -> Evaluation | None:
-    run = _json(file)
-    if run.get("recipe") != "evaluate":
-        return None
-    if run.get("state", "finished") != "finished":
-        raise InputError(f"{file.parent}: this evaluation is {run['state']}; let it finish, or leave the folder out")
+def distinct_name(name: str, folder: Path, namesakes: Sequence[Path]) -> str:
+    """The name, with what sets this folder's path apart where several folders' runs have the name."""
+    if len(namesakes) == 1:
+        return name
+    apart = [part for part in folder.parts if not all(part in other.parts for other in namesakes)]
+    return f"{name} ({'/'.join(apart) or folder.name})"
+
+
+def _with_distinct_names(trainings: Iterable[Training]) -> list[Training]:
+    folders: dict[tuple[str, str], list[Path]] = {}
+    for one in trainings:
+        folders.setdefault((one.name, one.dataset), []).append(one.folder)
+    return [replace(one, name=distinct_name(one.name, one.folder, folders[one.name, one.dataset])) for one in trainings]
+
+
+def _name(run: dict, folder: Path) -> str:
+    """The folder's name as recorded; of a stage in a table's cell, the cell's."""
+    name = run.get("name", folder.name)
+    if not (run.get("experiment") and name == folder.name and name in STAGES):
+        return name
+    return f"{folder.parent.name}/{name}" if name == "fine_tune" else folder.parent.name
+
+
+def _evaluation(folder: Path, run: dict) -> Evaluation:
     if missing := [key for key in ("name", "shuffled_images") if key not in run]:
-        raise InputError(f"{file} lacks {', '.join(missing)}; evaluate again")
+        raise InputError(f"{folder / 'run.json'} lacks {', '.join(missing)}; evaluate again")
     for name in ("metrics.json", "predictions.parquet"):
-        if not (file.parent / name).is_file():
-            raise InputError(f"{file.parent} has a run.json but no {name}; evaluate again, or leave this folder out")
-    return Evaluation(file.parent, run, _json(file.parent / "metrics.json"))
+        if not (folder / name).is_file():
+            raise InputError(f"{folder} has a run.json but no {name}; evaluate again, or leave this folder out")
+    return Evaluation(folder, run, _json(folder / "metrics.json"))
 
 
 def _training(folder: Path) -> Training:
@@ -111,7 +154,8 @@ def _training(folder: Path) -> Training:
                 raise InputError(f"{file}, line {number}: not verl's record of a step; delete the line") from None
     table = pd.DataFrame.from_dict(steps, orient="index").sort_index().apply(pd.to_numeric, errors="coerce")
     described = folder / "run.json"
-    return Training(folder, _json(described).get("name", folder.name) if described.is_file() else folder.name, table)
+    run = _json(described) if described.is_file() else {}
+    return Training(folder, _name(run, folder), table, run)
 
 
 def _json(file: Path) -> dict:

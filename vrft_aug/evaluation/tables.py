@@ -1,13 +1,16 @@
 """Comparisons -> tables. A table shows one data set, a column a run; `frame` is the same as rows for CSV."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
-from rich.table import Table as RichTable
 
 from vrft_aug.evaluation.comparison import Comparison
+from vrft_aug.evaluation.table import Table, interval, limits, p_value
 
+READING = (
+    "Value (95 % interval): Wilson for accuracies, bootstrap over groups of images for the rest. "
+    "p: McNemar's exact test on the same images, with images gained and lost."
+)
 # key of the metrics, heading, factor (100: shown in per cent)
 QUANTITIES = [
     ("accuracy", "Accuracy, %", 100),
@@ -24,33 +27,13 @@ QUANTITIES = [
 ]
 
 
-@dataclass(frozen=True)
-class Table:
-    title: str
-    header: list[str]
-    rows: list[list[str]]
-
-    def markdown(self) -> str:
-        lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
-        return f"### {self.title}\n\n" + "\n".join(
-            "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines
-        )
-
-    def rich(self) -> RichTable:
-        table = RichTable(title=self.title, title_justify="left")
-        for position, heading in enumerate(self.header):
-            table.add_column(heading, justify="right" if position else "left", overflow="fold")
-        for row in self.rows:
-            table.add_row(*row)
-        return table
-
-
 def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """One table a data set and split: the quantities of QUANTITIES, then what says whether to believe them."""
-    return [_main_table(dataset, split, group) for (dataset, split), group in _by_dataset(comparisons).items()]
+    return [_main_table(dataset, split, group) for (dataset, split), group in by_dataset(comparisons).items()]
 
 
-def _by_dataset(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], list[Comparison]]:
+def by_dataset(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], list[Comparison]]:
+    """{("<data_source>/<task>", split): its comparisons}."""
     groups: dict[tuple[str, str], list[Comparison]] = {}
     for one in comparisons:
         groups.setdefault((one.dataset, one.evaluation.run.get("split", "")), []).append(one)
@@ -63,6 +46,7 @@ def _main_table(dataset: str, split: str, group: list[Comparison]) -> Table:
         if any(one.metrics.get(key) for one in group):
             rows.append([heading] + [interval(one.metrics.get(key), factor) for one in group])
     rows[1] = [rows[1][0]] + [f"{cell} {one.marks}".strip() for cell, one in zip(rows[1][1:], group, strict=True)]
+    rows += _sample_rows([one.metrics.get("samples") for one in group])
     rows += [
         ["Most frequent answer, % of all"] + [_favourite(one.metrics["most_frequent"]) for one in group],
         ["Accuracy, images shuffled, %"] + [interval((one.shuffled or {}).get("accuracy"), 100) for one in group],
@@ -72,21 +56,33 @@ def _main_table(dataset: str, split: str, group: list[Comparison]) -> Table:
     if baseline := next((one.baseline for one in group if one.baseline), None):
         cells = [p_value(one.against_baseline) if one.baseline else "baseline" for one in group]
         rows.append([f"p, against {baseline}", *cells])
-    return Table(_title(dataset, split), ["", *(one.name for one in group)], rows)
+    return Table(title_of(dataset, split), ["", *(one.name for one in group)], rows)
 
 
-def _title(dataset: str, split: str) -> str:
+def _sample_rows(samples: list[dict | None]) -> list[list[str]]:
+    """Of runs whose answers are votes."""
+    if not any(samples):
+        return []
+    return [
+        ["Samples a vote"] + [str(one["n"]) if one else "–" for one in samples],
+        ["  accuracy of single samples, %"] + [f"{100 * one['accuracy']:.1f}" if one else "–" for one in samples],
+        ["  any sample right, %"] + [f"{100 * one['any_right']:.1f}" if one else "–" for one in samples],
+    ]
+
+
+def title_of(dataset: str, split: str) -> str:
+    """How a set is called in headings."""
     return f"{dataset}, {split} split" if split else dataset
 
 
 def recall_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """Recall of every class, one table a data set; data sets without classes have none."""
     tables = []
-    for (dataset, split), group in _by_dataset(comparisons).items():
+    for (dataset, split), group in by_dataset(comparisons).items():
         classes = group[0].metrics.get("recall", {})
         rows = [[name] + [interval(one.metrics["recall"].get(name), 100) for one in group] for name in classes]
         if rows:
-            title = f"Recall of each class, %: {_title(dataset, split)}"
+            title = f"Recall of each class, %: {title_of(dataset, split)}"
             tables.append(Table(title, ["Class", *(one.name for one in group)], rows))
     return tables
 
@@ -116,8 +112,7 @@ def _record(one: Comparison) -> dict:
     quantities |= {"most_frequent_share": metrics["most_frequent"]["share"]}
     quantities |= {f"shuffled_{key}": (one.shuffled or {}).get(key) for key in ("accuracy", "chance")}
     for key, quantity in quantities.items():
-        quantity = quantity or {}
-        record |= {key: quantity.get("value"), f"{key}_low": quantity.get("low"), f"{key}_high": quantity.get("high")}
+        record |= limits(key, quantity)
     return record | {
         "most_frequent_prediction": metrics["most_frequent"]["prediction"],
         "p_against_shuffled": (one.against_shuffled or {}).get("p"),
@@ -126,22 +121,9 @@ def _record(one: Comparison) -> dict:
     }
 
 
-def interval(quantity: dict | None, factor: int) -> str:
-    """'53.5 (48.6–58.3)' in per cent, '0.38 (0.28–0.48)' otherwise, '–' when there is no such number."""
-    if not quantity or quantity["value"] is None:
-        return "–"
-    digits = 1 if factor == 100 else 2
-    value, low, high = (None if quantity[key] is None else factor * quantity[key] for key in ("value", "low", "high"))
-    limits = "" if low is None else f" ({low:.{digits}f}–{high:.{digits}f})"
-    return f"{value:.{digits}f}{limits}"
-
-
-def p_value(test: dict | None) -> str:
-    """'0.013 (+40 −21)': p, images gained, images lost."""
-    if test is None:
-        return "–"
-    p = "< 0.001" if test["p"] < 0.001 else f"{test['p']:.3f}"
-    return f"{p} (+{test['only_b']} −{test['only_a']})"
+def quoted_accuracy(metrics: dict) -> dict | None:
+    """The accuracy with the interval to quote: over groups of images where images share them."""
+    return metrics.get("accuracy_grouped") or metrics.get("accuracy")
 
 
 def _favourite(favourite: dict) -> str:

@@ -11,13 +11,14 @@ computation (`dtype`); T tokens in a full micro-batch (`max_tokens_per_device`);
               logits       2 c T V                  the head's, and those divided by the temperature; the gradient
                                                     replaces them in place (flash-attn's cross entropy). With verl's
                                                     fused kernels: chunks of 512 tokens, four times in float32
-    transfer  weights and optimizer as far as they are not off-loaded (LoRA's weights are loaded for it), vLLM's weights,
-              the bucket, the largest tensor whole
+    transfer  weights and optimizer as far as they are not off-loaded (LoRA's weights are loaded for it), vLLM's
+              weights, the bucket, the largest tensor whole
     rollout   the same training state, and vLLM's share: `memory_fraction` of the device
     always    the two processes: CUDA contexts, NCCL, workspaces, CUDA graphs. 2 GiB are assumed.
 
 The frozen reference adds nothing: it lies in host memory and passes layer by layer, or it is LoRA's own base. Left out:
-what the allocator loses in gaps, and the images' own tensors.
+what the allocator loses in gaps, the images' own tensors, and vLLM's vision tower at work, for which vLLM reserves
+nothing here (`skip_mm_profiling`).
 """
 
 import psutil
@@ -38,29 +39,39 @@ def estimate(config: DictConfig) -> dict | None:
 
     Returns parts in GiB for each phase that the recipe has (`training`, `transfer`, `rollout`), their largest sum
     (`peak`), the device's size (`device`; this machine's memory where the profile gives none), the number of
-    `parameters`, and how many `sequences` of full length vLLM's cache holds (0: vLLM does not start). None for a policy
-    of unknown shape.
+    `parameters`, and how many `sequences` of full length vLLM's cache holds (0: vLLM does not start; None: there is no
+    vLLM). None for a policy of unknown shape.
     """
     shape, hardware = shapes.find(config.policy), config.hardware
     if shape is None:
         return None
+    phases = _phases(shape, config)
+    sequence = 2 * shape.text["num_hidden_layers"] * shape.kv_width * BYTES[hardware.dtype] * config.policy.max_length
+    cache = phases.get("rollout", {}).get("vLLM cache")
+    return phases | {
+        "peak": max(sum(parts.values()) for parts in phases.values()),
+        "device": hardware.device_gigabytes or psutil.virtual_memory().total / GIB,
+        "parameters": shape.parameters,
+        "sequences": None if cache is None else int(cache * GIB * hardware.vllm.tensor_parallel // sequence),
+    }
+
+
+def _phases(shape: Shape, config: DictConfig) -> dict[str, dict[str, float]]:
+    hardware, policy = config.hardware, config.policy
     if hardware.device == "cpu":
         copies = shape.parameters * BYTES_A_PARAMETER / GIB  # as preflight.py checks it
-        return _sum_up(shape, {"training": {"copies": copies, "processes": hardware.min_free_gigabytes}})
-    if "actor_rollout_ref" not in config and "trainer" in config:  # SFT
-        return _sum_up(shape, {"training": training(shape, hardware, config.policy)}, hardware.device_gigabytes)
+        return {"training": {"copies": copies, "processes": hardware.min_free_gigabytes}}
     vllm = _vllm(shape, hardware)
-    phases = {"rollout": vllm | {"processes": PROCESSES}}
-    if "trainer" in config:
+    if "actor_rollout_ref" in config:
         fused = config.actor_rollout_ref.model.use_fused_kernels
-        phases = {
-            "training": training(shape, hardware, config.policy, fused) | ({} if hardware.vllm.sleep else vllm),
+        return {
+            "training": training(shape, hardware, policy, fused) | ({} if hardware.vllm.sleep else vllm),
             "transfer": transfer(shape, hardware),
-            "rollout": _resident(shape, hardware) | phases["rollout"],
+            "rollout": _resident(shape, hardware) | vllm | {"processes": PROCESSES},
         }
-    sequence = 2 * shape.text["num_hidden_layers"] * shape.kv_width * BYTES[hardware.dtype] * config.policy.max_length
-    count = {"sequences": int(vllm["vLLM cache"] * GIB // (sequence / hardware.vllm.tensor_parallel))}
-    return _sum_up(shape, phases, hardware.device_gigabytes) | count
+    if "trainer" in config:
+        return {"training": training(shape, hardware, policy)}
+    return {"rollout": vllm | {"processes": PROCESSES}}
 
 
 def training(shape: Shape, hardware: DictConfig, policy: DictConfig, fused_kernels: bool = False) -> dict[str, float]:
@@ -125,8 +136,3 @@ def _vllm(shape: Shape, hardware: DictConfig) -> dict[str, float]:
     weights = shape.parameters * BYTES[hardware.dtype] / vllm.tensor_parallel / GIB
     left = max(0.0, vllm.memory_fraction * hardware.device_gigabytes - weights)  # its own activations lie here too
     return {"vLLM weights": weights, "vLLM cache": left if vllm.kv_cache_bytes is None else vllm.kv_cache_bytes / GIB}
-
-
-def _sum_up(shape: Shape, phases: dict[str, dict[str, float]], device: float | None = None) -> dict:
-    peak = max(sum(parts.values()) for parts in phases.values())
-    return phases | {"parameters": shape.parameters, "peak": peak, "device": device or psutil.virtual_memory().total / GIB}

@@ -68,7 +68,8 @@ def read(config: dict) -> Shape:
 
 def find(policy: DictConfig) -> Shape | None:
     """The shape of the config group `policy`: of the folder `path`, or published under its name, or built; or None."""
-    candidates = [Path(policy.path or "") / "config.json", PUBLISHED / f"{policy.name}.json"]
+    candidates = [Path(policy.path).expanduser() / "config.json"] if policy.path else []
+    candidates.append(PUBLISHED / f"{policy.name}.json")
     if policy.build is not None and not any(map(Path.is_file, candidates)):
         candidates.append(Path(instantiate(policy.build, report=lambda line: None)) / "config.json")
     file = next(filter(Path.is_file, candidates), None)

@@ -8,6 +8,7 @@ The objective is the config group `objective`, beside verl's own groups.
 """
 
 import asyncio
+import time
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -38,12 +39,14 @@ class TaskRewardManager(RewardManagerBase):
         return await asyncio.get_running_loop().run_in_executor(None, self._score, data[-1])
 
     def _score(self, item: Any) -> dict:
+        started = time.perf_counter()
         responses, row = item.batch["responses"], item.non_tensor_batch
         length = int(item.batch["attention_mask"][-responses.shape[-1] :].sum())
         text = self.tokenizer.decode(responses[:length], skip_special_tokens=True)
         extra_info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
         info = compute_score(row["data_source"], text, truth, extra_info, self.objective)
         info |= {"response_length": length, "knowledge_bleu": knowledge_bleu(text, extra_info)}
+        info["scoring_seconds"] = time.perf_counter() - started
         return {"reward_score": info["score"], "reward_extra_info": info}
 
 

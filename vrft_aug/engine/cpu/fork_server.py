@@ -20,6 +20,7 @@ import sys
 import types
 from pathlib import Path
 
+import ray
 import setproctitle
 
 PRELOAD = (
@@ -140,12 +141,12 @@ def execute(arguments: list[str]) -> None:
 
 def main() -> None:
     folder, report = Path(sys.argv[1]), int(sys.argv[2])
-    setproctitle.getproctitle()  # finds its memory while the environment is where the kernel put it; for vLLM's titles
     server = ForkServer(folder)
     os.close(report)  # clients may connect; they are answered once the imports are done
     multiprocessing.set_executable(str(folder / "python"))
     for module in PRELOAD:
         importlib.import_module(module)
+    setproctitle.setproctitle = ray._raylet.setproctitle  # vLLM's and Ray's would fight for the same memory
     gc.freeze()  # a collection in a fork would write to every object, and so copy every page
     request = server.run()
     become(request)

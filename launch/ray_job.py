@@ -1,0 +1,169 @@
+"""A recipe as a job on a running Ray cluster, with the overrides it is given (launch/README.md).
+
+    python launch/ray_job.py submit --folder /shared/me -- recipes/grpo.py dataset=blood hardware=gpu_2x80g
+    python launch/ray_job.py list
+    python launch/ray_job.py status|logs|stop <job>
+
+The job belongs to the cluster: closing the terminal that submitted it, or Ctrl-C, ends only the following of its log.
+"""
+
+import argparse
+import asyncio
+import glob
+import logging
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+from vrft_aug.cli import one_line_errors
+from vrft_aug.errors import InputError, RunFailed
+
+ROOT = Path(__file__).resolve().parents[1]
+DASHBOARD = "http://127.0.0.1:8265"
+UPLOADED = ("conf", "launch", "recipes", "vrft_aug")  # named, so that data, results and secrets stay here
+FORWARDED = ("HF_HOME", "HF_TOKEN", "MLFLOW_TRACKING_URI", "SWANLAB_API_KEY", "WANDB_API_KEY", "WANDB_ENTITY")
+STOP_SECONDS = 600  # Ray kills a job so long after asking it to stop: time for the step in progress and a checkpoint
+
+
+def submit(args: argparse.Namespace) -> int:
+    """Upload the code, start the job and follow it. Exit code 0: succeeded, or detached; 1: failed or stopped."""
+    request = {
+        "entrypoint": entrypoint(args.folder, args.recipe, args.overrides),
+        "submission_id": args.id,
+        "runtime_env": runtime_env(args.env),
+        "metadata": {"command": shlex.join([args.recipe, *args.overrides])},
+        "entrypoint_num_gpus": args.gpus,
+    }
+    client = connect(args.address)
+    job = client.submit_job(**request)
+    print(f"job {job} submitted; `logs {job}` follows it, `stop {job}` ends it", flush=True)
+    return 0 if args.detach else follow(client, job)
+
+
+def entrypoint(folder: Path, recipe: str, overrides: list[str]) -> str:
+    """The job's shell command, which starts in the uploaded code and works in `folder`, outside of it.
+
+    Ray removes the uploaded code after the job, so whatever the recipe writes must lie elsewhere.
+    """
+    if not folder.is_absolute():
+        raise InputError(f"--folder {folder} is relative: give the absolute path of a folder that every node shares")
+    if Path(recipe).parent != Path("recipes") or not (ROOT / recipe).is_file():
+        raise InputError(f"{recipe} is no recipe: the first argument after -- is a file of recipes/")
+    if recipe == "recipes/grpo.py":
+        overrides = ["hardware.ray.address=auto", *overrides]  # it would start a cluster of its own inside the job
+    command = shlex.join(overrides)
+    check = f'python "$code/launch/check_nodes.py" --folder {shlex.quote(str(folder))}'
+    return f'code=$PWD && {check} && cd {shlex.quote(str(folder))} && exec python "$code/{recipe}" {command}'
+
+
+def runtime_env(forwarded: list[str]) -> dict:
+    """What Ray sends to the nodes: our code, and those variables that were named, with their values from here."""
+    variables = {name: os.environ[name] for name in forwarded if name in os.environ}
+    if missing := sorted(set(forwarded) - set(variables)):
+        raise InputError(f"--env {missing[0]}: not set here: export it, or leave --env out and set it on the nodes")
+    others = (path.name for path in ROOT.iterdir() if path.name not in UPLOADED)
+    return {
+        "working_dir": str(ROOT),
+        "excludes": [*(f"/{glob.escape(name)}" for name in others), "__pycache__"],  # written as in .gitignore
+        "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS), **variables},
+    }
+
+
+def follow(client, job: str) -> int:
+    """Print the job's log until it ends; exit code 0 where it succeeded."""
+
+    async def tail() -> None:
+        async for lines in client.tail_job_logs(job):
+            print(lines, end="", flush=True)
+
+    try:
+        asyncio.run(tail())
+    except KeyboardInterrupt:
+        print(f"\njob {job} goes on: `stop {job}` ends it", file=sys.stderr)
+        return 130
+    except OSError as error:  # aiohttp's errors of a connection are OSErrors
+        raise RunFailed(f"the log of job {job} broke off, the job goes on: `logs {job}` ({error})") from None
+    return report(client, job)
+
+
+def report(client, job: str) -> int:
+    info = client.get_job_info(job)
+    reason = f": {info.message.splitlines()[0]}" if info.status == "FAILED" and info.message else ""
+    print(f"job {job} {info.status.value}{reason}", flush=True)
+    return int(info.status in ("FAILED", "STOPPED"))
+
+
+def stop(client, job: str) -> int:
+    """Ask the job to end, and wait until it has."""
+    client.stop_job(job)
+    while not client.get_job_status(job).is_terminal():
+        time.sleep(1)
+    report(client, job)
+    return 0
+
+
+def show_all(client) -> int:
+    for job in sorted(client.list_jobs(), key=lambda job: job.start_time or 0):
+        if job.submission_id:  # others are programs that joined the cluster by themselves
+            started = time.strftime("%Y-%m-%d %H:%M", time.localtime((job.start_time or 0) / 1000))
+            print(f"{job.submission_id}  {job.status.value:9}  {started}  {(job.metadata or {}).get('command', '')}")
+    return 0
+
+
+def connect(address: str | None):
+    """Client of the cluster whose dashboard is at `address`, or the variable that Ray's own commands read."""
+    from ray.exceptions import AuthenticationError
+    from ray.job_submission import JobSubmissionClient
+
+    variables = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+    address = address or next((os.environ[name] for name in variables if name in os.environ), DASHBOARD)
+    os.environ["RAY_API_SERVER_ADDRESS"] = address  # Ray's client prefers the variable to its own argument
+    try:
+        return JobSubmissionClient(address)
+    except AuthenticationError:
+        raise InputError(
+            f"the cluster at {address} wants its token: export RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH=<file with "
+            "the token> unless it is in ~/.ray/auth_token (launch/README.md, Security)"
+        ) from None
+    except (ConnectionError, ValueError) as error:
+        raise InputError(f"no Ray cluster answers at {address} ({error}): --address=<its dashboard>") from None
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--address", help=f"the cluster's dashboard (default: RAY_API_SERVER_ADDRESS, or {DASHBOARD})")
+    commands = top.add_subparsers(dest="command", required=True)
+    new = commands.add_parser("submit", help="run a recipe: submit [options] -- recipes/<recipe>.py <overrides>")
+    new.add_argument("--folder", type=Path, required=True, help="absolute, shared by all nodes; the job works there")
+    new.add_argument("--id", help="name of the job (default: Ray makes one)")
+    new.add_argument("--detach", action="store_true", help="do not follow the log")
+    new.add_argument("--gpus", type=float, help="GPUs for the recipe's own process: sft and evaluate, not grpo")
+    new.add_argument("--env", action="append", default=[], choices=FORWARDED, metavar="NAME",
+                     help=f"send this variable along, readable on the dashboard: {', '.join(FORWARDED)}")  # fmt: skip
+    new.add_argument("recipe")
+    new.add_argument("overrides", nargs="*")
+    commands.add_parser("list", help="the cluster's jobs")
+    for name in ("status", "logs", "stop"):
+        commands.add_parser(name).add_argument("job")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    args = parser().parse_args(arguments)
+    logging.disable(logging.INFO)  # Ray tells of every file that it looks at
+    try:
+        if args.command == "submit":
+            return submit(args)
+        client = connect(args.address)
+        if args.command == "list":
+            return show_all(client)
+        return {"status": report, "logs": follow, "stop": stop}[args.command](client, args.job)
+    except (RuntimeError, OSError) as error:  # what the cluster answered, as Ray's client tells it, or no answer
+        raise RunFailed(str(error)) from None
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        sys.exit(main())

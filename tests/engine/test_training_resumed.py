@@ -1,0 +1,37 @@
+"""A training that is resumed sees the same rows as one that was never stopped, also where an epoch ends."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
+
+from vrft_aug.engine.checkpoints import read_steps
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def recipe(name: str, *overrides: str) -> None:
+    command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *overrides]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_supervised_training_resumed_between_two_epochs(tmp_path):
+    recipe("prepare", *(f"dataset.loader.{split}={rows}" for split, rows in (("train", 64), ("val", 32), ("test", 8))),
+           f"out={tmp_path / 'rows'}")  # fmt: skip
+    common = [f"parquet={tmp_path / 'rows'}", "data.train_batch_size=32", "trainer.total_training_steps=null",
+              "trainer.save_freq=1", "trainer.test_freq=1"]  # fmt: skip
+    recipe("sft", *common, "trainer.total_epochs=2", f"out={tmp_path / 'whole'}")
+    for epochs in (1, 2):
+        recipe("sft", *common, f"trainer.total_epochs={epochs}", f"out={tmp_path / 'resumed'}")
+    whole, resumed = (read_steps(tmp_path / name / "metrics.jsonl") for name in ("whole", "resumed"))
+    assert sorted(whole) == sorted(resumed) == [1, 2, 3, 4]
+    for step, metrics in whole.items():
+        for key in ("train/loss", "train/grad_norm", "val/loss"):
+            assert resumed[step][key] == pytest.approx(metrics[key], rel=1e-5), (step, key)
+    kept = {path.name for path in (tmp_path / "resumed" / "checkpoints").glob("global_step_*")}
+    assert kept == {"global_step_3", "global_step_4"}

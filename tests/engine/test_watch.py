@@ -1,0 +1,147 @@
+"""The main thread's watch over a training: deaths, signals, errors. Processes are toys with the titles of real ones."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from vrft_aug.engine import watch
+from vrft_aug.engine.reaper import lives
+from vrft_aug.errors import RunFailed
+
+TITLED = (
+    "import setproctitle, sys, time; setproctitle.setproctitle(sys.argv[1]); print('', flush=True); time.sleep(600)"
+)
+
+
+@pytest.fixture
+def start():
+    pytest.importorskip("setproctitle", reason="the training stack is not installed (make setup)")
+    started = []
+
+    def start(title: str) -> subprocess.Popen:
+        process = subprocess.Popen([sys.executable, "-c", TITLED, title], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(watch, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "GRACE_SECONDS", 1)
+    monkeypatch.setattr(watch, "LEAVE_SECONDS", 5)
+
+
+def hang(*_) -> None:
+    time.sleep(60)
+
+
+def after(seconds: float, action, *arguments) -> None:
+    threading.Timer(seconds, action, arguments).start()
+
+
+def refuse() -> bool:
+    return False
+
+
+@pytest.mark.parametrize("title", watch.NEEDED)
+def test_a_hung_training_ends_with_the_name_of_what_died(start, monkeypatch, title):
+    monkeypatch.setattr(watch, "LEAVE_SECONDS", 0.1)
+    left = []
+
+    def work():
+        first, second = start(title), start("ray::WorkerDict")
+        left.append(second)
+        after(0.5, first.kill)
+        first.wait()
+        hang()
+
+    began = time.monotonic()
+    with pytest.raises(RunFailed, match=rf"the {watch.NEEDED[title]} \(process \d+\) died"):
+        watch.run_watched(work, lambda: None, refuse)
+    assert time.monotonic() - began < 10
+    assert not lives(psutil.Process(left[0].pid)), "the other processes are ended too"
+
+
+def test_a_training_that_ends_well_all_the_same_is_well(start):
+    def work():
+        queue = start("ray::SimpleStorageUnit")
+        time.sleep(0.5)
+        queue.kill()
+        time.sleep(0.3)
+
+    watch.run_watched(work, lambda: None, refuse)
+
+
+def test_the_end_of_the_queue_hides_no_error(start):
+    def work():
+        queue = start("ray::SimpleStorageUnit")
+        time.sleep(0.5)
+        queue.kill()
+        time.sleep(0.3)
+        raise ValueError("the real reason")
+
+    with pytest.raises(ValueError, match="the real reason"):
+        watch.run_watched(work, lambda: None, refuse)
+
+
+def test_what_is_shut_down_has_not_died(start):
+    processes, order = [], []
+
+    def work():
+        processes.append(start("ray::WorkerDict"))
+        time.sleep(0.5)
+        raise ValueError("the real reason")
+
+    def leave():
+        order.append("leave")
+        processes[0].kill()
+
+    with pytest.raises(ValueError, match="the real reason"):
+        watch.run_watched(work, leave, refuse)
+    assert order == ["leave"]
+
+
+@pytest.mark.parametrize("number", watch.SIGNALS)
+def test_the_first_signal_lets_the_step_end(number):
+    stop, ended = threading.Event(), []
+
+    def work():
+        stop.wait(10)
+        ended.append("in order")
+
+    def ask_to_stop() -> bool:
+        stop.set()
+        return True
+
+    handler = signal.getsignal(number)
+    after(0.5, signal.raise_signal, number)
+    with pytest.raises(KeyboardInterrupt):
+        watch.run_watched(work, lambda: None, ask_to_stop)
+    assert ended == ["in order"] and signal.getsignal(number) is handler
+
+
+@pytest.mark.parametrize("can_stop", [True, False])
+def test_a_second_signal_or_one_before_the_first_step_stops_at_once(start, monkeypatch, can_stop):
+    monkeypatch.setattr(watch, "LEAVE_SECONDS", 0.1)
+    worker = []
+
+    def work():
+        worker.append(start("ray::WorkerDict"))
+        hang()
+
+    for seconds in (1, 1.5)[: 1 + can_stop]:
+        after(seconds, signal.raise_signal, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        watch.run_watched(work, lambda: None, lambda: can_stop)
+    assert not lives(psutil.Process(worker[0].pid))

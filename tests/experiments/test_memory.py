@@ -1,0 +1,191 @@
+"""The memory formula against what torch, peft, verl and vLLM count on the meta device."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
+
+import torch
+from test_conf import composed
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
+from transformers import AttentionInterface, AutoModelForImageTextToText, Qwen2_5_VLConfig
+
+from vrft_aug.engine.preflight import BYTES_A_PARAMETER, GIB
+from vrft_aug.experiments import memory, shape
+
+PUBLISHED = {"qwen2_5_vl_3b": 3_754_622_976, "qwen2_5_vl_7b": 8_292_166_656}  # in the Hub's safetensors headers
+TOKENS = 64
+
+
+def model_on_meta(name: str, **options) -> torch.nn.Module:
+    config = Qwen2_5_VLConfig(**json.loads((shape.PUBLISHED / f"{name}.json").read_text()))
+    with torch.device("meta"):
+        return AutoModelForImageTextToText.from_config(config, **options)
+
+
+def published(name: str) -> shape.Shape:
+    return shape.read(json.loads((shape.PUBLISHED / f"{name}.json").read_text()))
+
+
+def root(hardware: str, *overrides: str, recipe: str = "grpo", policy: str = "qwen2_5_vl_3b"):
+    return composed(recipe, f"hardware={hardware}", f"policy={policy}", *overrides)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameters_are_the_published_ones(name):
+    assert published(name).parameters == PUBLISHED[name]
+    assert sum(weight.numel() for weight in model_on_meta(name).parameters()) == PUBLISHED[name]
+
+
+def test_a_config_that_transformers_has_written_gives_the_same_shape():
+    written = model_on_meta("qwen2_5_vl_7b").config.to_dict()
+    assert "text_config" in written
+    assert shape.read(written).parameters == PUBLISHED["qwen2_5_vl_7b"]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_adapters_are_verls_and_leave_the_vision_tower_alone(name):
+    from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
+
+    config = root("gpu_1x24g", policy=name).actor_rollout_ref.model
+    engine = SimpleNamespace(model_config=SimpleNamespace(**config, target_parameters=None))
+    model = FSDPEngineWithLMHead._build_lora_module(engine, model_on_meta(name))
+    trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    assert sum(weight.numel() for weight in trained.values()) == published(name).adapters(config.lora_rank) > 0
+    assert not [name for name in trained if "visual" in name or "lm_head" in name]
+
+
+@pytest.fixture
+def two_devices():
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    torch.distributed.init_process_group("fake", rank=0, world_size=2, store=FakeStore())
+    yield init_device_mesh("cpu", (2,), mesh_dim_names=("fsdp",))
+    torch.distributed.destroy_process_group()
+
+
+def test_training_state_is_what_verls_fsdp2_leaves_on_one_of_two_devices(two_devices):
+    from verl.utils.fsdp_utils import apply_fsdp2
+
+    def gigabytes(tensors) -> float:
+        return sum(getattr(tensor, "_local_tensor", tensor).nbytes for tensor in tensors) / GIB
+
+    model = model_on_meta("qwen2_5_vl_3b", dtype=torch.float32)
+    mixed = MixedPrecisionPolicy(torch.bfloat16, torch.float32)
+    apply_fsdp2(model, {"mesh": two_devices, "mp_policy": mixed, "reshard_after_forward": True}, {})
+    assert sum(isinstance(module, FSDPModule) for module in model.modules()) == 36 + 32 + 1  # layers, blocks, the root
+    weights = list(model.parameters())
+    for weight in weights:
+        weight.grad = torch.empty_like(weight)
+    optimizer = torch.optim.AdamW(weights)
+    optimizer.step()
+    config = root("gpu_2x80g")
+    parts = memory.training(published("qwen2_5_vl_3b"), config.hardware, config.policy)
+    assert parts["weights"] == pytest.approx(gigabytes(weights), rel=1e-3)
+    assert parts["gradients"] == pytest.approx(gigabytes(weight.grad for weight in weights), rel=1e-3)
+    moments = (tensor for state in optimizer.state.values() for tensor in state.values())
+    assert parts["optimizer"] == pytest.approx(gigabytes(moments), rel=1e-3)
+
+
+class _FlashAttention(torch.autograd.Function):
+    """Keeps what flash attention keeps: its inputs and its output."""
+
+    @staticmethod
+    def forward(context, query, key, value):
+        output = torch.empty_like(query)
+        context.save_for_backward(query, key, value, output)
+        return output
+
+
+def saved_bytes(block: torch.nn.Module, *inputs, **keywords) -> int:
+    """Bytes that autograd keeps of `block`, its parameters left out."""
+    own = {weight.untyped_storage()._cdata for weight in block.parameters()}
+    kept = {}
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.setdefault(tensor.untyped_storage()._cdata, tensor), lambda tensor: tensor
+    ):
+        block(*inputs, **keywords)
+    return sum(tensor.untyped_storage().nbytes() for storage, tensor in kept.items() if storage not in own)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_activations_of_a_layer_are_what_autograd_keeps(name):
+    AttentionInterface.register("counted", lambda module, query, key, value, *_, **__: (
+        _FlashAttention.apply(*(tensor.transpose(1, 2) for tensor in (query, key, value))), None))  # fmt: skip
+    model = model_on_meta(name, dtype=torch.bfloat16, attn_implementation="counted").model
+    text, vision = model.config.text_config, model.config.vision_config
+    with torch.device("meta"):
+        tokens = torch.empty(1, TOKENS, text.hidden_size, dtype=torch.bfloat16, requires_grad=True)
+        angles = torch.empty(3, 1, TOKENS, text.hidden_size // text.num_attention_heads, dtype=torch.bfloat16)
+        patches = torch.empty(TOKENS, vision.hidden_size, dtype=torch.bfloat16, requires_grad=True)
+        turns = torch.empty(TOKENS, vision.hidden_size // vision.num_heads)
+    layer = saved_bytes(model.language_model.layers[0], tokens, position_embeddings=(angles, angles))
+    block = saved_bytes(model.visual.blocks[0], patches, cu_seqlens=torch.tensor([0, TOKENS], dtype=torch.int32),
+                        position_embeddings=(turns, turns))  # fmt: skip
+    formula = memory.DECODER_LAYER * text.hidden_size + 8 * text.intermediate_size
+    assert formula == pytest.approx(layer / TOKENS, rel=0.03)
+    formula = memory.VISION_BLOCK * vision.hidden_size + 8 * vision.intermediate_size
+    assert formula == pytest.approx(block / TOKENS, rel=0.03)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_cache_holds_as_many_sequences_as_vllms_own_specification_says(name):
+    from vllm.v1.kv_cache_interface import FullAttentionSpec
+
+    text = published(name).text
+    head = text["hidden_size"] // text["num_attention_heads"]
+    page = FullAttentionSpec(block_size=16, num_kv_heads=text["num_key_value_heads"], head_size=head,
+                             dtype=torch.bfloat16).page_size_bytes  # fmt: skip
+    config = root("gpu_2x80g", policy=name)
+    result = memory.estimate(config)
+    sequence = page * text["num_hidden_layers"] * config.policy.max_length / 16
+    assert result["sequences"] == int(result["rollout"]["vLLM cache"] * GIB // sequence)
+
+
+@pytest.mark.parametrize("hardware", ["gpu_1x24g", "gpu_2x80g", "node_8x80g", "multi_node"])
+def test_the_papers_policy_fits_every_gpu_profile(hardware):
+    config = root(hardware)
+    result = memory.estimate(config)
+    assert result["peak"] < result["device"] == config.hardware.device_gigabytes
+    assert result["sequences"] >= config.hardware.vllm.max_num_seqs
+    assert config.hardware.max_tokens_per_device >= config.policy.max_length  # or verl refuses its longest sequence
+
+
+def test_what_does_not_fit_is_said():
+    assert (full := memory.estimate(root("gpu_2x80g", policy="qwen2_5_vl_7b")))["peak"] > full["device"]
+    assert (larger := memory.estimate(root("gpu_1x24g", policy="qwen2_5_vl_7b")))["peak"] > larger["device"]
+    assert larger["sequences"] == 0
+
+
+def test_what_makes_it_smaller():
+    def peak(*overrides: str) -> float:
+        result = memory.estimate(root("gpu_2x80g", *overrides))
+        return sum(result["training"].values())
+
+    assert peak("hardware.devices_per_node=4") < peak("hardware.lora_rank=0")
+    assert peak("hardware.lora_rank=32") < peak() - 20
+    assert peak("hardware.max_tokens_per_device=4096") < peak() - 10
+    assert peak("actor_rollout_ref.model.use_fused_kernels=true") < peak() - 5
+    assert peak("hardware.gradient_checkpointing=false") > peak() + 20
+
+
+def test_phases_are_those_of_the_recipe():
+    assert {"training", "transfer", "rollout"} <= set(memory.estimate(root("gpu_1x24g")))
+    sft, evaluation = (memory.estimate(root("gpu_1x24g", recipe=recipe)) for recipe in ("sft", "evaluate"))
+    assert "training" in sft and "rollout" not in sft and sft["sequences"] is None
+    assert "rollout" in evaluation and "training" not in evaluation
+
+
+def test_on_a_cpu_it_is_what_the_preflight_checks():
+    result = memory.estimate(root("cpu"))
+    assert result["peak"] == pytest.approx(PUBLISHED["qwen2_5_vl_3b"] * BYTES_A_PARAMETER / GIB + 9)
+    assert result["device"] > 0
+
+
+def test_a_policy_of_unknown_shape_has_no_estimate(tmp_path):
+    assert memory.estimate(root("gpu_2x80g", "policy.name=other", "policy.path=somebody/other")) is None
+    (tmp_path / "config.json").write_text((shape.PUBLISHED / "qwen2_5_vl_7b.json").read_text())
+    assert memory.estimate(root("gpu_2x80g", f"policy.path={tmp_path}"))["parameters"] == PUBLISHED["qwen2_5_vl_7b"]

@@ -1,0 +1,104 @@
+"""Ends what a run leaves, however it ended: its processes, its shared memory, its temporary files.
+
+Nothing inside a run outlives SIGKILL or a lack of memory, so this is a process of its own, in a session of its own,
+that run_folder.py starts:  python reaper.py <pid of the run> <its folder> <its temporary folder>
+
+It remembers what descended from the run, since the tree is lost with its root, and which shared memory they held,
+since vLLM's outlives them. When the run's process is gone it ends the rest, and finishes the run.json of a run that
+could not do so itself.
+"""
+
+import json
+import os
+import select
+import shutil
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+POLL_SECONDS = 2
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def main(pid: int, folder: Path, scratch: Path) -> None:
+    family, segments = set(), set()
+    with suppress(psutil.NoSuchProcess, ProcessLookupError):
+        family, gone = {psutil.Process(pid)}, os.pidfd_open(pid)
+        ended = False
+        while not ended:
+            family |= relatives(family)
+            segments |= set().union(*map(shared_memory, family))
+            ended = select.select([gone], [], [], POLL_SECONDS)[0]
+    end(family)
+    clean(family, pid, segments, scratch)
+    account(pid, folder)
+
+
+def relatives(family: set[psutil.Process]) -> set[psutil.Process]:
+    """All processes that descend from a living member of `family`; a Process equals none that gets its number later."""
+    numbers = {process.pid for process in family if lives(process)}
+    found = set()
+    for process in sorted(
+        psutil.process_iter(["ppid", "create_time"]), key=lambda process: process.info["create_time"]
+    ):
+        if process.info["ppid"] in numbers and process.pid != os.getpid():
+            numbers.add(process.pid)
+            found.add(process)
+    return found
+
+
+def end(family: set[psutil.Process]) -> None:
+    """Kill what still runs of a family and its descendants: orphans of a dead run have nothing left to save."""
+    left = {process for process in family | relatives(family) if lives(process)}
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    for _ in range(100):
+        if any(map(lives, left)):
+            time.sleep(0.1)
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it runs; a zombie does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def shared_memory(process: psutil.Process) -> set[Path]:
+    """Segments that a process has open."""
+    try:
+        files = {Path(file.path) for file in process.open_files()}
+    except psutil.Error:
+        return set()
+    return {path for path in files if path.parent == SHARED_MEMORY}
+
+
+def clean(family: set[psutil.Process], run: int, segments: set[Path], scratch: Path) -> None:
+    """Remove shared memory, sockets and temporary files that no process of the run is left to remove."""
+    semaphores = {path for process in family for path in SHARED_MEMORY.glob(f"sem.*-{process.pid}-*")}  # loky's
+    sockets = Path("/tmp").glob(f"rl-colocate-zmq-{run.to_bytes(4, 'little').hex()}-*")  # verl's; Ray's job: grpo.py
+    for path in (*segments, *semaphores, *sockets):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def account(pid: int, folder: Path) -> None:
+    """Finish the run.json of the process `pid` where it could not, and say so on its terminal."""
+    file, temporary = folder / "run.json", folder / ".run.json"
+    record = json.loads(file.read_text()) if file.is_file() else {}
+    if record.get("pid") != pid or record.get("state") != "running":
+        return
+    why = "its process was killed, by a person or by the system for want of memory"
+    record |= {"state": "failed", "why": why, "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    temporary.write_text(json.dumps(record, indent=2) + "\n")
+    temporary.rename(file)
+    print(f"error: {record['recipe']} failed: {why} (log: {folder / 'log.txt'})", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))

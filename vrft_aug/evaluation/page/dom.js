@@ -1,0 +1,21 @@
+"use strict";
+// What the other scripts share. Text from a response becomes a text node; nothing is ever parsed as HTML.
+const page = JSON.parse(document.getElementById("data").textContent);
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+const element = (name, attributes = {}, ...children) => fill(document.createElement(name), attributes, children);
+
+const drawing = (name, attributes = {}, ...children) =>
+  fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+
+/** The options of a select, [value, text] each; the chosen value stays where it is still offered. */
+function setOptions(select, options) {
+  const chosen = select.value;
+  select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
+  if (options.some(([value]) => value === chosen)) select.value = chosen;
+}

@@ -1,0 +1,101 @@
+// The gallery: test images with what a run, or two beside each other, said of them.
+const NOBODY = "";
+
+function verdictFits(verdict, answer, other) {
+  if (verdict === "all") return true;
+  if (!answer) return false;
+  if (verdict === "right" || verdict === "wrong") return answer.right === (verdict === "right");
+  if (!other) return false;
+  if (verdict === "apart") return answer.answer !== other.answer;
+  return answer.right !== other.right && answer.right === (verdict === "better");
+}
+
+function boxes(image, answers) {
+  const rect = ([x1, y1, x2, y2], style) =>
+    drawing("rect", { x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1), style });
+  const found = answers.map((answer, i) => answer?.box && rect(answer.box, `stroke: var(--c${i ? 1 : 5}); stroke-dasharray: 5 3`));
+  const all = [rect(image.box, "stroke: #ffffff"), ...found.filter(Boolean)];
+  return drawing("svg", { viewBox: `0 0 ${image.width} ${image.height}`, "aria-hidden": "true" }, ...all);
+}
+
+function picture(image, answers) {
+  if (!image.uri) return element("figure", { class: "picture" }, element("p", {}, "image not found"));
+  const small = Math.max(image.width, image.height) <= 64;
+  const img = element("img", { src: image.uri, alt: `test image ${image.id}, ground truth ${image.gold}`, class: small ? "pixels" : "smooth" });
+  const frame = element("div", { class: "frame" }, img, image.box ? boxes(image, answers) : null);
+  return element("figure", { class: "picture" }, frame);
+}
+
+const rewardText = (answer) => [
+  ...answer.rewards.map(([name, value]) => `${name} ${value}`),
+  ...(answer.tokens === null ? [] : [`${answer.tokens} tokens`]),
+].join(" · ");
+
+const answerText = (answer) => (answer.rejected ? `${answer.answer || "no answer"} (${answer.rejected})` : answer.answer);
+
+function verdictOf(answer) {
+  return element("p", { class: "verdict" }, element("span", {}, answer.right ? "✓ right" : "✗ wrong"), `: ${answerText(answer)}`);
+}
+
+function response(answer) {
+  return element("details", {}, element("summary", {}, "Whole response"), element("pre", {}, answer.response));
+}
+
+function sampleList(samples) {
+  if (!samples.length) return null;
+  const summary = element("summary", {}, `Elected by vote; ${samples.length} other samples`);
+  return element("details", { class: "samples" }, summary, ...samples.map((one) => answerBlock(one, null)));
+}
+
+function answerBlock(answer, heading) {
+  const title = heading === null ? null : element("h4", {}, heading);
+  if (!answer) return element("section", { class: "answer" }, title, element("p", {}, "This run did not answer this image."));
+  return element(
+    "section", { class: `answer ${answer.right ? "right" : "wrong"}` }, title, verdictOf(answer),
+    answer.thought ? element("p", { class: "thought", tabindex: 0 }, answer.thought) : element("p", { class: "rewards" }, "No reasoning."),
+    element("p", { class: "rewards" }, rewardText(answer)), response(answer), sampleList(answer.samples ?? []),
+  );
+}
+
+function card(image, runs) {
+  const answers = runs.map((run) => image.answers[run]);
+  const gold = element("p", { class: "gold" }, element("span", {}, "ground truth"), element("strong", {}, image.gold), element("span", {}, image.id));
+  const blocks = runs.map((run, i) => answerBlock(answers[i], runs.length > 1 ? run : null));
+  return element("article", { class: "card" }, element("div", {}, picture(image, answers), gold), element("div", { class: "answers" }, ...blocks));
+}
+
+function showGallery(form) {
+  const { set, run, other, gold, verdict } = form.elements;
+  const cards = document.getElementById("cards");
+  setOptions(set, page.gallery.map((one, i) => [String(i), one.title]));
+  const render = () => {
+    const one = page.gallery[set.value];
+    const runs = other.value === NOBODY ? [run.value] : [run.value, other.value];
+    const found = one.images.filter((image) =>
+      (gold.value === "all" || image.gold === gold.value) &&
+      verdictFits(verdict.value, image.answers[run.value], image.answers[other.value]));
+    for (const option of verdict.options) option.disabled = other.value === NOBODY && !["all", "right", "wrong"].includes(option.value);
+    cards.className = runs.length > 1 ? "beside" : "";
+    cards.replaceChildren(...found.map((image) => card(image, runs)));
+    const boxed = one.images.some((image) => image.box) ? " White box: ground truth; dashed: the answer." : "";
+    document.getElementById("count").textContent =
+      `${found.length} of the ${one.images.length} images on this page; they are ${one.images.length} of the set's ${one.total}, ` +
+      `drawn by class without regard to the answers.${boxed} ${one.notes.join(". ")}`;
+  };
+  const choose = () => {
+    const one = page.gallery[set.value];
+    const names = one.runs.map((name) => [name, name]);
+    setOptions(run, names);
+    setOptions(other, [[NOBODY, "nothing"], ...names]);
+    setOptions(gold, [["all", "all"], ...one.classes.map((name) => [name, name])]);
+    render();
+  };
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("change", (event) => {
+    if (event.target === other && other.value === NOBODY && !["all", "right", "wrong"].includes(verdict.value)) verdict.value = "all";
+    (event.target === set ? choose : render)();
+  });
+  choose();
+}
+
+if (page.gallery.length) showGallery(document.getElementById("filters"));

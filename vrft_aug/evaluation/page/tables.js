@@ -1,0 +1,32 @@
+// Sortable tables: a click on a heading sorts by the first line of the column's cells.
+const ABSENT = new Set(["", "–", "no run", "baseline"]);
+
+/** A number where the cell has one ("75.0 (71.1–78.6)", "< 0.001 (+40 −0)", "nodule: 35.4"), else its text. */
+function sortKey(row, column) {
+  const text = (row.cells[column].querySelector(".value")?.textContent ?? "").trim();
+  if (ABSENT.has(text)) return null;
+  const number = text.match(/: ([\d.]+)$/) ?? text.match(/^[<(]?\s*([-−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)/);
+  return number ? Number(number[1].replace("−", "-")) : text.toLowerCase();
+}
+
+function sortTable(table, column, heading) {
+  const body = table.tBodies[0];
+  const rows = [...body.rows].map((row) => [sortKey(row, column), row]);
+  const numeric = rows.every(([key]) => key === null || typeof key === "number");
+  const before = heading.getAttribute("aria-sort");
+  const direction = before === null ? (numeric ? "descending" : "ascending") : before === "ascending" ? "descending" : "ascending";
+  const sign = direction === "ascending" ? 1 : -1;
+  rows.sort(([a], [b]) => {
+    if (a === null || b === null) return (a === null) - (b === null); // what is absent stays last
+    return sign * (numeric ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
+  });
+  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", direction);
+  body.append(...rows.map(([, row]) => row));
+}
+
+for (const table of document.querySelectorAll("table.sortable")) {
+  [...table.tHead.rows[0].cells].forEach((heading, column) => {
+    heading.querySelector("button").addEventListener("click", () => sortTable(table, column, heading));
+  });
+}
