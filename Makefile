@@ -63,6 +63,7 @@ quickstart: setup ## the main job: prepare, warm start, GRPO, evaluate before an
 	  '  $(RUN)/grpo/metrics.jsonl             metrics of every step (TensorBoard: $(RUN)/grpo/tensorboard)' \
 	  '  $(RUN)/after/predictions.parquet      predictions on the test split' \
 	  '  $(RUN)/report/report.md               before and after, with intervals' \
+	  '  $(RUN)/report/report.html             the same as a page: tables, curves, test images with the reasoning' \
 	  '  $(RUN)/report/curve.png               reward curve' \
 	  '  $(RUN)/grpo/policy                    the policy in Hugging Face format'
 

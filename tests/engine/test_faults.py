@@ -11,6 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import psutil
 import pytest
 from test_doctor import on_tmpfs
 
-from vrft_aug.engine.reaper import SHARED_MEMORY, lives, relatives
+from vrft_aug.engine.reaper import SHARED_MEMORY, lives, relatives, shared_memory
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 pytestmark = pytest.mark.slow
@@ -55,8 +56,12 @@ class Training:
         )  # fmt: skip
         self.family = {psutil.Process(self.process.pid)}
         self.lines: list[str] = []
-        threading.Thread(target=self._follow, daemon=True).start()
-        threading.Thread(target=lambda: self.lines.extend(iter(self.process.stdout.readline, "")), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        for thread in (self._reader, threading.Thread(target=self._follow, daemon=True)):
+            thread.start()
+
+    def _read(self) -> None:
+        self.lines.extend(iter(self.process.stdout.readline, ""))
 
     def _follow(self) -> None:
         while self.process.poll() is None:
@@ -78,11 +83,10 @@ class Training:
         return [process for process in self.family.copy() if lives(process) and process.name().startswith(title)]
 
     def end(self, seconds: float = 60) -> int:
-        """Exit code, once the process and its reaper have ended; at most `seconds` from now."""
+        """Exit code, once the process and its reaper, who hold the terminal, have ended; `seconds` from now at most."""
         code = self.process.wait(seconds)
-        deadline = time.monotonic() + 15
-        while any(map(lives, self.family)) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        self._reader.join(15)
+        assert not self._reader.is_alive()
         return code
 
     @property
@@ -100,8 +104,13 @@ class Training:
         return int((self.out / "checkpoints" / "latest_checkpointed_iteration.txt").read_text())
 
 
-def listing() -> dict[str, set[str]]:
-    return {str(folder): set(os.listdir(folder)) for folder in (SHARED_MEMORY, Path("/tmp"))}
+def listing(folder: Path) -> dict[Path, set[Path]]:
+    """What is in a training's temporary folder, in shared memory, and of verl's sockets."""
+    return {
+        folder: set(folder.iterdir()),
+        SHARED_MEMORY: set(SHARED_MEMORY.iterdir()),
+        Path("/tmp"): set(Path("/tmp").glob("rl-colocate-zmq-*")),
+    }
 
 
 def listening(family: set[psutil.Process]) -> set[tuple[str, str, int]]:
@@ -121,9 +130,11 @@ def rows(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def train(rows, tmp_path):
+def train(rows, tmp_path, monkeypatch):
     """Start trainings; at the end of a test nothing may be left of them."""
-    trainings, before = [], listing()
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # a short name: it holds Unix sockets
+    monkeypatch.setenv("TMPDIR", str(folder))
+    trainings, before = [], listing(folder)
 
     def start(*overrides: str, out: str = "out", **options) -> Training:
         trainings.append(Training(rows, tmp_path / out, *overrides, **options))
@@ -134,7 +145,10 @@ def train(rows, tmp_path):
         training.process.kill()
         training.end()
         assert [process for process in training.family if lives(process)] == []
-    assert {place: names - before[place] for place, names in listing().items()} == {place: set() for place in before}
+    new = {place: found - before[place] for place, found in listing(folder).items()}
+    new[SHARED_MEMORY] -= set().union(*map(shared_memory, psutil.process_iter()))  # of other programs that run now
+    assert not any(new.values()), new
+    folder.rmdir()
 
 
 @pytest.mark.parametrize("title", TITLES)
@@ -222,7 +236,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(train, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     kept = tmp_path / "kept"
-    inside = on_tmpfs(disk, 80)
+    inside = on_tmpfs(disk, 20)
     save = f'"$@"; code=$?; cp -r {shlex.quote(str(disk / "out"))} {shlex.quote(str(kept))}; exit $code'
     training = train("trainer.save_freq=1", out="disk/out", inside=(*inside, "sh", "-c", save, "sh"))
     assert training.end(300) == 1

@@ -54,7 +54,7 @@ def refuse() -> bool:
     return False
 
 
-@pytest.mark.parametrize("title", watch.NEEDED)
+@pytest.mark.parametrize("title", ["raylet", "VLLM::EngineCore", "ray::SimpleStorageUnit"])
 def test_a_hung_training_ends_with_the_name_of_what_died(start, monkeypatch, title):
     monkeypatch.setattr(watch, "LEAVE_SECONDS", 0.1)
     left = []
@@ -62,21 +62,21 @@ def test_a_hung_training_ends_with_the_name_of_what_died(start, monkeypatch, tit
     def work():
         first, second = start(title), start("ray::WorkerDict")
         left.append(second)
-        after(0.5, first.kill)
+        after(2, first.kill)
         first.wait()
         hang()
 
     began = time.monotonic()
     with pytest.raises(RunFailed, match=rf"the {watch.NEEDED[title]} \(process \d+\) died"):
         watch.run_watched(work, lambda: None, refuse)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert not lives(psutil.Process(left[0].pid)), "the other processes are ended too"
 
 
 def test_a_training_that_ends_well_all_the_same_is_well(start):
     def work():
         queue = start("ray::SimpleStorageUnit")
-        time.sleep(0.5)
+        time.sleep(2)
         queue.kill()
         time.sleep(0.3)
 
@@ -86,7 +86,7 @@ def test_a_training_that_ends_well_all_the_same_is_well(start):
 def test_the_end_of_the_queue_hides_no_error(start):
     def work():
         queue = start("ray::SimpleStorageUnit")
-        time.sleep(0.5)
+        time.sleep(2)
         queue.kill()
         time.sleep(0.3)
         raise ValueError("the real reason")

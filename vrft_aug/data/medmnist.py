@@ -26,7 +26,7 @@ from vrft_aug.data.sample import DataWarning, Pixels, Sample
 from vrft_aug.errors import InputError
 
 SIZES = (28, 64, 128, 224)
-READ_AHEAD = 1 << 16  # bytes
+READ_AHEAD = 1 << 18  # bytes
 
 
 def load(root: Path, split: str, *, flag: str, size: int = 28, allow_unverified: bool = False) -> Iterator[Sample]:

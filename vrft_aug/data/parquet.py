@@ -17,7 +17,7 @@ GROUP_BYTES = 16 << 20
 class ShardWriter:
     """Writes rows to `<folder>/<name>.parquet`, or to `<name>-00000.parquet`, ... beyond `shard_bytes` of images.
 
-    Rows are held, as arrow tables, only until a row group is full: memory does not grow with their number.
+    Rows are held only until a row group is full, so memory does not grow with their number.
     """
 
     def __init__(self, folder: Path, name: str, schema: pa.Schema, shard_bytes: int):
@@ -25,15 +25,14 @@ class ShardWriter:
         self.schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features(schema)}})})
         self.paths: list[Path] = []
         self.rows: list[int] = []
-        self._pending: list[pa.Table] = []
-        self._pending_rows = self._pending_bytes = self._written_bytes = 0
+        self._pending: list[Mapping[str, Any]] = []
+        self._pending_bytes = self._written_bytes = 0
         self._writer: pq.ParquetWriter | None = None
 
-    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._pending.append(to_table(rows, self.schema))
-        self._pending_rows += len(rows)
-        self._pending_bytes += sum(len(image["bytes"]) for row in rows for image in row["images"])
-        if self._pending_rows >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
+    def write(self, row: Mapping[str, Any]) -> None:
+        self._pending.append(row)
+        self._pending_bytes += sum(len(image["bytes"]) for image in row["images"])
+        if len(self._pending) == GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
             self._flush()
 
     def close(self) -> list[tuple[Path, int]]:
@@ -61,10 +60,10 @@ class ShardWriter:
             self._writer = None
         if self._writer is None:
             self._open()
-        self._writer.write_table(pa.concat_tables(self._pending))
-        self.rows[-1] += self._pending_rows
+        self._writer.write_table(to_table(self._pending, self.schema))
+        self.rows[-1] += len(self._pending)
         self._written_bytes += self._pending_bytes
-        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+        self._pending, self._pending_bytes = [], 0
 
 
 def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -125,11 +125,11 @@ def write(
         numbers = itertools.count()
         for batch in open_batches(track(pick(load(split), positions), f"write {split}", len(positions))):
             prints[split].add(batch)
-            rows = [composer.rl(sample, picture, split, next(numbers)) for sample, picture in batch]
-            if budget:
-                budget.add(rows)
-            for writer, convert in writers:
-                writer.write([convert(row) for row in rows])
+            for row in [composer.rl(sample, picture, split, next(numbers)) for sample, picture in batch]:
+                if budget:
+                    budget.add(row["extra_info"]["prompt"], row["extra_info"]["image_size"])
+                for writer, convert in writers:
+                    writer.write(convert(row))
         for path, rows in (shard for writer, _ in writers for shard in writer.close()):
             files[path.name] = {"rows": rows, "bytes": path.stat().st_size, "sha256": sha256(path)}
     return files, prints

@@ -25,7 +25,7 @@ GIB = 1024**3
 SHARED_MEMORY_GIB = 0.5  # vLLM's queues and the weights on their way to vLLM
 CORES = 2
 FOLDER_GIB = {"working": 2, "cache": 0.5, "temporary": 1}  # checkpoints; the tiny policy; Ray's logs and sockets
-SOCKET_PATH = 107 - len("/vrft-xxxxxxxx/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
+SOCKET_PATH = 107 - len("/vrft-xxxxxxxx/r/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
 SWITCHES = {"verl.plugins": "VERL_USE_EXTERNAL_PLUGINS", "vllm.general_plugins": "VLLM_PLUGINS"}
 LOAD = """
 import importlib.metadata as metadata, sys

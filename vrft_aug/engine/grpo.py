@@ -92,11 +92,11 @@ def _keep_to_itself(config: DictConfig) -> None:
     import ray
     from ray._private import ray_constants, state
 
-    folder = tempfile.gettempdir()  # the run's own: see run_folder.py
-    config.ray_kwargs.ray_init._temp_dir = folder
+    folder = Path(tempfile.gettempdir())  # the run's own, see run_folder.py
+    config.ray_kwargs.ray_init._temp_dir = str(folder / "r")  # a short name, and below, for Ray opens it to everybody
     if config.hardware.ray.fork:
-        os.environ[fork_python.FOLDER] = folder
-        config.ray_kwargs.ray_init.runtime_env = {"py_executable": fork_server.write_command(Path(folder))}
+        os.environ[fork_python.FOLDER] = str(folder)
+        config.ray_kwargs.ray_init.runtime_env = {"py_executable": fork_server.write_command(folder)}
     if os.environ.setdefault(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "0") == "0":
         ray_constants.ENABLE_RAY_CLUSTER = False  # Ray is imported already; all of it then has the address 127.0.0.1
     # verl names a socket in /tmp by Ray's job, of which every cluster has a first: two runs would mix their weights

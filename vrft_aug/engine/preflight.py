@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from vrft_aug.errors import InputError
 
 BYTES_A_PARAMETER = 28  # float32: actor, its gradient, Adam's two moments, reference, vLLM, and one in transfer
+SAVED_BYTES_A_PARAMETER = 12  # float32 in a checkpoint: actor and Adam's two moments
 GIB = 1024**3
 SECRET = re.compile(  # the last words of a key's name, in lower case and parted by blanks
     r"(?<![a-z])(?:password|passwd|passphrase|secret|credentials?|(?:api|access|secret|private|auth|account) ?key"
@@ -97,6 +99,20 @@ def check_memory(policy: str, hardware: DictConfig) -> None:
         raise InputError(
             f"policy {policy} ({parameters / 1e6:.1f} M parameters) needs about {needed / GIB:.1f} GiB of free memory, "
             f"but {free / GIB:.1f} GiB are free: close other programs, take policy=tiny, or a GPU profile"
+        )
+
+
+def check_disk(policy: str, out: Path, kept: int | None) -> None:
+    """Raise InputError where `out` has no room for the checkpoints that are kept (None: for two of them) and one more.
+
+    The oldest goes only when the newest is whole. A hub id that is not on disk is not checked.
+    """
+    needed = _parameters(Path(policy)) * SAVED_BYTES_A_PARAMETER * ((kept or 2) + 1)
+    free = shutil.disk_usage(out).free
+    if needed > free:
+        raise InputError(
+            f"out={out}: checkpoints of policy {policy} need about {needed / GIB:.1f} GiB, but {free / GIB:.1f} GiB "
+            "are free: make room, choose another out, or keep fewer of them"
         )
 
 

@@ -100,5 +100,5 @@ def account(pid: int, folder: Path) -> None:
     print(f"error: {record['recipe']} failed: {why} (log: {folder / 'log.txt'})", file=sys.stderr)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and os.fork() == 0:  # the run is no ancestor of this process: who ends a tree spares it
     main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))

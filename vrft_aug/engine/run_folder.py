@@ -122,9 +122,8 @@ class Run:
         self._outside = os.environ.get("TMPDIR")
         os.environ["TMPDIR"] = tempfile.tempdir = self._scratch
         arguments = [str(os.getpid()), str(self.folder), self._scratch]
-        subprocess.Popen(
-            [sys.executable, "-P", reaper.__file__, *arguments], stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        command = [sys.executable, "-P", reaper.__file__, *arguments]
+        subprocess.run(command, stdin=subprocess.DEVNULL, start_new_session=True, check=True)
 
     def _redirect_output(self) -> None:
         sys.stdout.flush()

@@ -1,16 +1,18 @@
 """Runs a training in a thread while the main thread watches its processes and listens for signals.
 
-verl waits for ever for some of its processes and takes others' death for a failed answer. Here the death of any process
-that a training needs ends it, in seconds, with that process's name.
+verl waits for ever for some of its processes, and takes others' death for a failed answer. Here the death of any that
+a training needs ends it, in seconds, with that process's name.
 """
 
+import os
+import select
 import signal
 import threading
 from collections.abc import Callable
 
 import psutil
 
-from vrft_aug.engine.reaper import end, lives, relatives
+from vrft_aug.engine.reaper import end, relatives
 from vrft_aug.errors import RunFailed
 
 NEEDED = {  # title that Ray, vLLM or their workers give a process -> what it is to a person
@@ -24,11 +26,13 @@ NEEDED = {  # title that Ray, vLLM or their workers give a process -> what it is
     "ray::GlobalRequestLoadBalancer": "rollout engine's load balancer",
     "ray::AgentLoopWorker": "agent loop",
     "ray::RewardLoopWorker": "reward worker",
-}
-QUEUE = {  # these end before the trainer does, so that their end alone says nothing
     "ray::TransferQueueController": "data queue's controller",
     "ray::SimpleStorageUnit": "data queue's storage",
 }
+QUEUE = (
+    "ray::TransferQueueController",
+    "ray::SimpleStorageUnit",
+)  # verl ends these before it says how a training ended
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_SECONDS = 1
 GRACE_SECONDS = 15  # for a training to end by itself when a process of it has died
@@ -36,31 +40,42 @@ LEAVE_SECONDS = 30  # for Ray to shut down
 
 
 class Watch:
-    """The processes that descend from this one, save those that it has already."""
+    """The processes that descend from this one."""
 
     def __init__(self):
-        self._spared = set(psutil.Process().children(recursive=True))  # the reaper
         self._family = {psutil.Process()}
-        self._roles: dict[psutil.Process, str] = {}  # process -> its title in NEEDED or QUEUE
+        self._titles: dict[psutil.Process, str] = {}  # of those that are needed
+        self._pidfds: dict[int, psutil.Process] = {}
 
-    def dead(self) -> psutil.Process | None:
-        """A process that was needed and has died, one that is not of the queue where there is one; None: all live."""
-        self._family |= relatives(self._family) - self._spared
-        for process in self._family - self._roles.keys():
-            name = _name(process)
-            if title := next((title for title in (*NEEDED, *QUEUE) if name.startswith(title)), None):
-                self._roles[process] = title
-        return min((process for process in self._roles if not lives(process)), key=self.of_queue, default=None)
+    def first_death(self, over: int) -> psutil.Process | None:
+        """Wait until a needed process has died, and return it; or until the descriptor `over` is readable: None."""
+        while True:
+            self._look()
+            ready = select.select([*self._pidfds, over], [], [], POLL_SECONDS)[0]
+            if ready:
+                return self._pidfds.get(ready[0])
 
     def of_queue(self, process: psutil.Process) -> bool:
-        return self._roles[process] in QUEUE
+        return self._titles[process] in QUEUE
 
     def describe(self, process: psutil.Process) -> str:
-        return f"the {(NEEDED | QUEUE)[self._roles[process]]} (process {process.pid}) died"
+        return f"the {NEEDED[self._titles[process]]} (process {process.pid}) died"
 
     def end(self) -> None:
         """Kill them all."""
-        end((self._family | relatives(self._family)) - self._spared - {psutil.Process()})
+        end((self._family | relatives(self._family)) - {psutil.Process()})
+
+    def _look(self) -> None:
+        """Take in new processes, and those whose title says by now what they are."""
+        self._family |= relatives(self._family)
+        for process in self._family - self._titles.keys():
+            try:
+                name = process.name()
+                if title := next((title for title in NEEDED if name.startswith(title)), None):
+                    self._pidfds[os.pidfd_open(process.pid)] = process
+                    self._titles[process] = title
+            except (psutil.Error, ProcessLookupError):
+                continue
 
 
 def run_watched(work: Callable[[], None], leave: Callable[[], None], ask_to_stop: Callable[[], bool]) -> None:
@@ -71,7 +86,8 @@ def run_watched(work: Callable[[], None], leave: Callable[[], None], ask_to_stop
 
     Raises RunFailed where a needed process died and `work` did not end well all the same; else what `work` raised.
     """
-    watch, errors, done, told = Watch(), [], threading.Event(), threading.Event()
+    watch, errors, told = Watch(), [], threading.Event()
+    ended, end_of_work = os.pipe()
     asked = False
 
     def task() -> None:
@@ -79,13 +95,12 @@ def run_watched(work: Callable[[], None], leave: Callable[[], None], ask_to_stop
             work()
         except BaseException as error:
             errors.append(error)
-        done.set()
-        told.wait()  # what has died must be told from what is shut down
+        os.close(end_of_work)
+        told.wait()  # what dies by itself must be told from what is shut down
         leave()
 
     def on_signal(*_) -> None:
         nonlocal asked
-        signal.alarm(0)  # Ray's own handler of SIGTERM, which calls this one, has set it to abort us in three seconds
         if asked or not ask_to_stop():
             raise KeyboardInterrupt
         asked = True
@@ -93,32 +108,21 @@ def run_watched(work: Callable[[], None], leave: Callable[[], None], ask_to_stop
     heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
     before = {number: signal.signal(number, on_signal) for number in heard}
     thread = threading.Thread(target=task, daemon=True)
+    is_done = False
     try:
         thread.start()
-        dead = None
-        while not (dead or done.wait(POLL_SECONDS)):
-            dead = watch.dead()
-        if dead:
-            done.wait(GRACE_SECONDS)
-        elif errors:
-            dead = watch.dead()
-        if dead and (not done.is_set() or (errors and not watch.of_queue(dead))):
+        dead = watch.first_death(ended)
+        is_done = bool(select.select([ended], [], [], GRACE_SECONDS)[0])
+        if dead and (not is_done or (errors and not watch.of_queue(dead))):
             raise RunFailed(watch.describe(dead)) from (errors[0] if errors else None)
         if errors:
             raise errors[0]
         if asked:
             raise KeyboardInterrupt
     finally:
-        if not done.is_set():
+        if not is_done:
             watch.end()
         told.set()
         thread.join(LEAVE_SECONDS)
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return process.name()
-    except psutil.Error:
-        return ""
