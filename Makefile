@@ -23,7 +23,7 @@ TABLES = $(sort $(filter-out one,$(basename $(notdir $(wildcard conf/table/*.yam
 CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) seed=$(SEED) data_root=$(DATA_ROOT) out=$(RUNS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help setup doctor quickstart test lint policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -51,7 +51,11 @@ setup: .venv/ready ## .venv from the CPU lock (idempotent)
 	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -r requirements/dev.txt
 	@touch $@
 
+doctor: setup ## can this machine run it? Python, memory, disk, ports, GPU, versions, plugins (HARDWARE=)
+	@$(BIN)/python -m vrft_aug.engine.doctor --hardware $(HARDWARE)
+
 quickstart: setup ## the main job: prepare, warm start, GRPO, evaluate before and after, report (DATASET=, DATA_ROOT=, RUN=)
+	@$(BIN)/python -m vrft_aug.engine.doctor --quick
 	@$(BIN)/python recipes/prepare.py experiment=warm_start $(ROWS) out=$(RUN)/rows
 	@$(BIN)/python recipes/sft.py experiment=warm_start $(ROWS) parquet=$(RUN)/rows out=$(RUN)/warm_start
 	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/before

@@ -3,6 +3,7 @@
 import io
 import json
 
+import imagehash
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image, ImageEnhance
 from toy_data import compose_config, write_csv
 
 from vrft_aug.data import leakage, medmnist
-from vrft_aug.data.leakage import Fingerprints, near_pairs
+from vrft_aug.data.leakage import Fingerprints, difference_hashes, near_pairs
 from vrft_aug.data.prepare import prepare
 from vrft_aug.data.sample import Sample
 from vrft_aug.errors import InputError
@@ -85,13 +86,46 @@ def test_different_fundus_images_are_no_copies_and_their_jpegs_are(shared_data):
     prints = {split: Fingerprints() for split in ("train", "test", "jpeg")}
     for split in ("train", "test"):
         for sample in medmnist.load(shared_data, split, flag="retinamnist"):
-            prints[split].add(sample.source_id, sample.open())
+            prints[split].add([(sample, sample.open())])
             if split == "test":
-                copy = Sample(recompressed(sample.pixels()), sample.label, "copy", "copy")
-                prints["jpeg"].add(sample.source_id, copy.open())
+                prints["jpeg"].add([(sample, Sample(recompressed(sample.pixels()), 0, "copy", "copy").open())])
     assert list(near_pairs(prints["train"], prints["test"])) == []
     found = {i for i, j, _ in near_pairs(prints["test"], prints["jpeg"]) if i == j}
     assert len(found) >= 0.9 * 400
+
+
+@pytest.mark.parametrize("size", [(1, 1), (28, 28), (16, 17), (5, 300), (300, 5), (224, 224), (100, 2000)])
+@pytest.mark.parametrize("number", [1, 3, 4])
+def test_hashes_are_those_of_the_library(size, number):
+    rng = np.random.default_rng(0)
+    pixels = [rng.integers(0, 256, (*size, *((3,) if i % 2 else ())), np.uint8) for i in range(number)]  # grey and RGB
+    images = [Image.fromarray(array) for array in pixels]
+    assert np.array_equal(difference_hashes(images), [imagehash.dhash(image, 16).hash for image in images])
+
+
+def test_images_of_several_sizes_get_the_librarys_hashes():
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 256, (20, 20 + i), np.uint8)) for i in range(4)]
+    assert np.array_equal(difference_hashes(images), [imagehash.dhash(image, 16).hash for image in images])
+
+
+def fingerprints(hashes):
+    number = len(hashes)
+    return Fingerprints([str(i) for i in range(number)], [b""] * number, [row.tobytes() for row in hashes])
+
+
+@pytest.mark.parametrize("block", [3, 1000])
+def test_the_pairs_found_are_those_of_comparing_all_with_all(monkeypatch, block):
+    """Hashes around a few centres, so that distances lie on both sides of the limit of 10 bits."""
+    monkeypatch.setattr(leakage, "BLOCK", block)
+    rng = np.random.default_rng(0)
+    centres = rng.integers(0, 2, (5, 256))
+    bits = [np.concatenate([centres ^ (rng.random((5, 256)) < share) for share in (0, 0.01, 0.02, 0.03)])
+            for _ in range(2)]
+    distance = (bits[0][:, None] != bits[1][None]).sum(axis=2)
+    near = [(int(i), int(j), int(distance[i, j])) for i, j in np.argwhere(distance <= 10)]
+    assert {bits for _, _, bits in near} >= {0, 9, 10} and (distance == 11).any()
+    assert list(near_pairs(*(fingerprints(np.packbits(rows, axis=1)) for rows in bits))) == near
 
 
 def test_bits_are_counted_across_block_borders(monkeypatch):
@@ -100,6 +134,4 @@ def test_bits_are_counted_across_block_borders(monkeypatch):
     hashes = rng.integers(0, 256, (10, 32), np.uint8)
     other = hashes.copy()
     other[:, 30] ^= 0b111  # three bits of the last word
-    a, b = (Fingerprints([str(i) for i in range(10)], [b""] * 10, [row.tobytes() for row in rows])
-            for rows in (hashes, other))
-    assert sorted(near_pairs(a, b)) == [(i, i, 3) for i in range(10)]
+    assert list(near_pairs(fingerprints(hashes), fingerprints(other))) == [(i, i, 3) for i in range(10)]

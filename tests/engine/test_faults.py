@@ -165,6 +165,7 @@ def test_a_process_that_dies_ends_the_run_with_its_name(train, title):
 
 def test_the_driver_is_killed(train):
     """Also: where its servers listen, and that a key in the environment stays there."""
+    before = psutil.pids()
     training = train()
     training.at_step(2)
     ports = listening(training.family)
@@ -174,8 +175,8 @@ def test_the_driver_is_killed(train):
     assert training.end() == -9
     assert "its process was killed" in training.said and training.said.count("\n") == 1
     assert training.record["state"] == "failed" and "killed" in training.record["why"]
-    open_now = {connection.laddr.port for connection in psutil.net_connections() if connection.status == "LISTEN"}
-    assert not open_now & {port for *_, port in ports}
+    now = [c for c in psutil.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN and c.pid not in before]
+    assert not {c.laddr.port for c in now} & {port for *_, port in ports}
     assert not [path for path in training.out.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
 
 
@@ -229,6 +230,18 @@ def test_two_runs_at_once(train):
         assert training.end(900) == 0, training.lines
         for line in (training.out / "metrics.jsonl").read_text().splitlines():
             assert json.loads(line)["data"]["training/rollout_probs_diff_max"] < 1e-3
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(train):
+    training = train("trainer.save_freq=1", "trainer.total_training_steps=2")
+    assert training.end(300) == 0, training.lines
+    file = training.out / "checkpoints" / "global_step_2" / "actor" / "model_world_size_1_rank_0.pt"
+    file.write_bytes(file.read_bytes()[:-1000])
+    resumed = train("trainer.save_freq=1", "trainer.total_training_steps=3")
+    assert resumed.end(300) == 0, resumed.lines
+    told = [line for line in resumed.lines if "checkpoint of step 2 is not whole" in line]
+    assert len(told) == 1 and file.name in told[0] and "going on from step 1" in told[0]
+    assert resumed.steps() == [1, 2, 3] and resumed.newest_checkpoint() == 3
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(train, tmp_path):

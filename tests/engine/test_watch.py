@@ -42,6 +42,15 @@ def quick(monkeypatch):
     monkeypatch.setattr(watch, "LEAVE_SECONDS", 5)
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """A shell starts its background jobs deaf to SIGINT."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in watch.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def hang(*_) -> None:
     time.sleep(60)
 

@@ -14,9 +14,10 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")}
 EXPERIMENTS = sorted(FILES - {"quickstart", "warm_start"})
-SMALL = "overrides=[dataset.loader.train=64,dataset.loader.val=32,dataset.loader.test=32]"
-SHORT = ("training=[trainer.total_training_steps=2,data.train_batch_size=8,policy.mini_batch_size=8,"
-         "trainer.save_freq=2,trainer.test_freq=2]")  # fmt: skip
+SMALL = [f"+stages.dataset.loader.{split}={size}" for split, size in (("train", 64), ("val", 32), ("test", 32))]
+SHORT = ["+training.trainer.total_training_steps=2", "+training.data.train_batch_size=8",
+         "+training.policy.mini_batch_size=8", "+training.trainer.save_freq=2",
+         "+training.trainer.test_freq=2"]  # fmt: skip
 
 
 def recipe(name: str, *overrides: str) -> subprocess.CompletedProcess:
@@ -25,7 +26,7 @@ def recipe(name: str, *overrides: str) -> subprocess.CompletedProcess:
 
 
 def experiments(out: Path, *overrides: str) -> subprocess.CompletedProcess:
-    return recipe("experiments", "policy=tiny", SMALL, SHORT, f"out={out}", *overrides)
+    return recipe("experiments", "policy=tiny", *SMALL, *SHORT, f"out={out}", *overrides)
 
 
 @pytest.fixture(scope="module")

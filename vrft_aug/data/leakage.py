@@ -26,7 +26,7 @@ EXAMPLES = 20  # pairs listed in the report
 BANDS = 4  # of a CMYK image
 WORDS = SIDE * SIDE // 16
 ORDER = np.random.default_rng(0).permutation(SIDE * SIDE)  # of a hash's bits, so that each word samples all the image
-BLOCK = 512  # images compared at once with all others
+BLOCK = 128  # images compared at once with all of another split
 
 
 @dataclass
@@ -54,7 +54,7 @@ def difference_hashes(images: Sequence[Image.Image]) -> NDArray[np.bool_]:
     """`imagehash.dhash` of each of up to BANDS images, (N, SIDE, SIDE).
 
     Pillow resizes the bands of an image alike and apart. So four images of one size, made the bands of one, need one
-    call instead of four, in half the time for small images; a test holds the two ways equal.
+    call instead of four, which halves the time of small images; a test holds the two ways equal.
     """
     if len(images) < BANDS or len({image.size for image in images}) > 1:
         return np.array([imagehash.dhash(image, SIDE).hash for image in images])
@@ -64,10 +64,10 @@ def difference_hashes(images: Sequence[Image.Image]) -> NDArray[np.bool_]:
 
 
 def near_pairs(a: Fingerprints, b: Fingerprints) -> Iterator[tuple[int, int, int]]:
-    """(index in a, index in b, differing bits) of all pairs within NEAR_BITS.
+    """(index in a, index in b, differing bits) of all pairs within NEAR_BITS, in order.
 
-    Such a pair has at least one of any NEAR_BITS + 1 words in common (multi-index hashing, Norouzi et al. 2012). The
-    product of two sparse tables of words names the pairs that have, far fewer than all.
+    Of any NEAR_BITS + 1 words such a pair has at least one in common (multi-index hashing, Norouzi et al. 2012). The
+    product of two sparse tables of words finds the pairs that have one: far fewer than all.
     """
     left, right = a.words(), b.words()
     table = word_table(right).T.tocsr()
@@ -81,7 +81,7 @@ def near_pairs(a: Fingerprints, b: Fingerprints) -> Iterator[tuple[int, int, int
 
 
 def word_table(words: NDArray[np.uint16]) -> csr_array:
-    """(N, (NEAR_BITS + 1) x 65536): one in each image's row for the value of each of its first words."""
+    """(N, (NEAR_BITS + 1) x 65536): in each image's row a one for the value of each of its first words."""
     number = NEAR_BITS + 1
     columns = words[:, :number] + (np.arange(number) << 16)
     starts = np.arange(0, columns.size + 1, number)

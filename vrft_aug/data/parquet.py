@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +72,15 @@ def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def to_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Values as an arrow array. Objects that many rows share (class lists, prompts) are converted once: far faster."""
+    """Values as an arrow array. Lists that many rows share (messages, classes, knowledge) are converted once."""
     if pa.types.is_struct(kind):
-        children = [to_array(list(map(itemgetter(child.name), values)), child.type) for child in kind.fields]
+        children = [to_array([value[child.name] for value in values], child.type) for child in kind.fields]
         return pa.StructArray.from_arrays(children, fields=kind.fields)
-    keys = list(map(id, values))
-    different = dict(zip(keys, values, strict=True))
+    different = {id(value): value for value in values} if pa.types.is_list(kind) else values
     if len(different) == len(values):
         return pa.array(values, kind)
-    place = dict(zip(different, range(len(different)), strict=True))
-    return pa.array(different.values(), kind).take(pa.array(list(map(place.__getitem__, keys))))
+    place = {key: i for i, key in enumerate(different)}
+    return pa.array(list(different.values()), kind).take(pa.array([place[id(value)] for value in values]))
 
 
 def features(kind: pa.Schema | pa.DataType) -> Any:

@@ -81,7 +81,8 @@ def open_batches(samples: Iterable[Sample]) -> Iterator[list[tuple[Sample, Pictu
     for sample in samples:
         picture = sample.open()
         batch.append((sample, picture))
-        pixels += picture.image.width * picture.image.height
+        width, height = picture.image.size
+        pixels += width * height
         if pixels >= BATCH_PIXELS:
             yield batch
             batch, pixels = [], 0
@@ -90,7 +91,7 @@ def open_batches(samples: Iterable[Sample]) -> Iterator[list[tuple[Sample, Pictu
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """Lossless PNG of an image. At level 4 it is as small as at Pillow's default, 6, and takes half the time or less."""
+    """Lossless PNG of an image. At level 4 it is as small as at Pillow's default, 6, in less than half the time."""
     stream = io.BytesIO()
     image.save(stream, format="PNG", compress_level=4)
     return stream.getvalue()

@@ -22,7 +22,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 1024**3
-SHARED_MEMORY_GIB = 0.5  # vLLM's queues and the weights on their way to vLLM
 CORES = 2
 FOLDER_GIB = {"working": 2, "cache": 0.5, "temporary": 1}  # checkpoints; the tiny policy; Ray's logs and sockets
 SOCKET_PATH = 107 - len("/vrft-xxxxxxxx/r/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
@@ -80,7 +79,7 @@ def checks(hardware: str, quick: bool) -> dict[str, Callable[[], Verdict]]:
         "Python": lambda: python(sys.version_info[:3]),
         "cores": lambda: cores(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
         "memory": lambda: memory(profile()["min_free_gigabytes"]),
-        "shared memory": lambda: shared_memory(Path("/dev/shm")),
+        "shared memory": lambda: shared_memory(profile()["weight_bucket_megabytes"]),
         "working folder": lambda: folder(Path.cwd(), FOLDER_GIB["working"]),
         "cache": lambda: folder(cache, FOLDER_GIB["cache"]),
         "temporary folder": lambda: temporary_folder(Path(tempfile.gettempdir())),
@@ -116,14 +115,14 @@ def memory(needed: float) -> Verdict:
     return f"{free:.1f} GiB free", "" if free >= needed else remedy
 
 
-def shared_memory(mount: Path) -> Verdict:
-    """vLLM's processes talk through it; a container has 64 MiB unless told otherwise."""
+def shared_memory(bucket: int, mount: Path = Path("/dev/shm")) -> Verdict:
+    """Room for two of the buckets (megabytes) in which weights travel to vLLM; a container has 64 MiB by default."""
     if not mount.is_dir():
         return f"no {mount}", ""  # macOS: shared memory has no size of its own
     usage = shutil.disk_usage(mount)
-    found = f"{usage.free / GIB:.1f} of {usage.total / GIB:.1f} GiB free in {mount}"
-    remedy = f"{SHARED_MEMORY_GIB} GiB are needed: remove what killed programs left, or docker run --shm-size=8g"
-    return found, "" if usage.free >= SHARED_MEMORY_GIB * GIB else remedy
+    found = f"{usage.free / GIB:.2f} of {usage.total / GIB:.2f} GiB free in {mount}"
+    remedy = f"{2 * bucket / 1024:.2f} GiB are needed: remove what killed programs left, or docker run --shm-size=8g"
+    return found, "" if usage.free >= 2 * bucket * 2**20 else remedy
 
 
 def folder(path: Path, needed: float) -> Verdict:

@@ -19,31 +19,41 @@ from pathlib import Path
 
 import psutil
 
-POLL_SECONDS = 2
+POLL_SECONDS = 0.5
 SHARED_MEMORY = Path("/dev/shm")
 
 
 def main(pid: int, folder: Path, scratch: Path) -> None:
-    family, segments = set(), set()
+    family, segments = set(), Segments()
     with suppress(psutil.NoSuchProcess, ProcessLookupError):
         family, gone = {psutil.Process(pid)}, os.pidfd_open(pid)
         ended = False
         while not ended:
-            family |= relatives(family)
-            segments |= set().union(*map(shared_memory, family))
             ended = select.select([gone], [], [], POLL_SECONDS)[0]
+            family |= relatives(family)
+            segments.look(family)
     end(family)
-    clean(family, pid, segments, scratch)
+    clean(family, pid, segments.held, scratch)
     account(pid, folder)
+
+
+class Segments:
+    """Shared memory that a family holds or held. Open files are looked through only where there are new segments."""
+
+    def __init__(self):
+        self.held: set[Path] = set()
+        self._before = set(SHARED_MEMORY.glob("*"))
+
+    def look(self, family: set[psutil.Process]) -> None:
+        if new := set(SHARED_MEMORY.glob("*")) - self._before - self.held:
+            self.held |= new & set().union(*map(shared_memory, family))
 
 
 def relatives(family: set[psutil.Process]) -> set[psutil.Process]:
     """All processes that descend from a living member of `family`; a Process equals none that gets its number later."""
     numbers = {process.pid for process in family if lives(process)}
     found = set()
-    for process in sorted(
-        psutil.process_iter(["ppid", "create_time"]), key=lambda process: process.info["create_time"]
-    ):
+    for process in sorted(psutil.process_iter(["ppid", "create_time"]), key=lambda p: p.info["create_time"] or 0):
         if process.info["ppid"] in numbers and process.pid != os.getpid():
             numbers.add(process.pid)
             found.add(process)

@@ -25,8 +25,9 @@ def run_table(config: DictConfig) -> None:
     table, chosen = config.table, HydraConfig.get().runtime.choices
     if chosen.policy:  # one policy for the whole table
         table.policy, table.larger_policy = chosen.policy, None
-    shared = (f"hardware={chosen.hardware}", f"data_root={config.data_root}", f"seed={config.seed}", *config.overrides)
-    common = Plan(Path(config.out), compose, shared, tuple(config.training), table.protocol)
+    shared = (f"hardware={chosen.hardware}", f"data_root={config.data_root}", f"seed={config.seed}")
+    shared += overrides(config.stages)
+    common = Plan(Path(config.out), compose, shared, overrides(config.training), table.protocol)
     work = [(cell, common.stages(cell)) for cell in cells(table)]
     runner = Runner(print)
     if config.plan:
@@ -43,13 +44,20 @@ def run_table(config: DictConfig) -> None:
 def report(root: Path, name: str, table: DictConfig, done: list[Cell]) -> None:
     """Run recipes/report.py on the cells that have results, into <root>/<name>, or beside the only cell of `one`."""
     folders = [folder for cell in done if (folder := root / cell.folder).is_dir()]
-    overrides = [f"runs=[{','.join(map(str, folders))}]", f"out={root / name}"]
+    arguments = [f"runs=[{','.join(map(str, folders))}]", f"out={root / name}"]
     if name == "one":
-        overrides[1] = f"out={folders[0] / 'report'}"
+        arguments[1] = f"out={folders[0] / 'report'}"
     else:
         values = {key: OmegaConf.to_container(table)[key] for key in ("datasets", "shots", "policy", "larger_policy")}
-        overrides += [f"table={name}", *(f"table.{key}={json.dumps(value)}" for key, value in values.items())]
-    subprocess.run([sys.executable, str(ROOT / "recipes" / "report.py"), *overrides], check=False)
+        arguments += [f"table={name}", *(f"table.{key}={json.dumps(value)}" for key, value in values.items())]
+    subprocess.run([sys.executable, str(ROOT / "recipes" / "report.py"), *arguments], check=False)
+
+
+def overrides(tree: DictConfig, prefix: str = "") -> tuple[str, ...]:
+    """A mapping as Hydra's command line takes it: {a: {b: 2}} -> ("a.b=2",)."""
+    if not isinstance(tree, DictConfig):
+        return (f"{prefix.rstrip('.')}={json.dumps(OmegaConf.to_object(tree) if OmegaConf.is_config(tree) else tree)}",)
+    return tuple(item for key, value in tree.items() for item in overrides(value, f"{prefix}{key}."))
 
 
 def compose(root: str, overrides: list[str]) -> DictConfig:
