@@ -5,11 +5,11 @@
     python benchmarks/data_preparation.py --sizes 224 --grey          # grey, as all MedMNIST sets of 100,000 images are
 
 Images are smooth pictures with pixel noise, as hard to encode as skin photographs, in a file of MedMNIST's form: 96 %
-train, 2 % val, 2 % test. Each measurement runs in a process of its own, floor and preparation in turn, and the median of
-the rounds counts; the memory is a process's peak. The floor encodes training images, already in memory, with the same
-encoder and settings (`encode_png`), and does nothing else; it takes as many as fit in 300 MB. `share` is the floor's CPU
-time over ours: on an idle machine the ratio of the two speeds (all work runs on one thread), on a busy one still
-meaningful. Prints a line a case, then all as JSON.
+train, 2 % val, 2 % test. Each measurement runs in a process of its own, floor and preparation in turn, and the median
+of the rounds counts; the memory is a process's peak. The floor encodes training images, already in memory, with the
+same encoder and settings (`encode_png`), and does nothing else; it takes as many as fit in 300 MB. `share` is the
+floor's CPU time over ours: on an idle machine the ratio of the two speeds (all work runs on one thread), on a busy one
+still meaningful. Prints a line a case, then all as JSON.
 """
 
 import argparse
@@ -31,7 +31,8 @@ FLAGS = {1: "tissuemnist", 3: "bloodmnist"}  # by channels; their configs are th
 CLASSES = 8  # of both
 FLOOR_BYTES = 300_000_000
 CONF = Path(__file__).resolve().parents[1] / "conf"
-HEADER = f"{'px':>4} {'images':>8} {'prepare/s':>10} {'floor/s':>10} {'share':>6} {'us/image':>9} {'peak MB':>8} {'start MB':>9}"
+COLUMNS = {"px": 4, "images": 8, "prepare/s": 10, "floor/s": 10, "share": 6, "us/image": 9, "peak MB": 8, "start MB": 9}
+HEADER = " ".join(f"{name:>{width}}" for name, width in COLUMNS.items())
 
 
 def main() -> None:
