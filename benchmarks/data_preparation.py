@@ -8,8 +8,8 @@ Images are smooth pictures with pixel noise, as hard to encode as skin photograp
 train, 2 % val, 2 % test. Each measurement runs in a process of its own, floor and preparation in turn, and the median
 of the rounds counts; the memory is a process's peak. The floor encodes training images, already in memory, with the
 same encoder and settings (`encode_png`), and does nothing else; it takes as many as fit in 300 MB. `share` is the
-floor's CPU time over ours: on an idle machine the ratio of the two speeds (all work runs on one thread), on a busy one
-still meaningful. Prints a line a case, then all as JSON.
+floor's CPU time over ours: on an idle machine the ratio of the two speeds (all work runs on one thread). On a busy one
+it comes out lower, since preparation suffers more from caches that others fill. Prints a line a case, then all as JSON.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[28, 224], help="28, 64, 128 or 224 pixels")
     parser.add_argument("--grey", action="store_true", help="one channel instead of three")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", help="where to put the scratch files: four times the images' bytes")
+    parser.add_argument("--folder", help="where to put the scratch files: three times the images' bytes")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:

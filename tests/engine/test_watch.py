@@ -1,5 +1,6 @@
 """The main thread's watch over a training: deaths, signals, errors. Processes are toys with the titles of real ones."""
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -138,6 +139,21 @@ def test_the_first_signal_lets_the_step_end(number):
     with pytest.raises(KeyboardInterrupt):
         watch.run_watched(work, lambda: None, ask_to_stop)
     assert ended == ["in order"] and signal.getsignal(number) is handler
+
+
+def test_a_library_that_takes_the_signals_does_not_keep_them():
+    """Ray's core does so when it starts, beneath Python."""
+    stop, ended = threading.Event(), []
+
+    def work():
+        time.sleep(0.5)
+        ctypes.CDLL(None).signal(signal.SIGTERM, ctypes.c_void_p(signal.SIG_IGN))
+        after(1, signal.raise_signal, signal.SIGTERM)
+        ended.append(stop.wait(10))
+
+    with pytest.raises(KeyboardInterrupt):
+        watch.run_watched(work, lambda: None, lambda: stop.set() is None)
+    assert ended == [True]
 
 
 @pytest.mark.parametrize("can_stop", [True, False])

@@ -16,8 +16,8 @@ from vrft_aug.engine.reaper import end, relatives
 from vrft_aug.errors import RunFailed
 
 NEEDED = {  # title that Ray, vLLM or their workers give a process -> what it is to a person
-    "raylet": "Ray's node manager",
-    "gcs_server": "Ray's control service",
+    "raylet": "Ray node manager",
+    "gcs_server": "Ray control service",
     "ray::TaskRunner": "trainer",
     "ray::WorkerDict": "FSDP worker",
     "ray::vLLMHttpServer": "rollout engine's server",
@@ -47,10 +47,11 @@ class Watch:
         self._titles: dict[psutil.Process, str] = {}  # of those that are needed
         self._pidfds: dict[int, psutil.Process] = {}
 
-    def first_death(self, over: int) -> psutil.Process | None:
+    def first_death(self, over: int, meanwhile: Callable[[], None]) -> psutil.Process | None:
         """Wait until a needed process has died, and return it; or until the descriptor `over` is readable: None."""
         while True:
             self._look()
+            meanwhile()
             ready = select.select([*self._pidfds, over], [], [], POLL_SECONDS)[0]
             if ready:
                 return self._pidfds.get(ready[0])
@@ -105,13 +106,19 @@ def run_watched(work: Callable[[], None], leave: Callable[[], None], ask_to_stop
             raise KeyboardInterrupt
         asked = True
 
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # as under nohup
-    before = {number: signal.signal(number, on_signal) for number in heard}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def listen() -> None:
+        """Again and again: Ray, once it has started, aborts the process at SIGTERM."""
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as under nohup
+                signal.signal(number, on_signal)
+
     thread = threading.Thread(target=task, daemon=True)
     is_done = False
     try:
         thread.start()
-        dead = watch.first_death(ended)
+        dead = watch.first_death(ended, listen)
         is_done = bool(select.select([ended], [], [], GRACE_SECONDS)[0])
         if dead and (not is_done or (errors and not watch.of_queue(dead))):
             raise RunFailed(watch.describe(dead)) from (errors[0] if errors else None)
