@@ -257,7 +257,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(train, tmp_path):
         while filler.write(bytes(2**20)):
             filler.flush()
     assert training.end(300) == 1
-    assert "error: grpo failed" in training.said and training.said.count("\n") == 1
+    assert "error: grpo failed: no space left on the disk of" in training.said and training.said.count("\n") == 1
     training.out = kept
     assert training.record["state"] == "failed"
     assert training.newest_checkpoint() == training.steps()[-1] >= 1

@@ -120,8 +120,8 @@ def test_a_full_disk(tmp_path):
         [*inside, "sh", "-c", f"{run}; echo $?; cat {tmp_path}/run.json"], cwd=ROOT, capture_output=True, text=True
     )
     code, _, account = done.stdout.partition("\n")
-    assert code == "1" and "No space left on device" in done.stderr, done.stdout + done.stderr
-    assert json.loads(account)["state"] == "failed" and "No space" in json.loads(account)["why"]
+    assert code == "1" and f"no space left on the disk of {tmp_path}" in done.stderr, done.stdout + done.stderr
+    assert json.loads(account)["state"] == "failed" and "no space" in json.loads(account)["why"]
 
 
 SECRETS = ["api_key", "apiKey", "WANDB_API_KEY", "HF_TOKEN", "token", "password", "client_secret", "accessToken"]

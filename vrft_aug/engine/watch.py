@@ -32,7 +32,7 @@ NEEDED = {  # title that Ray, vLLM or their workers give a process -> what it is
 QUEUE = (
     "ray::TransferQueueController",
     "ray::SimpleStorageUnit",
-)  # verl ends these before it says how a training ended
+)  # verl ends these before it says why a training failed
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_SECONDS = 1
 GRACE_SECONDS = 15  # for a training to end by itself when a process of it has died
@@ -56,8 +56,11 @@ class Watch:
             if ready:
                 return self._pidfds.get(ready[0])
 
-    def of_queue(self, process: psutil.Process) -> bool:
-        return self._titles[process] in QUEUE
+    def explains(self, process: psutil.Process, error: BaseException) -> bool:
+        """Whether the death of `process` is why the training failed with `error`."""
+        from ray.exceptions import RayActorError
+
+        return self._titles[process] not in QUEUE or isinstance(error, RayActorError)
 
     def describe(self, process: psutil.Process) -> str:
         return f"the {NEEDED[self._titles[process]]} (process {process.pid}) died"
@@ -120,7 +123,7 @@ def run_watched(work: Callable[[], None], leave: Callable[[], None], ask_to_stop
         thread.start()
         dead = watch.first_death(ended, listen)
         is_done = bool(select.select([ended], [], [], GRACE_SECONDS)[0])
-        if dead and (not is_done or (errors and not watch.of_queue(dead))):
+        if dead and (not is_done or (errors and watch.explains(dead, errors[0]))):
             raise RunFailed(watch.describe(dead)) from (errors[0] if errors else None)
         if errors:
             raise errors[0]
