@@ -38,7 +38,7 @@ TITLES = {  # of the process that is killed -> what the person is told
     "ray::vLLMHttpServer": "the rollout engine's server",
     "ray::WorkerDict": "the FSDP worker",
     "ray::RewardLoopWorker": "the reward worker",
-    "ray::AgentLoopWorker": "the agent loop",
+    "ray::PromptOnceWorker": "the agent loop",
     "ray::SimpleStorageUnit": "the data queue's storage",
     "ray::TaskRunner": "the trainer",
     "raylet": "the Ray node manager",
@@ -173,7 +173,7 @@ def test_the_driver_is_killed(train):
     training.at_step(2)
     ports = listening(training.family)
     outside = [(title, port) for title, address, port in ports if address.removeprefix("::ffff:") != "127.0.0.1"]
-    assert len(ports) > 10 and sorted(title[:12] for title, _ in outside) == ["VLLM::Worker", "ray::WorkerD"], ports
+    assert len(ports) > 10 and sorted(title[:12] for title, _ in outside) == ["VLLM::Engine", "ray::WorkerD"], ports
     training.process.kill()
     assert training.end() == -9
     assert "its process was killed" in training.said and training.said.count("\n") == 1
@@ -226,9 +226,12 @@ def test_a_loss_that_is_no_number(train):
 
 def test_two_runs_at_once(train):
     """Each with its own weights: were they mixed, a policy would not agree with what its rollout engine answered."""
-    if psutil.virtual_memory().available < 18 * 2**30:
-        pytest.skip("two trainings at once need 18 GiB of free memory")
-    both = [train("trainer.total_training_steps=3", f"seed={seed}", out=f"out{seed}") for seed in (0, 1)]
+    if psutil.virtual_memory().available < 12 * 2**30:
+        pytest.skip("two trainings at once need 12 GiB of free memory")
+    both = [
+        train("trainer.total_training_steps=3", "hardware.reuse_log_probs=false", f"seed={seed}", out=f"out{seed}")
+        for seed in (0, 1)
+    ]
     for training in both:
         assert training.end(900) == 0, training.lines
         for line in (training.out / "metrics.jsonl").read_text().splitlines():

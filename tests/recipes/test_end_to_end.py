@@ -75,7 +75,8 @@ def grpo(runs) -> Path:
     files = {split: ",".join(str(runs / task / f"{split}.parquet") for task in TASKS) for split in ("train", "val")}
     common = [f"data.train_files=[{files['train']}]", f"data.val_files=[{files['val']}]", "objective=mfrs",
               f"policy.path={runs / 'warm_start' / 'policy'}", f"out={runs / 'grpo'}", "data.train_batch_size=24",
-              "policy.mini_batch_size=24", "trainer.save_freq=2", "trainer.test_freq=2"]  # fmt: skip
+              "policy.mini_batch_size=24", "trainer.save_freq=2", "trainer.test_freq=2",
+              "hardware.reuse_log_probs=false"]  # fmt: skip
     seen: set = set()
     recipe("grpo", *common, "trainer.total_training_steps=2", watch=seen)
     (runs / "processes.json").write_text(json.dumps(sorted(seen)))
@@ -85,7 +86,7 @@ def grpo(runs) -> Path:
 
 def test_ray_vllm_and_fsdp_are_processes_of_their_own(runs, grpo):
     seen = json.loads((runs / "processes.json").read_text())
-    titles = ("ray::TaskRunner", "ray::WorkerDict", "ray::RewardLoopWorker", "ray::AgentLoopWorker", "EngineCore")
+    titles = ("ray::TaskRunner", "ray::WorkerDict", "ray::RewardLoopWorker", "ray::PromptOnceWorker", "EngineCore")
     kinds = {title: {pid for pid, seen_title in seen if title in seen_title} for title in titles}
     assert all(kinds.values()), {kind: len(pids) for kind, pids in kinds.items()}
     assert len(set.union(*kinds.values())) == sum(map(len, kinds.values())), "two kinds in one process"
@@ -103,6 +104,7 @@ def test_the_saved_config_is_the_papers(grpo):
 
 
 def test_vllm_and_the_actor_agree_at_every_step(grpo):
+    """Hence either's log-probabilities may serve as those before the update (`hardware.reuse_log_probs`)."""
     found = steps(grpo)
     assert sorted(step for step in found if step > 0) == [1, 2, 3]
     for step in (1, 2, 3):

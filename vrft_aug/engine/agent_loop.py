@@ -1,75 +1,167 @@
-"""verl's single-turn agent loop, which prepares an image once for the eight responses that it gets.
+"""verl's rollout workers, which do once a prompt what its eight samples share, and together what each needs.
 
-Named in conf/grpo.yaml as `rollout.agent.default_agent_loop`, verl's own extension point. For each response verl 0.9.1
-runs the image processor when it builds the prompt (agent_loop.py:318) and again for the actor's inputs (:898): at
-32 prompts of 8 samples, 512 runs a step where 32 do.
+Named in conf/grpo.yaml as `rollout.agent.agent_loop_manager_class`, verl's own extension point. For each sample verl
+0.9.1 makes an agent loop with its token builder (agent_loop.py:661), runs the image processor when it builds the prompt
+(:318), again for the reward worker (:868) and again for the actor (agent_loop_tq.py:188), and sends the reward worker a
+request. At 32 prompts of 8 samples these are 256 loops, 768 runs of the processor and 256 requests a step; here they
+are one loop, 64 runs, and a request for all samples that end within `COLLECT_SECONDS`. What reaches vLLM, the reward
+worker and the queue is the same.
 """
 
-import copy
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import Future
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
-from PIL.Image import Image
+import numpy as np
+import ray
+import torch
+from tensordict import TensorDict
+from torch.nn.utils.rnn import pad_sequence
+from verl import DataProto
+from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, DictConfigWrap
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
+from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
 
-REMEMBERED = 64 * 2**20  # bytes of tensors: 200 images of 112 x 112, more than a laptop's step has
+SHARED: ContextVar[dict[str, Any]] = ContextVar("what the samples of one prompt share")
+COLLECT_SECONDS = 0.02
+TOKENS_ALONE = {"detokenize": False}  # verl takes no text from vLLM
 
 
-class ImageOnceAgentLoop(SingleTurnAgentLoop):
-    """As verl's. A loop is made for each response; all share their worker's processor, which remembers."""
+class PromptOnceManager(AgentLoopManagerTQ):
+    """verl's, with the workers below."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        if self.processor is not None and not isinstance(self.processor.image_processor.preprocess, Remembering):
-            self.processor.image_processor.preprocess = Remembering(self.processor.image_processor.preprocess)
+        self.agent_loop_workers_class = ray.remote(PromptOnceWorker)
 
 
-class Remembering:
-    """An image processor's `preprocess` that runs once for each image and set of options, whatever the threads."""
+class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
+    """verl's; rows that name an agent loop of their own (`agent_name`) are treated as verl treats them."""
 
-    def __init__(self, preprocess: Callable[..., Any]):
-        self._preprocess = preprocess
-        self._results: OrderedDict[object, Future] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._single_turn = PromptOnceAgentLoop(
+            trainer_config=DictConfigWrap(self.config), server_manager=self.llm_client, tokenizer=self.tokenizer,
+            processor=self.processor, dataset_cls=self.dataset_cls, data_config=DictConfigWrap(self.config.data),
+            hf_model_type=self.hf_model_type,
+        )  # fmt: skip
+        self._score_together = Together(self._score, COLLECT_SECONDS)
 
-    def __call__(self, images: Any, *args: Any, **kwargs: Any) -> Any:
-        """What `preprocess` returns; the mapping is the caller's own, its tensors are shared."""
-        key = _contents(images), args, repr(sorted(kwargs.items()))
-        with self._lock:
-            result = self._results.get(key)
-            if first := result is None:
-                result = self._results[key] = Future()
-        if first:
-            try:
-                prepared = self._preprocess(images, *args, **kwargs)
-            except BaseException as error:
-                with self._lock:
-                    del self._results[key]
-                result.set_exception(error)
+    async def _run_prompt(self, prompt: dict, *args: Any, **kwargs: Any) -> None:
+        SHARED.set({})  # each prompt runs in a task of its own, its samples in tasks that inherit from it
+        await super()._run_prompt(prompt, *args, **kwargs)
+
+    async def _run_agent_loop(self, sampling_params: dict, trajectory: dict, *, agent_name: str, **row: Any) -> None:
+        if agent_name != "single_turn_agent":
+            return await super()._run_agent_loop(sampling_params, trajectory, agent_name=agent_name, **row)
+        row.pop("trace", None)
+        output = await self._single_turn.run(sampling_params | TOKENS_ALONE, **row)
+        await self._agent_loop_postprocess(output, trajectory["validate"], **row)
+
+    def _compute_multi_modal_inputs(self, output: AgentLoopOutput, input_ids: torch.Tensor) -> dict:
+        """verl's: the image's tensors, which do not depend on the response."""
+        shared = SHARED.get()
+        if "inputs" not in shared:
+            shared["inputs"] = super()._compute_multi_modal_inputs(output, input_ids)
+        return dict(shared["inputs"])
+
+    async def _compute_score(self, outputs: list[AgentLoopOutput], kwargs: dict) -> None:
+        """Score the last of `outputs`, as verl does, by the reward worker."""
+        final = outputs[-1]
+        if final.reward_score is not None or self.reward_loop_worker_handles is None:
+            return
+        started = time.monotonic()
+        result = await self._score_together((final, kwargs))
+        final.reward_score = result["reward_score"]
+        final.extra_fields["reward_extra_info"] = result["reward_extra_info"]
+        final.metrics.compute_score = time.monotonic() - started
+
+    async def _score(self, samples: list[tuple[AgentLoopOutput, dict]]) -> list[dict]:
+        worker = random.choice(self.reward_loop_worker_handles)
+        return await worker.compute_score_batch.remote(to_score(samples))
+
+
+def to_score(samples: list[tuple[AgentLoopOutput, dict]]) -> DataProto:
+    """What a reward manager takes: tokens as verl pads them (prompts left, responses right), each row's columns."""
+
+    def pad(sequences: list[list[int]], side: str) -> tuple[torch.Tensor, torch.Tensor]:
+        tensors = [torch.tensor(sequence, dtype=torch.int64) for sequence in sequences]
+        padded = (pad_sequence(parts, True, 0, side) for parts in (tensors, [torch.ones_like(t) for t in tensors]))
+        return tuple(padded)
+
+    outputs, rows = zip(*samples, strict=True)
+    prompts, prompt_mask = pad([output.prompt_ids for output in outputs], "left")
+    responses, response_mask = pad([output.response_ids for output in outputs], "right")
+    tensors = {"prompts": prompts, "responses": responses, "input_ids": torch.cat([prompts, responses], 1),
+               "attention_mask": torch.cat([prompt_mask, response_mask], 1)}  # fmt: skip
+    columns = {key: _column([row[key] for row in rows]) for key in rows[0]}
+    columns |= {"__num_turns__": np.array([output.num_turns for output in outputs]),
+                "tool_extra_fields": _column([output.extra_fields for output in outputs]),
+                "prompt_len": np.array([len(output.prompt_ids) for output in outputs]),
+                "response_len": np.array([len(output.response_ids) for output in outputs])}  # fmt: skip
+    return DataProto(TensorDict(tensors, batch_size=len(outputs)), columns)
+
+
+def _column(values: list) -> np.ndarray:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
+
+
+class PromptOnceAgentLoop(SingleTurnAgentLoop):
+    """verl's single turn, with image and prompt prepared once for the samples of a prompt."""
+
+    async def process_multi_modal_info(self, messages: list[dict]) -> dict:
+        prepare = super().process_multi_modal_info
+        return dict(await once("media", lambda: prepare(messages)))
+
+    async def ct_build_initial_tokens(self, messages: list[dict], *, mm_inputs_out: dict, **media: Any) -> list[int]:
+        build = super().ct_build_initial_tokens
+
+        async def prepare() -> tuple[list[int], dict]:
+            inputs: dict[str, Any] = {}
+            return await build(messages, mm_inputs_out=inputs, **media), inputs
+
+        tokens, inputs = await once("prompt", prepare)
+        mm_inputs_out.update(inputs)
+        return list(tokens)
+
+
+async def once(name: str, make: Callable[[], Awaitable[Any]]) -> Any:
+    """What `make` returns or raises, called by the first of a prompt's samples for all of them."""
+    shared = SHARED.get()
+    if name not in shared:
+        shared[name] = asyncio.ensure_future(make())
+    return await shared[name]
+
+
+class Together:
+    """Collects what callers bring within `seconds` of the first, and does `work` on all of it at once."""
+
+    def __init__(self, work: Callable[[list], Awaitable[list]], seconds: float):
+        self._work, self._seconds = work, seconds
+        self._waiting: list[tuple[Any, asyncio.Future]] = []
+
+    async def __call__(self, item: Any) -> Any:
+        """The result of `work` for `item`, or its error."""
+        result = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, result))
+        if len(self._waiting) == 1:
+            await asyncio.sleep(self._seconds)
+            await self._do()
+        return await result
+
+    async def _do(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        try:
+            results = await self._work([item for item, _ in waiting])
+        except Exception as error:
+            results = [error] * len(waiting)
+        for (_, future), result in zip(waiting, results, strict=True):
+            if isinstance(result, Exception):
+                future.set_exception(result)
             else:
-                result.set_result(prepared)
-                self._forget_beyond_limit(_bytes(prepared))
-        return copy.copy(result.result())
-
-    def _forget_beyond_limit(self, added: int) -> None:
-        """Drop the oldest finished results until all fit in REMEMBERED bytes."""
-        with self._lock:
-            self._bytes += added
-            for key in [key for key, result in self._results.items() if result.done()]:
-                if self._bytes <= REMEMBERED:
-                    return
-                self._bytes -= _bytes(self._results.pop(key).result())
-
-
-def _bytes(result: Any) -> int:
-    return sum(value.nbytes for value in dict(result).values() if hasattr(value, "nbytes"))
-
-
-def _contents(images: Any) -> object:
-    """A key by what the images show; anything but PIL images is its own key, and so is never remembered."""
-    images = images if isinstance(images, list | tuple) else [images]
-    return tuple((i.size, i.mode, i.tobytes()) if isinstance(i, Image) else object() for i in images)
+                future.set_result(result)

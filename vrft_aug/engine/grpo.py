@@ -65,7 +65,8 @@ def run_on_ray(config: DictConfig, say: Callable[[str], None]) -> None:
     os.environ.update(config.hardware.ray.env)
     with open_dict(config):
         agent = config.actor_rollout_ref.rollout.agent
-        agent.agent_loop_config_path = str(ROOT / agent.agent_loop_config_path)  # workers run in other folders
+        if agent.agent_loop_config_path:  # workers run in other folders
+            agent.agent_loop_config_path = str(Path(agent.agent_loop_config_path).resolve())
         if config.trainer.validation_data_dir:
             config.trainer.validation_data_dir = str(Path(config.trainer.validation_data_dir).resolve())
         if config.hardware.ray.address == "local":

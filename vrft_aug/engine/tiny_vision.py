@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from vrft_aug.data import phantom
 
-STEPS = 400
+STEPS = 300
 BATCH = 32  # images of each task
 LEARNING_RATE = 2e-3
 STREAM = 7919  # keeps these phantoms apart from every data set's, whose seeds are small

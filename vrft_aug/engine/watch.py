@@ -24,7 +24,7 @@ NEEDED = {  # title that Ray, vLLM or their workers give a process -> what it is
     "VLLM::EngineCore": "rollout engine",
     "VLLM::Worker": "rollout engine's worker",
     "ray::GlobalRequestLoadBalancer": "rollout engine's load balancer",
-    "ray::AgentLoopWorker": "agent loop",
+    "ray::PromptOnceWorker": "agent loop",
     "ray::RewardLoopWorker": "reward worker",
     "ray::TransferQueueController": "data queue's controller",
     "ray::SimpleStorageUnit": "data queue's storage",
