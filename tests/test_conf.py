@@ -15,7 +15,10 @@ OURS = ("seed", "shots", "data_root", "parquet", "allow_unverified", "partial", 
 OURS += ("experiment_name", "objective_name", "policy_name")
 GROUPS = ("dataset", "prompt", "objective", "policy", "hardware")
 SCHEMA = {"grpo": "ppo_trainer", "sft": "sft_trainer_engine"}
-DATACLASS_FIELDS = {"actor_rollout_ref.rollout.enable_sleep_mode"}  # of verl's RolloutConfig, not in its YAML
+DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its YAML
+    "actor_rollout_ref.rollout.enable_sleep_mode",
+    "actor_rollout_ref.rollout.agent.agent_loop_manager_class",
+}
 # keys that verl reads with `.get` or hands on as they are, so that its own YAML does not list them
 OPEN = ("override_config.", "mixed_precision.", "engine_kwargs.vllm.", "ray_kwargs.ray_init.", "mm_processor_kwargs.")
 
