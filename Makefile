@@ -23,7 +23,7 @@ TABLES = $(sort $(filter-out one,$(basename $(notdir $(wildcard conf/table/*.yam
 CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) seed=$(SEED) data_root=$(DATA_ROOT) out=$(RUNS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor quickstart test lint policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help audit bench setup doctor quickstart test lint policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -113,6 +113,12 @@ lock: setup ## write requirements/*.txt anew from setup.cfg (add ARGS=--upgrade 
 	$$compile --extra cpu --override requirements/overrides.txt -o requirements/cpu.txt && \
 	$$compile --extra dev -c requirements/cpu.txt -o requirements/dev.txt && \
 	$$compile --extra gpu --python-platform x86_64-manylinux_2_28 --no-build-isolation-package flash-attn -o requirements/gpu.txt
+
+audit: setup ## look for known vulnerabilities of the locked packages (asks PyPI; one that cannot be looked up is an error)
+	@$(BIN)/uv tool run pip-audit==2.10.1 --strict --no-deps --disable-pip -r requirements/cpu.txt
+
+bench: setup .venv/ready-dev ## every benchmark, on a quiet machine: an hour and a half; writes benchmarks/measured/
+	@$(BIN)/python benchmarks/all.py
 
 clean: ## remove .venv and Python's caches; runs and data stay
 	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache && find . -name __pycache__ -prune -exec rm -rf {} +

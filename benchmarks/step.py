@@ -2,6 +2,7 @@
 
     python benchmarks/step.py                      # 8, 16, 32 and 64 prompts of 8 samples: 64 to 512 samples a step
     python benchmarks/step.py --prompts 256        # one step of the paper's size, for the share of scoring
+    python benchmarks/step.py --ranks 2            # also the largest size on two FSDP workers, which share the cores
 
 Each size is a run of recipes/grpo.py from a warm-started tiny policy on phantoms; medians over its steps but the first.
 Scoring is what the reward workers spent on it in all, beside the step's generation time in the same run. Each line
@@ -36,19 +37,20 @@ def steps_of(folder: Path) -> list[dict]:
     return [records[step] for step in sorted(records) if step > 1] or [records[max(records)]]
 
 
-def measure(folder: Path, prompts: int, steps: int) -> dict:
-    out = folder / f"prompts-{prompts}"
+def measure(folder: Path, prompts: int, steps: int, ranks: int = 1) -> dict:
+    out = folder / f"prompts-{prompts}-ranks-{ranks}"
     recipe("grpo", f"parquet={folder / 'rows'}", f"policy.path={folder / 'warm_start' / 'policy'}", f"out={out}",
            f"trainer.total_training_steps={steps}", f"trainer.save_freq={steps}", "trainer.test_freq=-1", "keep=last",
            "trainer.val_before_train=false", f"data.train_batch_size={prompts}",
-           f"policy.mini_batch_size={prompts}")  # fmt: skip
+           f"policy.mini_batch_size={prompts}", f"hardware.devices_per_node={ranks}",
+           f"hardware.env.CUDA_VISIBLE_DEVICES='{','.join(['-1'] * ranks)}'")  # fmt: skip
     records = steps_of(out)
     parts = {part: round(median(record[f"timing_s/{part}"] for record in records), 3) for part in PARTS
              if f"timing_s/{part}" in records[0]}  # fmt: skip
     samples = prompts * 8
     scoring = median(record["reward/classification/scoring_seconds"] for record in records) * samples
-    return {"samples": samples, "steps": len(records), "seconds": parts, "scoring_seconds": round(scoring, 3),
-            "scoring_share_of_generation": round(scoring / parts["gen"], 4),
+    return {"samples": samples, "ranks": ranks, "steps": len(records), "seconds": parts,
+            "scoring_seconds": round(scoring, 3), "scoring_share_of_generation": round(scoring / parts["gen"], 4),
             "tokens_a_response": round(median(record["response_length/mean"] for record in records), 1)}  # fmt: skip
 
 
@@ -56,18 +58,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, nargs="+", default=[8, 16, 32, 64])
     parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--ranks", type=int, default=1, help="FSDP workers in a last run of the largest size")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         recipe("prepare", "experiment=warm_start", f"out={folder / 'rows'}")
         recipe("sft", "experiment=warm_start", f"parquet={folder / 'rows'}", f"out={folder / 'warm_start'}")
         results = [measure(folder, prompts, arguments.steps) for prompts in arguments.prompts]
+        if arguments.ranks > 1:
+            results.append(measure(folder, max(arguments.prompts), arguments.steps, arguments.ranks))
     machine = f"{platform.machine()}, {os.cpu_count()} CPUs, {psutil.virtual_memory().total / 2**30:.0f} GiB"
     print(json.dumps({"machine": machine, "results": results}))
     first = results[0]
     for result in results:
         per_sample = result["seconds"]["step"] / result["samples"]
-        print(f"{result['samples']} samples: {result['seconds']['step']:.1f} s a step, "
+        print(f"{result['samples']} samples, FSDP workers {result['ranks']}: "
+              f"{result['seconds']['step']:.1f} s a step, "
               f"{per_sample / (first['seconds']['step'] / first['samples']):.2f} of the smallest's time a sample; "
               f"scoring {100 * result['scoring_share_of_generation']:.2f} % of generation; {machine}")  # fmt: skip
 

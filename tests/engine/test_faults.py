@@ -7,6 +7,7 @@ temporary files are listed before and after.
 import json
 import math
 import os
+import random
 import shlex
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import tempfile
 import threading
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +25,7 @@ import psutil
 import pytest
 from test_doctor import on_tmpfs
 
+from vrft_aug.engine.checkpoints import read_steps
 from vrft_aug.engine.reaper import SHARED_MEMORY, lives, relatives, shared_memory
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
@@ -236,6 +239,39 @@ def test_two_runs_at_once(train):
         assert training.end(900) == 0, training.lines
         for line in (training.out / "metrics.jsonl").read_text().splitlines():
             assert json.loads(line)["data"]["training/rollout_probs_diff_max"] < 1e-3
+
+
+def test_killed_three_times_it_takes_the_batches_of_a_run_that_was_not(train, tmp_path):
+    """Exact: each step's prompts with their gold answers, their order of steps, and the learning rate, a step's metrics
+    once each. The samples are not, and so rewards and losses are not: vLLM draws from one stream in the order in which
+    requests happen to be batched."""
+    steps, moments = 10, [random.uniform(5, 60) for _ in range(3)]
+
+    def start(out: str) -> Training:
+        samples = f"trainer.rollout_data_dir={tmp_path / out}-samples"
+        return train(samples, f"trainer.total_training_steps={steps}", "trainer.save_freq=1", out=out)
+
+    assert start("whole").end(600) == 0
+    for moment in moments:
+        killed = start("killed")
+        with suppress(subprocess.TimeoutExpired):
+            killed.process.wait(moment)
+        killed.process.kill()
+        killed.end()
+    last = start("killed")
+    assert last.end(600) == 0, (moments, last.lines)
+    whole, resumed = (read_steps(tmp_path / out / "metrics.jsonl") for out in ("whole", "killed"))
+    assert sorted(whole) == sorted(resumed) == list(range(1, steps + 1)), moments
+    for step in whole:
+        assert resumed[step]["actor/lr"] == whole[step]["actor/lr"]
+        one, two = (questions(tmp_path / f"{out}-samples" / f"{step}.jsonl") for out in ("whole", "killed"))
+        assert one == two and sum(one.values()) == 64, (moments, step)
+
+
+def questions(file: Path) -> Counter:
+    """How often each prompt was sampled in a step, with its gold answer."""
+    samples = [json.loads(line) for line in file.read_text().splitlines()]
+    return Counter((sample["input"], str(sample["gts"])) for sample in samples)
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(train):

@@ -78,6 +78,19 @@ def test_anything_else_is_one_line(tmp_path, model, checkpoint):
             resolve(path)
 
 
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "processor_config.json"])
+def test_a_policy_with_code_of_its_own_is_refused(model, checkpoint, file, monkeypatch):
+    pytest.importorskip("transformers", reason="the training stack is not installed (make setup)")
+    monkeypatch.setattr(policy, "_merge", lambda *_: 1 / 0)
+    for folder, path in ((model, model), (checkpoint / "actor" / "huggingface", checkpoint)):
+        (folder / file).write_text('{"auto_map": {"AutoTokenizer": ["evil.Tokenizer", null]}}')
+        with pytest.raises(InputError, match=f"{file} names Python code of the model's own"):
+            resolve(path, model.parent / "merged")
+    (model / file).write_text('{"auto_map')
+    with pytest.raises(InputError, match=f"{file}: not JSON .* fetch the policy anew"):
+        resolve(model)
+
+
 def test_an_id_that_the_hub_does_not_have_is_one_line(monkeypatch):
     pytest.importorskip("transformers", reason="the training stack is not installed (make setup)")
     import transformers.utils

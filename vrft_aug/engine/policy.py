@@ -1,6 +1,7 @@
 """Policies as folders in Hugging Face format: finding or building one, merging one from verl's checkpoint."""
 
 import hashlib
+import json
 import re
 import shutil
 from pathlib import Path
@@ -12,6 +13,8 @@ from vrft_aug.engine.checkpoints import shards
 from vrft_aug.errors import InputError
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+DESCRIPTIONS = ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json",
+                "video_preprocessor_config.json")  # fmt: skip
 MARK = ".merged"  # in a merged folder: which checkpoint it is
 
 
@@ -22,14 +25,21 @@ def resolve(policy: DictConfig, merged: Path | None = None) -> str:
     that it left. A checkpoint of verl is merged into `merged`, unless that holds it already; where `merged` is None its
     tokenizer, processor and config are enough.
 
-    Raises InputError for anything else.
+    Raises InputError for anything else, and for a policy that brings Python code of its own.
     """
     if policy.path is None:
         return str(instantiate(policy.build))
+    found = _find(policy, merged)
+    _refuse_code(found)
+    return found
+
+
+def _find(policy: DictConfig, merged: Path | None) -> str:
     folder = Path(policy.path).expanduser().resolve()
     if HUB_ID.fullmatch(policy.path) and not folder.exists():
         return _on_hub(policy.path)
     if found := shards(folder):
+        _refuse_code(str(found / "huggingface"))
         return str(merge(folder, merged) if merged else found / "huggingface")
     for candidate in (folder, folder / "policy"):
         if (candidate / "config.json").is_file() and any(candidate.glob("*.safetensors")):
@@ -38,6 +48,24 @@ def resolve(policy: DictConfig, merged: Path | None = None) -> str:
         f"policy.path={policy.path}: no config.json and *.safetensors there; give a model's folder in Hugging Face "
         "format, a hub id, the `out` of a finished sft.py or grpo.py, or one of its checkpoints/global_step_<n>"
     )
+
+
+def _refuse_code(policy: str) -> None:
+    """verl's reward worker and merger load tokenizers with trust_remote_code on, whatever the configuration says
+    (verl 0.9.1, reward_loop.py:122): code that a policy brings must stop here."""
+    from transformers.utils import cached_file
+
+    for name in DESCRIPTIONS:
+        file = cached_file(policy, name, _raise_exceptions_for_missing_entries=False)
+        try:
+            description = json.loads(Path(file).read_text()) if file else {}
+        except ValueError as error:
+            raise InputError(f"{file}: not JSON ({error}); fetch the policy anew") from None
+        if "auto_map" in description:
+            raise InputError(
+                f"policy.path={policy}: {name} names Python code of the model's own (auto_map), which is never run: "
+                "take a model that transformers knows by itself"
+            )
 
 
 def merge(checkpoint: Path, target: Path) -> Path:

@@ -27,7 +27,7 @@ from vrft_aug.errors import InputError
 from vrft_aug.evaluation.intervals import IMAGE
 from vrft_aug.evaluation.voting import votes
 
-IDENTITY = ("policy", "dataset", "prompt", "objective", "split")
+IDENTITY = ("policy", "dataset", "prompt", "objective", "split", "sampling")
 STAGES = ("train", "fine_tune", "test")  # folders of a table's cell, which say nothing of the cell (experiments/)
 
 

@@ -1,0 +1,53 @@
+"""Every benchmark, one after the other; what each printed last goes into RESULTS.md.  make bench
+
+An hour and a half on two quiet cores. Nothing else should run: the ratios are of one run, yet a load that comes and
+goes falls on one side of them.
+"""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import psutil
+
+HERE = Path(__file__).resolve().parent
+BENCHMARKS = [
+    ("quickstart.py",),
+    ("peers.py",),
+    ("step.py", "--ranks", "2"),
+    ("step.py", "--prompts", "256", "--steps", "1"),
+    ("rewards.py", "--memory"),
+    ("data_preparation.py", "--sizes", "28"),
+    ("data_preparation.py", "--sizes", "224", "--counts", "10000", "--rounds", "1"),
+    ("data_preparation.py", "--sizes", "224", "--counts", "100000", "--grey", "--rounds", "1"),
+]
+SECTION = re.compile(r"(?<=<!-- make bench -->\n).*(?=<!-- end -->)", re.DOTALL)
+
+
+def main() -> None:
+    report = [f"{date.today()}, {platform.machine()}, {os.cpu_count()} CPUs, "
+              f"{psutil.virtual_memory().total / 2**30:.0f} GiB."]  # fmt: skip
+    for name, *options in BENCHMARKS:
+        command = " ".join(["python", f"benchmarks/{name}", *options])
+        print(f"bench: {command}", flush=True)
+        run = [sys.executable, str(HERE / name), *options]
+        done = subprocess.run(run, cwd=HERE.parent, stdout=subprocess.PIPE, text=True)
+        report += [f"`{command}`", "```", *(summary(done.stdout) if done.returncode == 0 else ["failed"]), "```"]
+        print("\n".join(report[-2:-1]), flush=True)
+    results = HERE / "RESULTS.md"
+    results.write_text(SECTION.sub(lambda _: "\n".join(report) + "\n", results.read_text()))
+
+
+def summary(output: str) -> list[str]:
+    """The lines for a person at the end: those after, or else before, the last line or block of JSON."""
+    lines = output.rstrip().splitlines()
+    last = max(number for number, line in enumerate(lines) if line.startswith(("{", "[", "}")))
+    return lines[last + 1 :] or [line for line in lines[:last] if not line.startswith(("{", "["))]
+
+
+if __name__ == "__main__":
+    main()
