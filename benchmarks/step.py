@@ -5,8 +5,8 @@
     python benchmarks/step.py --ranks 2            # also the largest size on two FSDP workers, which share the cores
 
 Each size is a run of recipes/grpo.py from a warm-started tiny policy on phantoms; medians over its steps but the first.
-Scoring is what the reward workers spent on it in all, beside the step's generation time in the same run. Each line
-relates the step's time a sample to the smallest size's: 1.00 where cost is proportional to work.
+Scoring is the CPU time that the reward workers spent on it in all, beside the step's generation time in the same run.
+Each line relates the step's time a sample to the smallest size's: 1.00 where cost is proportional to work.
 """
 
 import argparse

@@ -9,6 +9,7 @@ The objective is the config group `objective`, beside verl's own groups.
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -33,20 +34,21 @@ class TaskRewardManager(RewardManagerBase):
         if config.get("objective") is None:
             raise InputError("the config has no group `objective`: add objective=accuracy or another of conf/objective")
         self.objective = compose(OmegaConf.to_container(config.objective, resolve=True))
+        self._thread = ThreadPoolExecutor(1)  # scoring computes and never waits: more threads would only take turns
 
     async def run_single(self, data: DataProto) -> dict:
         """{"reward_score": float, "reward_extra_info": the same keys for every sample} of the last sequence."""
-        return await asyncio.get_running_loop().run_in_executor(None, self._score, data[-1])
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._score, data[-1])
 
     def _score(self, item: Any) -> dict:
-        started = time.perf_counter()
+        started = time.thread_time()  # what scoring costs, not what it waits for while vLLM has the cores
         responses, row = item.batch["responses"], item.non_tensor_batch
         length = int(item.batch["attention_mask"][-responses.shape[-1] :].sum())
         text = self.tokenizer.decode(responses[:length], skip_special_tokens=True)
         extra_info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
         info = compute_score(row["data_source"], text, truth, extra_info, self.objective)
         info |= {"response_length": length, "knowledge_bleu": knowledge_bleu(text, extra_info)}
-        info["scoring_seconds"] = time.perf_counter() - started
+        info["scoring_seconds"] = time.thread_time() - started
         return {"reward_score": info["score"], "reward_extra_info": info}
 
 
