@@ -100,7 +100,7 @@ def of_trl(policy: Path, rows: Path, tokens: int, steps: int) -> dict:
         reward_funcs=partial(objective_reward, objective="accuracy"), train_dataset=images, callbacks=[Clock()],
         args=trl.GRPOConfig(
             output_dir=str(rows.parent / "trl"), per_device_train_batch_size=batch, num_generations=SAMPLES,
-            max_completion_length=tokens, temperature=TEMPERATURE, beta=KL, learning_rate=2e-4, max_steps=steps,
+            max_completion_length=tokens, temperature=TEMPERATURE, beta=KL, learning_rate=3e-4, max_steps=steps,
             model_init_kwargs={"dtype": "float32"}, bf16=False, gradient_checkpointing=False, use_cpu=True,
             logging_steps=1, save_strategy="no", report_to=[], disable_tqdm=True),
     )  # fmt: skip
