@@ -72,11 +72,13 @@ def to_table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 
 
 def to_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    """Values as an arrow array. Lists that many rows share (messages, classes, knowledge) are converted once."""
+    """Values as an arrow array. Lists that many rows share (messages, classes, knowledge) are converted once; a tuple
+    (image, sizes, box) is its row's own."""
     if pa.types.is_struct(kind):
         children = [to_array([value[child.name] for value in values], child.type) for child in kind.fields]
         return pa.StructArray.from_arrays(children, fields=kind.fields)
-    different = {id(value): value for value in values} if pa.types.is_list(kind) else values
+    shared = pa.types.is_list(kind) and isinstance(values[0], list)
+    different = {id(value): value for value in values} if shared else values
     if len(different) == len(values):
         return pa.array(values, kind)
     place = {key: i for i, key in enumerate(different)}

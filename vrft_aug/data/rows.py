@@ -79,7 +79,7 @@ class Composer:
         return {
             "data_source": self.dataset["name"],
             "prompt": messages,
-            "images": [{"bytes": picture.encoded, "path": None}],
+            "images": ({"bytes": picture.encoded, "path": None},),
             "ability": self.task,
             "reward_model": {"style": "rule", "ground_truth": truth},
             "extra_info": text | {
