@@ -144,23 +144,28 @@ class Together:
     def __init__(self, work: Callable[[list], Awaitable[list]], seconds: float):
         self._work, self._seconds = work, seconds
         self._waiting: list[tuple[Any, asyncio.Future]] = []
+        self._working: set[asyncio.Task] = set()  # held, or they might be collected as garbage
 
     async def __call__(self, item: Any) -> Any:
         """The result of `work` for `item`, or its error."""
         result = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
         if len(self._waiting) == 1:
-            await asyncio.sleep(self._seconds)
-            await self._do()
+            task = asyncio.create_task(self._do())
+            self._working.add(task)
+            task.add_done_callback(self._working.discard)
         return await result
 
     async def _do(self) -> None:
+        await asyncio.sleep(self._seconds)
         waiting, self._waiting = self._waiting, []
         try:
             results = await self._work([item for item, _ in waiting])
         except Exception as error:
             results = [error] * len(waiting)
         for (_, future), result in zip(waiting, results, strict=True):
+            if future.cancelled():
+                continue
             if isinstance(result, Exception):
                 future.set_exception(result)
             else:
