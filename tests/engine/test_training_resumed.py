@@ -1,5 +1,7 @@
 """A training that is resumed sees the same rows as one that was never stopped, also where an epoch ends."""
 
+import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,3 +37,15 @@ def test_supervised_training_resumed_between_two_epochs(tmp_path):
             assert resumed[step][key] == pytest.approx(metrics[key], rel=1e-5), (step, key)
     kept = {path.name for path in (tmp_path / "resumed" / "checkpoints").glob("global_step_*")}
     assert kept == {"global_step_3", "global_step_4"}
+
+
+@pytest.mark.slow
+def test_supervised_training_that_is_stopped_says_interrupted(tmp_path):
+    recipe("prepare", *(f"dataset.loader.{split}={rows}" for split, rows in (("train", 64), ("val", 32), ("test", 8))),
+           f"out={tmp_path / 'rows'}")  # fmt: skip
+    command = [sys.executable, "recipes/sft.py", f"parquet={tmp_path / 'rows'}", "trainer.total_training_steps=1000",
+               f"out={tmp_path / 'out'}"]  # fmt: skip
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        lines = [line for line in process.stdout if "step 2/" not in line or process.send_signal(signal.SIGTERM)]
+    assert process.returncode == 130 and lines[-1] == "error: interrupted\n", lines
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["state"] == "interrupted"

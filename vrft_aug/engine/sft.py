@@ -29,6 +29,7 @@ def train(config: DictConfig, run: Run) -> Path:
 
 def run_elastic(config: DictConfig) -> None:
     """What `torchrun -m verl.trainer.sft_trainer` does, with a config that is composed already."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     launch = LaunchConfig(
@@ -40,7 +41,10 @@ def run_elastic(config: DictConfig) -> None:
         rdzv_endpoint="127.0.0.1:0",
         max_restarts=0,
     )
-    elastic_launch(launch, _worker)(config)
+    try:
+        elastic_launch(launch, _worker)(config)
+    except SignalException as signal:  # SIGINT, SIGTERM or SIGHUP, once the workers have ended
+        raise KeyboardInterrupt from signal
 
 
 def _worker(config: DictConfig) -> None:
