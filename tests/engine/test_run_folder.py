@@ -38,7 +38,10 @@ time.sleep(5)
 
 def start(folder: Path, body: str = "pass", seed: int = 0) -> subprocess.Popen:
     command = [sys.executable, "-c", RUN, str(folder), str(seed), body]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # `nohup make test` would have it ignored
+    )  # fmt: skip
 
 
 def record(folder: Path) -> dict:
