@@ -12,7 +12,6 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from statistics import median
 from unittest import mock
 
+import machine
 import psutil
 import yaml
 from step import ROOT, recipe, steps_of
@@ -168,15 +168,14 @@ def main() -> None:
         rows = Path(name) / "rows"
         recipe("prepare", "dataset=phantom", "export=trl", f"out={rows}")
         results = [compare(size, rows) for size in arguments.sizes]
-    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, {psutil.virtual_memory().total / 2**30:.0f} GiB"
-    print(json.dumps({"machine": machine, "samples": PROMPTS * SAMPLES, "results": results}))
+    print(json.dumps({"machine": machine.describe(), "samples": PROMPTS * SAMPLES, "results": results}))
     for result in results:
         ours, trl, vllm, ratios = (result[key] for key in ("ours", "trl", "vllm", "ratios"))
         print(f"{result['size']}, {result['new_tokens']} new tokens: step {ours['step']:.1f} s, "
               f"{ratios['step_to_trl']:.2f} of TRL's {trl['step']:.1f}; rollout {ours['gen']:.1f} s, "
               f"{ratios['rollout_to_vllm']:.2f} of bare vLLM's {vllm['rollout']:.1f}; to the end of the first step "
               f"{ours['start']:.0f} s, {ratios['start_to_trl']:.2f} of TRL's {trl['start']:.0f}; "
-              f"{machine}")  # fmt: skip
+              f"{machine.describe()}")  # fmt: skip
 
 
 if __name__ == "__main__":

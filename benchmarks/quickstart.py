@@ -8,8 +8,6 @@ Run `make setup` first: set-up is not counted.
 
 import argparse
 import json
-import os
-import platform
 import re
 import subprocess
 import tempfile
@@ -17,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+import machine
 import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,7 +69,7 @@ def main() -> None:
         "peak_pss_gb": round(gigabytes, 2),
         "share_of_memory_limit": round(gigabytes / LIMIT_GB, 2),
         "stages": {name: round(value) for name, value in stages.items()} | {stage: round(time.monotonic() - last)},
-        "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, {psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "machine": machine.describe(),
     }
     print(json.dumps(result))
     print(f"quickstart: {seconds / 60:.1f} min, peak {gigabytes:.1f} GB proportional; {result['machine']}")

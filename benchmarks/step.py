@@ -11,15 +11,13 @@ Each line relates the step's time a sample to the smallest size's: 1.00 where co
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 
-import psutil
+import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("gen", "old_log_prob", "ref", "update_actor", "update_weights", "step")
@@ -67,15 +65,15 @@ def main() -> None:
         results = [measure(folder, prompts, arguments.steps) for prompts in arguments.prompts]
         if arguments.ranks > 1:
             results.append(measure(folder, max(arguments.prompts), arguments.steps, arguments.ranks))
-    machine = f"{platform.machine()}, {os.cpu_count()} CPUs, {psutil.virtual_memory().total / 2**30:.0f} GiB"
-    print(json.dumps({"machine": machine, "results": results}))
+    print(json.dumps({"machine": machine.describe(), "results": results}))
     first = results[0]
     for result in results:
         per_sample = result["seconds"]["step"] / result["samples"]
         print(f"{result['samples']} samples, FSDP workers {result['ranks']}: "
               f"{result['seconds']['step']:.1f} s a step, "
               f"{per_sample / (first['seconds']['step'] / first['samples']):.2f} of the smallest's time a sample; "
-              f"scoring {100 * result['scoring_share_of_generation']:.2f} % of generation; {machine}")  # fmt: skip
+              f"scoring {100 * result['scoring_share_of_generation']:.2f} % of generation; "
+              f"{machine.describe()}")  # fmt: skip
 
 
 if __name__ == "__main__":

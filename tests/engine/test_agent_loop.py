@@ -1,6 +1,7 @@
 """A prompt is prepared once and samples are scored together, and nothing that anybody receives changes."""
 
 import asyncio
+from contextlib import closing
 from types import SimpleNamespace
 
 import numpy as np
@@ -64,9 +65,8 @@ def answers(loop, rows: list[dict]) -> list[AgentLoopOutput]:
     async def everything():
         return await asyncio.gather(*(asyncio.create_task(prompt(one)) for one in rows))
 
-    loop.loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop.loop)
-    return [output for group in loop.loop.run_until_complete(everything()) for output in group]
+    with closing(asyncio.new_event_loop()) as loop.loop:
+        return [output for group in loop.loop.run_until_complete(everything()) for output in group]
 
 
 def counting(monkeypatch, owner: object, name: str) -> list:
@@ -112,6 +112,23 @@ def test_what_the_actor_gets_is_computed_once_and_equal(processor, monkeypatch):
         assert all(torch.equal(found[key], expected[key]) for key in expected if key != "mm_token_type_ids")
         found.clear()  # as verl does with a part of it
     assert len(runs) == 1
+
+
+def test_another_agent_loop_shares_nothing(processor, monkeypatch):
+    """A tool may have given each of its samples another image."""
+    worker = PromptOnceWorker.__new__(PromptOnceWorker)
+    worker.processor, worker.tokenizer, worker.mm_processor_kwargs = processor, processor.tokenizer, {}
+    one, two = (answers(make_loop(SingleTurnAgentLoop, processor, Llm()), [row(seed)])[0] for seed in (0, 1))
+    found = []
+
+    async def verls(self, *_, **__):
+        for output in (one, two):
+            found.append(self._compute_multi_modal_inputs(output, torch.tensor(output.prompt_ids))["pixel_values"])
+
+    monkeypatch.setattr(PromptOnceWorker.__base__, "_run_agent_loop", verls)
+    SHARED.set({})
+    asyncio.run(worker._run_agent_loop({}, {"validate": False}, agent_name="tool_agent"))
+    assert not torch.equal(*found)
 
 
 def test_an_error_of_the_preparation_reaches_every_sample(processor):

@@ -84,13 +84,19 @@ def test_a_hung_training_ends_with_the_name_of_what_died(start, monkeypatch, tit
 
 
 def test_a_training_that_ends_well_all_the_same_is_well(start):
+    order = []
+
     def work():
         queue = start("ray::SimpleStorageUnit")
         time.sleep(2)
         queue.kill()
+        queue.wait()
+        order.append("the queue died")
         time.sleep(0.3)
+        order.append("ended well")
 
-    watch.run_watched(work, lambda: None, refuse)
+    watch.run_watched(work, lambda: order.append("left"), refuse)
+    assert order == ["the queue died", "ended well", "left"]
 
 
 def test_the_end_of_the_queue_hides_no_error(start):

@@ -25,7 +25,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, DictConfigW
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
 
-SHARED: ContextVar[dict[str, Any]] = ContextVar("what the samples of one prompt share")
+SHARED: ContextVar[dict[str, Any] | None] = ContextVar("what the samples of one prompt share; None: nothing")
 COLLECT_SECONDS = 0.02
 TOKENS_ALONE = {"detokenize": False}  # verl takes no text from vLLM
 
@@ -56,6 +56,7 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
 
     async def _run_agent_loop(self, sampling_params: dict, trajectory: dict, *, agent_name: str, **row: Any) -> None:
         if agent_name != "single_turn_agent":
+            SHARED.set(None)  # its tools may give each sample other images; the samples' tasks keep this to themselves
             return await super()._run_agent_loop(sampling_params, trajectory, agent_name=agent_name, **row)
         row.pop("trace", None)
         output = await self._single_turn.run(sampling_params | TOKENS_ALONE, **row)
@@ -64,6 +65,8 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
     def _compute_multi_modal_inputs(self, output: AgentLoopOutput, input_ids: torch.Tensor) -> dict:
         """verl's: the image's tensors, which do not depend on the response."""
         shared = SHARED.get()
+        if shared is None:
+            return super()._compute_multi_modal_inputs(output, input_ids)
         if "inputs" not in shared:
             shared["inputs"] = super()._compute_multi_modal_inputs(output, input_ids)
         return dict(shared["inputs"])
@@ -88,9 +91,9 @@ def to_score(samples: list[tuple[AgentLoopOutput, dict]]) -> DataProto:
     """What a reward manager takes: tokens as verl pads them (prompts left, responses right), each row's columns."""
 
     def pad(sequences: list[list[int]], side: str) -> tuple[torch.Tensor, torch.Tensor]:
-        tensors = [torch.tensor(sequence, dtype=torch.int64) for sequence in sequences]
-        padded = (pad_sequence(parts, True, 0, side) for parts in (tensors, [torch.ones_like(t) for t in tensors]))
-        return tuple(padded)
+        tokens = [torch.tensor(sequence, dtype=torch.int64) for sequence in sequences]
+        masks = [torch.ones_like(sequence) for sequence in tokens]
+        return pad_sequence(tokens, True, 0, side), pad_sequence(masks, True, 0, side)
 
     outputs, rows = zip(*samples, strict=True)
     prompts, prompt_mask = pad([output.prompt_ids for output in outputs], "left")
