@@ -6,15 +6,14 @@
 
 Images are smooth pictures with pixel noise, as hard to encode as skin photographs, in a file of MedMNIST's form: 96 %
 train, 2 % val, 2 % test. Each measurement runs in a process of its own, floor and preparation in turn, and the median
-of the rounds counts; the memory is a process's peak. The floor encodes training images, already in memory, with the
-same encoder and settings (`encode_png`), and does nothing else; it takes as many as fit in 300 MB. `share` is the
-floor's CPU time over ours: on an idle machine the ratio of the two speeds (all work runs on one thread). On a busy one
-it comes out lower, since preparation suffers more from caches that others fill. Prints a line a case, then all as JSON.
+of the rounds counts. The floor is one process that encodes training images, already in memory, with the same encoder
+and settings (`encode_png`), and does nothing else; it takes as many as fit in 300 MB. Preparation takes a process a
+core besides its own, as it does by default for so many images; `--workers 0` holds it to one. `share` is preparation's
+speed over the floor's; the memory is that of all its processes, proportional. Prints a line a case, then all as JSON.
 """
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,15 +22,20 @@ import zipfile
 from pathlib import Path
 from statistics import median
 
+import machine
 import numpy as np
+import psutil
 from PIL import Image
+
+from vrft_aug.data import opening
 
 SPLITS = {"train": 0.96, "val": 0.02, "test": 0.02}
 FLAGS = {1: "tissuemnist", 3: "bloodmnist"}  # by channels; their configs are the ones the runs use
 CLASSES = 8  # of both
 FLOOR_BYTES = 300_000_000
 CONF = Path(__file__).resolve().parents[1] / "conf"
-COLUMNS = {"px": 4, "images": 8, "prepare/s": 10, "floor/s": 10, "share": 6, "us/image": 9, "peak MB": 8, "start MB": 9}
+COLUMNS = {"px": 4, "images": 8, "workers": 8, "prepare/s": 10, "floor/s": 10, "share": 6, "peak MB": 8, "start MB": 9}
+MEMORY_SECONDS = 0.5  # between two looks at the memory
 HEADER = " ".join(f"{name:>{width}}" for name, width in COLUMNS.items())
 
 
@@ -41,47 +45,52 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[28, 224], help="28, 64, 128 or 224 pixels")
     parser.add_argument("--grey", action="store_true", help="one channel instead of three")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=opening.cores(), help="processes that encode; 0: none besides")
     parser.add_argument("--folder", help="where to put the scratch files: three times the images' bytes")
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(options.measure[0], Path(options.measure[1]))))
+        print(json.dumps(measure(options.measure[0], Path(options.measure[1]), int(options.measure[2]))))
         return
     print(HEADER)
     cases = []
     for size in options.sizes:
         for count in options.counts:
-            cases.append(case(size, count, 1 if options.grey else 3, options.rounds, options.folder))
-            print("{px:4} {images:8} {prepare_per_s:10.0f} {floor_per_s:10.0f} {share:6.2f} {cpu_us_per_image:9.0f} "
-                  "{peak_mb:8.0f} {start_mb:9.0f}".format(**cases[-1]), flush=True)
+            cases.append(case(size, count, 1 if options.grey else 3, options))
+            print("{px:4} {images:8} {workers:8} {prepare_per_s:10.0f} {floor_per_s:10.0f} {share:6.2f} {peak_mb:8.0f} "
+                  "{start_mb:9.0f}".format(**cases[-1]), flush=True)
     print(json.dumps(cases))
 
 
-def case(size: int, count: int, channels: int, rounds: int, folder: str | None) -> dict:
-    """One size and number of images, measured in `rounds` rounds."""
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+def case(size: int, count: int, channels: int, options: argparse.Namespace) -> dict:
+    """One size and number of images."""
+    with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
         write_source(Path(scratch), size, count, channels)
-        done = [(run("floor", scratch), run("prepare", scratch)) for _ in range(rounds)]
+        done = [[run(kind, scratch, options.workers) for kind in ("floor", "prepare")] for _ in range(options.rounds)]
     return {
         "px": size,
         "images": count,
         "channels": channels,
+        "workers": options.workers,
         "prepare_per_s": median(full["rate"] for _, full in done),
         "floor_per_s": median(floor["rate"] for floor, _ in done),
-        "share": median(floor["cpu_us"] / full["cpu_us"] for floor, full in done),
-        "cpu_us_per_image": median(full["cpu_us"] for _, full in done),
+        "share": median(full["rate"] / floor["rate"] for floor, full in done),
         "peak_mb": max(full["peak_mb"] for _, full in done),
         "start_mb": max(full["start_mb"] for _, full in done),
-        "rounds": rounds,
+        "rounds": options.rounds,
     }
 
 
-def run(kind: str, scratch: str) -> dict:
-    command = [sys.executable, __file__, "--measure", kind, scratch]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return json.loads(done.stdout.splitlines()[-1])
+def run(kind: str, scratch: str, workers: int) -> dict:
+    command = [sys.executable, __file__, "--measure", kind, scratch, str(workers)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, machine.tree_pss(process.pid))
+            time.sleep(MEMORY_SECONDS)
+        if process.returncode:
+            sys.exit(process.stderr.read())
+        return json.loads(process.stdout.read().splitlines()[-1]) | {"peak_mb": peak / 2**20}
 
 
 def write_source(root: Path, size: int, count: int, channels: int) -> None:
@@ -109,8 +118,8 @@ def picture(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return np.clip(smooth + rng.integers(-2, 3, shape, np.int8), 0, 255).astype(np.uint8)
 
 
-def measure(kind: str, root: Path) -> dict:
-    """Images a second of one kind of work, its CPU time an image, and this process's memory before and at its peak."""
+def measure(kind: str, root: Path, workers: int) -> dict:
+    """Images a second of one kind of work, and this process's memory before it."""
     from hydra import compose, initialize_config_dir
 
     from vrft_aug.data import medmnist
@@ -123,24 +132,20 @@ def measure(kind: str, root: Path) -> dict:
     medmnist.info(flag)["MD5" + suffix] = medmnist.file_md5(path, 0)  # as if this file were the published one
     with initialize_config_dir(str(CONF), version_base=None):
         config = compose("prepare", [f"dataset={flag.removesuffix('mnist')}", "prompt=knowledge",
-                                     f"dataset.loader.size={size}", f"data_root={root}", f"out={root / 'out'}"])
-    start_mb = peak_mb()
+                                     f"dataset.loader.size={size}", f"data_root={root}", f"out={root / 'out'}",
+                                     f"workers={workers}"])
+    start_mb = psutil.Process().memory_full_info().pss / 2**20
     if kind == "floor":
         labels = medmnist.read_labels(path, "train", CLASSES)
         read = medmnist.open_images(path, "train", len(labels), size)
         images = [read(i) for i in range(min(len(labels), FLOOR_BYTES // read(0).nbytes))]
-        start, cpu = time.perf_counter(), time.process_time()
+        start = time.perf_counter()
         done = sum(bool(encode_png(Image.fromarray(image))) for image in images)
     else:
-        start, cpu = time.perf_counter(), time.process_time()
+        start = time.perf_counter()
         manifest = prepare(config, None)
         done = sum(split["rows"] for split in manifest["splits"].values())
-    seconds, cpu_us = time.perf_counter() - start, (time.process_time() - cpu) / done * 1e6
-    return {"rate": done / seconds, "cpu_us": cpu_us, "peak_mb": peak_mb(), "start_mb": start_mb}
-
-
-def peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"rate": done / (time.perf_counter() - start), "start_mb": start_mb}
 
 
 if __name__ == "__main__":

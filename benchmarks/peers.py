@@ -27,9 +27,9 @@ import yaml
 from step import ROOT, recipe, steps_of
 
 PROMPTS, SAMPLES, TEMPERATURE, KL = 16, 8, 0.9, 0.04
-SIZES = {  # name -> new tokens, steps, language model (None: the tiny policy's)
-    "tiny": (64, 6, None),
-    "30m": (256, 3, dict(hidden_size=512, intermediate_size=2048, num_hidden_layers=8, num_attention_heads=8,
+SIZES = {  # name -> new tokens, steps, TRL's micro-batches (one of all would take 23 GB), language model (None: tiny's)
+    "tiny": (64, 6, 1, None),
+    "30m": (256, 3, 4, dict(hidden_size=512, intermediate_size=2048, num_hidden_layers=8, num_attention_heads=8,
                          num_key_value_heads=2)),
 }  # fmt: skip
 HARDWARE = yaml.safe_load((ROOT / "conf/hardware/cpu.yaml").read_text())
@@ -38,7 +38,7 @@ HARDWARE = yaml.safe_load((ROOT / "conf/hardware/cpu.yaml").read_text())
 def make_policy(size: str, folder: Path) -> Path:
     from vrft_aug.engine import tiny_policy
 
-    tiny, text = tiny_policy.build(folder / "cache"), SIZES[size][2]
+    tiny, text = tiny_policy.build(folder / "cache"), SIZES[size][-1]
     if text is None:
         return tiny
     from transformers import AutoProcessor
@@ -76,7 +76,7 @@ def of_verl(policy: Path, rows: Path, tokens: int, steps: int) -> dict:
             **{key.removeprefix("timing_s/"): seconds for key, seconds in parts.items()}}  # fmt: skip
 
 
-def of_trl(policy: Path, rows: Path, tokens: int, steps: int) -> dict:
+def of_trl(policy: Path, rows: Path, tokens: int, steps: int, micro_batches: int) -> dict:
     import datasets
     import trl
     from transformers import AutoProcessor, TrainerCallback
@@ -99,7 +99,8 @@ def of_trl(policy: Path, rows: Path, tokens: int, steps: int) -> dict:
         model=str(policy), processing_class=AutoProcessor.from_pretrained(policy, padding_side="left"),
         reward_funcs=partial(objective_reward, objective="accuracy"), train_dataset=images, callbacks=[Clock()],
         args=trl.GRPOConfig(
-            output_dir=str(rows.parent / "trl"), per_device_train_batch_size=batch, num_generations=SAMPLES,
+            output_dir=str(rows.parent / "trl"), num_generations=SAMPLES,
+            per_device_train_batch_size=batch // micro_batches, gradient_accumulation_steps=micro_batches,
             max_completion_length=tokens, temperature=TEMPERATURE, beta=KL, learning_rate=3e-4, max_steps=steps,
             model_init_kwargs={"dtype": "float32"}, bf16=False, gradient_checkpointing=False, use_cpu=True,
             logging_steps=1, save_strategy="no", report_to=[], disable_tqdm=True),
@@ -109,7 +110,7 @@ def of_trl(policy: Path, rows: Path, tokens: int, steps: int) -> dict:
             "step": median(b - a for a, b in itertools.pairwise(ends))}  # fmt: skip
 
 
-def of_vllm(policy: Path, rows: Path, tokens: int, steps: int) -> dict:
+def of_vllm(policy: Path, rows: Path, tokens: int, steps: int, _: int) -> dict:
     import io
 
     import pandas as pd
@@ -119,7 +120,8 @@ def of_vllm(policy: Path, rows: Path, tokens: int, steps: int) -> dict:
     vllm = HARDWARE["vllm"]
     llm = LLM(str(policy), dtype="float32", enforce_eager=True, max_num_seqs=vllm["max_num_seqs"], seed=0,
               max_model_len=704 + tokens, max_num_batched_tokens=vllm["max_num_batched_tokens"],
-              kv_cache_memory_bytes=vllm["kv_cache_bytes"], limit_mm_per_prompt={"image": 1, "video": 0})  # fmt: skip
+              kv_cache_memory_bytes=vllm["kv_cache_bytes"], block_size=vllm["kv_block_tokens"],
+              limit_mm_per_prompt={"image": 1, "video": 0})  # fmt: skip
     sampling = SamplingParams(n=SAMPLES, temperature=TEMPERATURE, max_tokens=tokens, logprobs=0)
     table = pd.read_parquet(rows / "train.parquet")
     seconds, lengths = [], []
@@ -147,9 +149,9 @@ def apart(peer: str, *arguments: object) -> dict:
 
 
 def compare(size: str, rows: Path) -> dict:
-    tokens, steps, _ = SIZES[size]
+    tokens, steps, micro_batches, _ = SIZES[size]
     job = make_policy(size, rows.parent), rows, tokens, steps
-    ours, trl, vllm = of_verl(*job), apart("trl", *job), apart("vllm", *job)
+    ours, trl, vllm = of_verl(*job), apart("trl", *job, micro_batches), apart("vllm", *job, micro_batches)
     ratios = {"step_to_trl": ours["step"] / trl["step"], "start_to_trl": ours["start"] / trl["start"],
               "rollout_to_vllm": ours["gen"] / vllm["rollout"]}  # fmt: skip
     return {"size": size, "new_tokens": tokens, "ratios": ratios, "ours": ours, "trl": trl, "vllm": vllm}
@@ -158,11 +160,11 @@ def compare(size: str, rows: Path) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--peer", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--peer", nargs=6, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
-        peer, policy, rows, tokens, steps = arguments.peer
-        print(json.dumps({"trl": of_trl, "vllm": of_vllm}[peer](Path(policy), Path(rows), int(tokens), int(steps))))
+        peer, policy, rows, *numbers = arguments.peer
+        print(json.dumps({"trl": of_trl, "vllm": of_vllm}[peer](Path(policy), Path(rows), *map(int, numbers))))
         return
     with tempfile.TemporaryDirectory() as name:
         rows = Path(name) / "rows"

@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 import machine
-import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_SECONDS = 15 * 60
@@ -24,20 +23,9 @@ LIMIT_GB = 10
 SAMPLE_SECONDS = 5
 
 
-def tree_pss(pid: int) -> int:
-    """Bytes of the process and all its descendants."""
-    total = 0
-    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-        try:
-            total += process.memory_full_info().pss
-        except psutil.Error:
-            continue  # ended between listing and reading
-    return total
-
-
 def watch(pid: int, stop: threading.Event, peaks: list[int]) -> None:
     while not stop.wait(SAMPLE_SECONDS):
-        peaks.append(tree_pss(pid))
+        peaks.append(machine.tree_pss(pid))
 
 
 def main() -> None:

@@ -105,12 +105,14 @@ def main() -> None:
         "slowest_other_objective": round(min(others)),
         "seconds_for_256x8_recitation": round(STEP / min(recitations.values()), 2),
     }
+    grown = ""
     if arguments.memory:
         result["mib_grown_over_100000_calls"] = round(resident_growth(), 1)
+        grown = f"; memory grew by {result['mib_grown_over_100000_calls']} MiB over 100,000 calls"
     print(json.dumps(result, indent=2))
     print(
         f"recitation {min(recitations.values()):.0f}/s, {result['recitation_over_sacrebleu']} x bare sacrebleu "
-        f"({bare:.0f}/s); the others at least {min(others):.0f}/s; {platform.machine()}, {os.cpu_count()} CPUs"
+        f"({bare:.0f}/s); the others at least {min(others):.0f}/s{grown}; {platform.machine()}, {os.cpu_count()} CPUs"
     )
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.sparse import csr_array
 
-from vrft_aug.data.sample import Picture, Sample
 from vrft_aug.errors import InputError
 
 SIDE = 16
@@ -31,23 +30,32 @@ BLOCK = 128  # images compared at once with all of another split
 
 @dataclass
 class Fingerprints:
-    """Fingerprints of one split's images, 48 bytes an image."""
+    """Fingerprints of one split's images, some 200 bytes an image."""
 
     ids: list[str] = field(default_factory=list)
     exact: list[bytes] = field(default_factory=list)  # 16 bytes an image
     near: list[bytes] = field(default_factory=list)  # 32 bytes an image
 
-    def add(self, batch: Sequence[tuple[Sample, Picture]]) -> None:
-        self.ids += [sample.source_id for sample, _ in batch]
-        self.exact += [hashlib.blake2b(picture.encoded, digest_size=16).digest() for _, picture in batch]
-        images = [picture.image for _, picture in batch]
-        hashes = [difference_hashes(images[i : i + BANDS]) for i in range(0, len(images), BANDS)]
-        bits = np.concatenate(hashes).reshape(-1, SIDE * SIDE)[:, ORDER]
-        self.near.append(np.packbits(bits).tobytes())
+    def add(self, source_id: str, exact: bytes, near: bytes) -> None:
+        self.ids.append(source_id)
+        self.exact.append(exact)
+        self.near.append(near)
 
     def words(self) -> NDArray[np.uint16]:
         """The near hashes, (N, WORDS)."""
         return np.frombuffer(b"".join(self.near), np.uint16).reshape(-1, WORDS)
+
+
+def exact_hash(encoded: bytes) -> bytes:
+    """16 bytes that equal images share."""
+    return hashlib.sha256(encoded).digest()[:16]
+
+
+def near_hashes(images: Sequence[Image.Image]) -> list[bytes]:
+    """32 bytes an image, in which near copies differ in few bits."""
+    hashes = [difference_hashes(images[i : i + BANDS]) for i in range(0, len(images), BANDS)]
+    bits = np.packbits(np.concatenate(hashes).reshape(-1, SIDE * SIDE)[:, ORDER], axis=1)
+    return [row.tobytes() for row in bits]
 
 
 def difference_hashes(images: Sequence[Image.Image]) -> NDArray[np.bool_]:

@@ -5,7 +5,6 @@ images, each opened once. So memory holds some hundred bytes an image, never the
 twice.
 """
 
-import itertools
 import json
 import shutil
 import warnings
@@ -22,17 +21,19 @@ from omegaconf import DictConfig, OmegaConf
 from vrft_aug.data import knowledge, leakage
 from vrft_aug.data.budget import PromptBudget
 from vrft_aug.data.manifest import describe
+from vrft_aug.data.opening import image_opener
 from vrft_aug.data.parquet import ShardWriter, sha256
 from vrft_aug.data.rows import EXPORTS, RL, SFT, Composer
-from vrft_aug.data.sample import SPLITS, DataWarning, open_batches
+from vrft_aug.data.sample import SPLITS, DataWarning
 from vrft_aug.data.selection import Load, Positions, check_indexes, draw, pick, read_index
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import TASKS
 
 Track = Callable[[Iterable[Any], str, int], Iterable[Any]]  # (items, what is done, how many) -> the items
+Convert = Callable[[Mapping[str, Any]], Mapping[str, Any]]  # verl's row -> the row of another file
 GROUPS = ("dataset", "prompt", "policy")
 KEYS = ("protocol", "shots", "up_to", "seed", "test_seed", "limit", "leakage", "partial", "think", "label_noise",
-        "export", "shard_mb", "data_root", "out")
+        "export", "shard_mb", "workers", "data_root", "out")
 
 
 def prepare(config: DictConfig, policy_path: str | None, track: Track = lambda items, text, total: items) -> dict:
@@ -83,7 +84,8 @@ def check_settings(rule: Mapping[str, Any], dataset: Mapping[str, Any], prompt: 
     for key, (value, known) in choices.items():
         if value not in known:
             raise InputError(f"{key}={value}: one of {', '.join('null' if k is None else k for k in known)}")
-    optional = {"shots": rule["shots"], **{f"limit.{split}": number for split, number in rule["limit"].items()}}
+    optional = {key: rule[key] for key in ("shots", "workers")}
+    optional |= {f"limit.{split}": number for split, number in rule["limit"].items()}
     for key, value in ({key: rule[key] for key in ("up_to", "seed", "test_seed", "shard_mb")} | optional).items():
         if not ((isinstance(value, int) and value >= 0) or (value is None and key in optional)):
             raise InputError(f"{key}={value}: a whole number is needed{' (or null)' if key in optional else ''}")
@@ -114,25 +116,33 @@ def write(
     for path in folder.iterdir():
         path.unlink()
     files, prints = {}, {split: leakage.Fingerprints() for split in chosen}
-    for split, positions in chosen.items():
-        kinds = {split: (RL, dict)}
-        if split != "test":
-            kinds[f"sft_{split}"] = (SFT, composer.sft)
-        if rule["export"]:
-            kinds[f"{rule['export']}_{split}"] = EXPORTS[rule["export"]]
-        writers = [(ShardWriter(folder, name, schema, rule["shard_mb"] << 20), convert)
-                   for name, (schema, convert) in kinds.items()]
-        numbers = itertools.count()
-        for batch in open_batches(track(pick(load(split), positions), f"write {split}", len(positions))):
-            prints[split].add(batch)
-            for row in [composer.rl(sample, picture, split, next(numbers)) for sample, picture in batch]:
+    with image_opener(rule["workers"], sum(map(len, chosen.values()))) as open_images:
+        for split, positions in chosen.items():
+            writers = open_writers(split, composer, rule, folder)
+            samples = track(pick(load(split), positions), f"write {split}", len(positions))
+            for number, (sample, opened) in enumerate(open_images(samples)):
+                prints[split].add(sample.source_id, opened.exact, opened.near)
+                row = composer.rl(sample, opened, split, number)
                 if budget:
-                    budget.add(row["extra_info"]["prompt"], row["extra_info"]["image_size"])
+                    budget.add(row["extra_info"]["prompt"], opened.size)
                 for writer, convert in writers:
                     writer.write(convert(row))
-        for path, rows in (shard for writer, _ in writers for shard in writer.close()):
-            files[path.name] = {"rows": rows, "bytes": path.stat().st_size, "sha256": sha256(path)}
+            for path, rows in (shard for writer, _ in writers for shard in writer.close()):
+                files[path.name] = {"rows": rows, "bytes": path.stat().st_size, "sha256": sha256(path)}
     return files, prints
+
+
+def open_writers(
+    split: str, composer: Composer, rule: Mapping[str, Any], folder: Path
+) -> list[tuple[ShardWriter, Convert]]:
+    """A writer for each file of a split, with what makes its rows of verl's."""
+    kinds = {split: (RL, dict)}
+    if split != "test":
+        kinds[f"sft_{split}"] = (SFT, composer.sft)
+    if rule["export"]:
+        kinds[f"{rule['export']}_{split}"] = EXPORTS[rule["export"]]
+    return [(ShardWriter(folder, name, schema, rule["shard_mb"] << 20), convert)
+            for name, (schema, convert) in kinds.items()]
 
 
 @contextmanager

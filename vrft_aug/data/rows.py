@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from vrft_aug.data import prompts
 from vrft_aug.data.frame import frame_size
-from vrft_aug.data.sample import Box, Picture, Sample
+from vrft_aug.data.opening import Opened
+from vrft_aug.data.sample import Box, Sample
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.easyr1 import answer as easyr1_answer
 
@@ -70,16 +71,16 @@ class Composer:
     def task(self) -> str:
         return self.prompt["task"] or self.dataset["task"]
 
-    def rl(self, sample: Sample, picture: Picture, split: str, index: int) -> dict[str, Any]:
+    def rl(self, sample: Sample, opened: Opened, split: str, index: int) -> dict[str, Any]:
         """The row that verl's GRPO trainer reads. Images as encoded bytes, boxes in original pixels."""
-        size = picture.image.size
+        size = opened.size
         box = checked_box(sample, size)
         messages, text = self.text(self.order(sample.source_id))
         truth = box_text(box) if self.task == "localization" else self.dataset["classes"][sample.label]
         return {
             "data_source": self.dataset["name"],
             "prompt": messages,
-            "images": ({"bytes": picture.encoded, "path": None},),
+            "images": ({"bytes": opened.encoded, "path": None},),
             "ability": self.task,
             "reward_model": {"style": "rule", "ground_truth": truth},
             "extra_info": text | {

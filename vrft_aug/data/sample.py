@@ -6,9 +6,9 @@ and opens no image: pixels are read, and encoded, when a sample is asked for the
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels, x2 and y2 e
 
 SPLITS = ("train", "val", "test")
 MAX_PIXELS = 32_000_000  # larger images are refused: a page of pixels is no use to a policy that sees 0.3 megapixels
-BATCH_PIXELS = 1 << 16  # one large image, or dozens of small ones
 KEPT_FORMATS = ("JPEG", "PNG")  # files of these formats are copied byte for byte, others become PNG
 PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 
@@ -30,8 +29,7 @@ class DataWarning(UserWarning):
     """Something a loader went on with because it was told to; the manifest keeps it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sample:
+class Sample(NamedTuple):
     """An image with its ground truth.
 
     image: pixels, the path of an image file, or a function that returns pixels.
@@ -49,45 +47,37 @@ class Sample:
     box: Box | Path | None = None
     origin: Path | None = None
 
+    def source(self) -> Pixels | Path:
+        """Where the image comes from: its pixels, read now if the source is a stream, or its file."""
+        return self.image() if callable(self.image) else self.image
+
     def open(self) -> "Picture":
         """Read the image, once. Raises InputError for an unreadable or oversized file."""
-        if isinstance(self.image, Path):
-            return open_file(self.image)
-        image = Image.fromarray(self.pixels())
-        return Picture(encode_png(image), image)
+        return open_image(self.source())
 
     def pixels(self) -> Pixels:
         """Decoded image, (H, W) or (H, W, 3) uint8."""
-        if isinstance(self.image, Path):
-            return np.asarray(self.open().image)
-        return self.image() if callable(self.image) else self.image
+        image = self.source()
+        return np.asarray(open_file(image).image) if isinstance(image, Path) else image
 
     def bounding_box(self) -> Box | None:
         """The box in original pixels; a mask is opened here, not before."""
         return mask_box(self.box) if isinstance(self.box, Path) else self.box
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class Picture(NamedTuple):
     """An image that has been read: PNG of pixels, or a JPEG or PNG file's own bytes; and decoded, grey or RGB."""
 
     encoded: bytes
     image: Image.Image
 
 
-def open_batches(samples: Iterable[Sample]) -> Iterator[list[tuple[Sample, Picture]]]:
-    """Samples with their images, BATCH_PIXELS at a time: small images go faster when each step does many in a row."""
-    batch, pixels = [], 0
-    for sample in samples:
-        picture = sample.open()
-        batch.append((sample, picture))
-        width, height = picture.image.size
-        pixels += width * height
-        if pixels >= BATCH_PIXELS:
-            yield batch
-            batch, pixels = [], 0
-    if batch:
-        yield batch
+def open_image(image: Pixels | Path) -> Picture:
+    """Read an image file, or encode pixels. Raises InputError for an unreadable or oversized file."""
+    if isinstance(image, Path):
+        return open_file(image)
+    plain = Image.fromarray(image)
+    return Picture(encode_png(plain), plain)
 
 
 def encode_png(image: Image.Image) -> bytes:

@@ -40,10 +40,10 @@ def read_index(samples: Iterable[Sample], dataset: Mapping[str, Any], task: str)
         labels.append(sample.label)
         boxed.append(sample.box is not None)
         ids.append(digest(sample.source_id))
-        groups.append(digest(sample.group_id))
-        origins |= {sample.origin} - {None}
+        groups.append(ids[-1] if sample.group_id == sample.source_id else digest(sample.group_id))
+        origins.add(sample.origin)
     hashes = (np.array(column, np.uint64) for column in (ids, groups))
-    return Index(np.array(labels, np.int64), np.array(boxed, bool), *hashes, frozenset(origins))
+    return Index(np.array(labels, np.int64), np.array(boxed, bool), *hashes, frozenset(origins - {None}))
 
 
 def digest(text: str) -> int:

@@ -37,6 +37,7 @@ class Generator:
             tensor_parallel_size=hardware.vllm.tensor_parallel,
             mm_processor_cache_gb=hardware.vllm.image_cache_gb,
             kv_cache_memory_bytes=hardware.vllm.kv_cache_bytes,
+            block_size=hardware.vllm.kv_block_tokens,
             gpu_memory_utilization=hardware.vllm.memory_fraction,
             enforce_eager=hardware.vllm.enforce_eager,
             limit_mm_per_prompt={"image": 1, "video": 0},
