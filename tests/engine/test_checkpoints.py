@@ -1,6 +1,7 @@
 """Which checkpoints are kept, and which one is the best on the validation rows."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,54 @@ def test_what_is_still_being_written_is_neither_taken_nor_deleted(tmp_path):
     checkpoints.prune()
     assert (checkpoints.newest(), checkpoints.saved(), checkpoints.chosen()) == (2, [2], (2, 0.1))
     assert checkpoints.path(3).is_dir()
+
+
+def write_tensors(folder: Path, *steps: int) -> None:
+    torch = pytest.importorskip("torch", reason="the training stack is not installed (make setup)")
+    for step in steps:
+        for part in ("model", "optim"):
+            torch.save({"w": torch.arange(999.0)}, folder / f"global_step_{step}/actor/{part}_world_size_1_rank_0.pt")
+        torch.save({"position": step}, folder / f"global_step_{step}/data.pt")
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, flip, Path.unlink])
+@pytest.mark.parametrize(
+    "file", ["actor/model_world_size_1_rank_0.pt", "actor/optim_world_size_1_rank_0.pt", "data.pt"]
+)
+def test_a_damaged_checkpoint_is_set_aside(tmp_path, damage, file):
+    save(tmp_path, 1, 2)
+    write_tensors(tmp_path, 1, 2)
+    checkpoints, told = accuracies(tmp_path, {}), []
+    assert checkpoints.newest_whole(told.append) == 2 and told == []
+    damage(tmp_path / "global_step_2" / file)
+    if damage is Path.unlink and "model" not in file:  # verl writes what `save_contents` names
+        assert checkpoints.newest_whole(told.append) == 2 and told == []
+        return
+    assert checkpoints.newest_whole(told.append) == checkpoints.newest() == 1
+    name = Path(file).name
+    assert len(told) == 1 and name in told[0]
+    assert "checkpoint of step 2 is not whole" in told[0] and "going on from step 1" in told[0]
+    assert (tmp_path / ".damaged_2").is_dir() and checkpoints.saved() == [1]
+
+
+def test_with_no_whole_checkpoint_left_it_begins_anew(tmp_path):
+    save(tmp_path, 1, 2)
+    write_tensors(tmp_path, 1)
+    cut(tmp_path / "global_step_1" / "data.pt")
+    shutil.rmtree(tmp_path / "global_step_2")
+    told: list[str] = []
+    assert accuracies(tmp_path, {}).newest_whole(told.append) == 0
+    assert ["step 2 is not whole" in told[0], "going on from step 1" in told[0], "step 0" in told[1]] == [True] * 3
 
 
 def test_nothing_saved_yet(tmp_path):

@@ -111,6 +111,20 @@ def test_the_end_of_the_queue_hides_no_error(start):
         watch.run_watched(work, lambda: None, refuse)
 
 
+def test_the_news_of_a_death_may_come_first(start):
+    """Ray saw the connection of a trainer close, and its process is not dead yet."""
+    ray = pytest.importorskip("ray", reason="the training stack is not installed (make setup)")
+    process = start("ray::TaskRunner")
+
+    def work():
+        time.sleep(0.5)  # the watch has seen the process
+        threading.Timer(0.5, process.kill).start()
+        raise ray.exceptions.ActorDiedError()
+
+    with pytest.raises(RunFailed, match=f"the trainer .process {process.pid}. died"):
+        watch.run_watched(work, lambda: None, refuse)
+
+
 def test_what_is_shut_down_has_not_died(start):
     processes, order = [], []
 

@@ -7,6 +7,7 @@ What is best is read from metrics.jsonl and the folders each time: there is no s
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -77,14 +78,27 @@ class Checkpoints:
     def newest(self) -> int:
         """The step of the checkpoint from which verl resumes; 0 where there is none."""
         tracker = self.folder / TRACKER
-        step = int(tracker.read_text().strip() or 0) if tracker.is_file() else 0
-        return step if self.path(step).is_dir() else 0
+        return int(tracker.read_text().strip() or 0) if tracker.is_file() else 0
 
     def saved(self) -> list[int]:
-        """Steps with a whole checkpoint, ascending."""
+        """Steps with a checkpoint that verl has finished, ascending."""
         newest = self.newest()
         steps = (int(path.name.rpartition("_")[2]) for path in self.folder.glob(FORMAT.format("*")))
         return sorted(step for step in steps if step <= newest and shards(self.path(step)))
+
+    def newest_whole(self, say: Callable[[str], None]) -> int:
+        """The step from which verl resumes, once its files were read: a damaged checkpoint is set aside, and said so."""
+        while (step := self.newest()) and (damage := damage_of(self.path(step))):
+            earlier = max((other for other in self.saved() if other < step), default=0)
+            say(f"the checkpoint of step {step} is not whole ({damage}): set aside, going on from step {earlier}")
+            tracker = self.folder / TRACKER
+            tracker.with_suffix(".new").write_text(str(earlier))
+            tracker.with_suffix(".new").replace(tracker)
+            aside = self.folder / f".damaged_{step}"
+            shutil.rmtree(aside, ignore_errors=True)
+            if self.path(step).exists():
+                self.path(step).rename(aside)
+        return step
 
     def chosen(self) -> tuple[int, float | None]:
         """The step whose policy is exported and its validation metric; without one the newest step, and None."""
@@ -109,6 +123,26 @@ class Checkpoints:
 def shards(checkpoint: Path) -> Path | None:
     """The folder of the policy's FSDP shards in a checkpoint of GRPO (`actor`) or SFT; None where there is none."""
     return next((path for path in (checkpoint / "actor", checkpoint) if (path / "fsdp_config.json").is_file()), None)
+
+
+def damage_of(checkpoint: Path) -> str | None:
+    """What is missing or altered in a checkpoint; None where it is whole. Reads all of it: torch's files are zip
+    archives with a checksum for each tensor."""
+    if not (folder := shards(checkpoint)):
+        return f"{checkpoint.name} has no fsdp_config.json"
+    ranks = json.loads((folder / "fsdp_config.json").read_text())["world_size"]
+    models = {folder / f"model_world_size_{ranks}_rank_{rank}.pt" for rank in range(ranks)}
+    for path in sorted(models | set(checkpoint.rglob("*.pt"))):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip() is not None
+        except FileNotFoundError:
+            return f"{path.name} is missing"
+        except (zipfile.BadZipFile, EOFError, OSError, ValueError):
+            damaged = True
+        if damaged:
+            return f"{path.name} is damaged"
+    return None
 
 
 def read_steps(metrics: Path) -> dict[int, dict[str, float]]:

@@ -55,7 +55,7 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     preflight.check_memory(start, config.hardware)
     run.record(**facts.of_config(config), policy=start, steps=total)
 
-    done = checkpoints.newest()
+    done = checkpoints.newest_whole(run.say)
     if done:
         _check_same_training(config, run)
     keep_steps_up_to(run.folder, done)

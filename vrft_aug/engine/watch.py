@@ -35,6 +35,7 @@ QUEUE = (
 )  # verl ends these before it says why a training failed
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 POLL_SECONDS = 1
+LATE_SECONDS = 2  # from the news of a death to the death itself
 GRACE_SECONDS = 15  # for a training to end by itself when a process of it has died
 LEAVE_SECONDS = 30  # for Ray to shut down
 
@@ -55,6 +56,15 @@ class Watch:
             ready = select.select([*self._pidfds, over], [], [], POLL_SECONDS)[0]
             if ready:
                 return self._pidfds.get(ready[0])
+
+    def late_death(self, error: BaseException) -> psutil.Process | None:
+        """A needed process whose end another one has told as `error`: its connections close before it is dead."""
+        from ray.exceptions import RayActorError
+
+        if not isinstance(error, RayActorError):
+            return None
+        ready = select.select([*self._pidfds], [], [], LATE_SECONDS)[0]
+        return self._pidfds[ready[0]] if ready else None
 
     def explains(self, process: psutil.Process, error: BaseException) -> bool:
         """Whether the death of `process` is why the training failed with `error`."""
@@ -123,6 +133,8 @@ def run_watched(work: Callable[[], None], leave: Callable[[], None], ask_to_stop
         thread.start()
         dead = watch.first_death(ended, listen)
         is_done = bool(select.select([ended], [], [], GRACE_SECONDS)[0])
+        if errors and not dead:
+            dead = watch.late_death(errors[0])
         if dead and (not is_done or (errors and watch.explains(dead, errors[0]))):
             raise RunFailed(watch.describe(dead)) from (errors[0] if errors else None)
         if errors:
