@@ -87,7 +87,7 @@ class Checkpoints:
         return sorted(step for step in steps if step <= newest and shards(self.path(step)))
 
     def newest_whole(self, say: Callable[[str], None]) -> int:
-        """The step from which verl resumes, once its files were read: a damaged checkpoint is set aside, and said so."""
+        """The step from which verl resumes, its files read: a damaged checkpoint is set aside, and said so."""
         while (step := self.newest()) and (damage := damage_of(self.path(step))):
             earlier = max((other for other in self.saved() if other < step), default=0)
             say(f"the checkpoint of step {step} is not whole ({damage}): set aside, going on from step {earlier}")
