@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 BENCHMARKS = [
     ("quickstart.py",),
     ("peers.py",),
+    ("arithmetic.py",),
     ("step.py", "--ranks", "2"),
     ("step.py", "--prompts", "256", "--steps", "2"),
     ("rewards.py", "--memory"),

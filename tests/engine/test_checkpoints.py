@@ -125,6 +125,14 @@ def test_a_damaged_checkpoint_is_set_aside(tmp_path, damage, file):
     assert (tmp_path / ".damaged_2").is_dir() and checkpoints.saved() == [1]
 
 
+def test_a_truncated_description_of_the_shards_is_damage(tmp_path):
+    save(tmp_path, 1, 2)
+    write_tensors(tmp_path, 1, 2)
+    (tmp_path / "global_step_2/actor/fsdp_config.json").write_text('{"FSDP_ver')
+    told: list[str] = []
+    assert accuracies(tmp_path, {}).newest_whole(told.append) == 1 and "fsdp_config.json is damaged" in told[0]
+
+
 def test_with_no_whole_checkpoint_left_it_begins_anew(tmp_path):
     save(tmp_path, 1, 2)
     write_tensors(tmp_path, 1)

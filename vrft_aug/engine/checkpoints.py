@@ -130,7 +130,10 @@ def damage_of(checkpoint: Path) -> str | None:
     archives with a checksum for each tensor."""
     if not (folder := shards(checkpoint)):
         return f"{checkpoint.name} has no fsdp_config.json"
-    ranks = json.loads((folder / "fsdp_config.json").read_text())["world_size"]
+    try:
+        ranks = json.loads((folder / "fsdp_config.json").read_text())["world_size"]
+    except (ValueError, KeyError):
+        return "fsdp_config.json is damaged"
     models = {folder / f"model_world_size_{ranks}_rank_{rank}.pt" for rank in range(ranks)}
     for path in sorted(models | set(checkpoint.rglob("*.pt"))):
         try:

@@ -55,9 +55,9 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     preflight.check_memory(start, config.hardware)
     run.record(**facts.of_config(config), policy=start, steps=total)
 
-    done = checkpoints.newest_whole(run.say)
-    if done:
+    if checkpoints.newest():
         _check_same_training(config, run)
+    done = checkpoints.newest_whole(run.say)
     keep_steps_up_to(run.folder, done)
     if done < total:
         run.say(f"steps {done + 1} to {total}{', resumed' if done else ''}; log: {run.log}")

@@ -1,0 +1,65 @@
+"""The floor of a step at 30 M parameters: the passes of the language model alone.  python benchmarks/arithmetic.py
+
+Random weights of the size that peers.py takes, as many sequences as a step has, of 120 prompt and 256 new tokens, 11
+and 32 at a time; beside them what a bare matrix product reaches on the same threads. Two minutes.
+"""
+
+import json
+import time
+from collections.abc import Callable
+
+import machine
+import torch
+from peers import HARDWARE, PROMPTS, SAMPLES, SIZES
+from torch.profiler import profile
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextConfig, Qwen2_5_VLTextModel
+
+TOKENS = 120 + SIZES["30m"][0]
+ROPE = dict(rope_type="default", rope_theta=1e6, mrope_section=[8, 12, 12])
+BATCHES = (11, 32)
+
+
+def seconds(work: Callable[[], object], rounds: int) -> float:
+    work()
+    started = time.perf_counter()
+    for _ in range(rounds):
+        work()
+    return (time.perf_counter() - started) / rounds
+
+
+def product(dtype: torch.dtype) -> float:
+    """GFLOP/s of (2048, 512) x (512, 2048)."""
+    left, right = torch.randn(2048, 512, dtype=dtype), torch.randn(512, 2048, dtype=dtype)
+    return 2 * 2048 * 512 * 2048 / seconds(lambda: left @ right, 30) / 1e9
+
+
+def main() -> None:
+    torch.set_num_threads(int(HARDWARE["env"]["OMP_NUM_THREADS"]))
+    model = Qwen2_5_VLTextModel(Qwen2_5_VLTextConfig(**SIZES["30m"][-1], vocab_size=1732, rope_parameters=ROPE,
+                                                     attn_implementation="sdpa"))  # fmt: skip
+    result = {f"{dtype} GFLOP/s": round(product(dtype)) for dtype in (torch.float32, torch.bfloat16)}
+    lines = []
+    for batch in BATCHES:
+        embedded = torch.randn(batch, TOKENS, model.config.hidden_size)
+
+        def forward(embedded: torch.Tensor = embedded) -> torch.Tensor:
+            return model(inputs_embeds=embedded, use_cache=False).last_hidden_state
+
+        with torch.no_grad():
+            alone = seconds(forward, 1) / batch * PROMPTS * SAMPLES
+        with profile() as recorded:
+            both = seconds(lambda: forward().sum().backward(), 1) / batch * PROMPTS * SAMPLES
+        events = recorded.key_averages()
+        total = sum(event.self_cpu_time_total for event in events)
+        shares = {event.key: event.self_cpu_time_total / total for event in events}
+        top = dict(sorted(((key, round(share, 2)) for key, share in shares.items()), key=lambda item: -item[1])[:4])
+        result[f"{batch} at a time"] = {"forward": round(alone, 1), "forward and backward": round(both, 1), "by": top}
+        lines.append(f"{batch} at a time: forward {alone:.1f} s, forward and backward {both:.1f} s, "
+                     f"{top.get('aten::mm', 0):.0%} of it in mm")  # fmt: skip
+    print(json.dumps(result | {"machine": machine.describe()}))
+    print(*lines, f"a bare product: {result['torch.float32 GFLOP/s']} GFLOP/s in float32, "
+          f"{result['torch.bfloat16 GFLOP/s']} in bfloat16; {machine.describe()}", sep="\n")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
