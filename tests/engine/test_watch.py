@@ -24,8 +24,8 @@ def start():
     pytest.importorskip("setproctitle", reason="the training stack is not installed (make setup)")
     started = []
 
-    def start(title: str) -> subprocess.Popen:
-        process = subprocess.Popen([sys.executable, "-c", TITLED, title], stdout=subprocess.PIPE)
+    def start(title: str, program: str = TITLED) -> subprocess.Popen:
+        process = subprocess.Popen([sys.executable, "-c", program, title], stdout=subprocess.PIPE)
         process.stdout.readline()
         started.append(process)
         return process
@@ -97,6 +97,18 @@ def test_a_training_that_ends_well_all_the_same_is_well(start):
 
     watch.run_watched(work, lambda: order.append("left"), refuse)
     assert order == ["the queue died", "ended well", "left"]
+
+
+def test_the_end_of_a_fork_that_still_has_its_parents_title_is_no_death(start):
+    """vLLM asks `lscpu` for the cores; until that program runs, its process is called as the rollout engine is."""
+
+    def work():
+        start(
+            "VLLM::EngineCore", TITLED.replace("print(", "import os; os.fork() or (time.sleep(1), os._exit(0)); print(")
+        )
+        time.sleep(4)
+
+    watch.run_watched(work, lambda: None, refuse)
 
 
 def test_the_end_of_the_queue_hides_no_error(start):

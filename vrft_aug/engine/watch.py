@@ -9,6 +9,7 @@ import select
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import psutil
 
@@ -83,13 +84,18 @@ class Watch:
         """Take in new processes, and those whose title says by now what they are."""
         self._family |= relatives(self._family)
         for process in self._family - self._titles.keys():
-            try:
-                name = process.name()
-                if title := next((title for title in NEEDED if name.startswith(title)), None):
+            with suppress(psutil.Error, ProcessLookupError):
+                title = title_of(process)
+                # A fork carries its parent's title until it becomes a program of its own, as vLLM's and Ray's do.
+                if title and title != title_of(process.parent()):
                     self._pidfds[os.pidfd_open(process.pid)] = process
                     self._titles[process] = title
-            except (psutil.Error, ProcessLookupError):
-                continue
+
+
+def title_of(process: psutil.Process | None) -> str | None:
+    """Which of NEEDED a process says it is."""
+    name = process.name() if process else ""
+    return next((title for title in NEEDED if name.startswith(title)), None)
 
 
 def run_watched(work: Callable[[], None], leave: Callable[[], None], ask_to_stop: Callable[[], bool]) -> None:
