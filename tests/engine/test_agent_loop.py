@@ -17,8 +17,9 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.replica import TokenOutput
 
-from vrft_aug.engine import agent_loop, tiny_policy, tiny_tokenizer
-from vrft_aug.engine.agent_loop import SHARED, PromptOnceAgentLoop, PromptOnceWorker, Together, to_score
+from vrft_aug.engine import tiny_policy, tiny_tokenizer
+from vrft_aug.engine.agent_loop import PromptOnceAgentLoop, PromptOnceWorker, to_score
+from vrft_aug.engine.shared_prompt import COLLECT_SECONDS, SHARED, Together
 
 SAMPLES = 8
 ANSWER = [5, 6, 7]
@@ -170,7 +171,7 @@ class Reward:
 def test_samples_are_scored_together_each_with_its_own_score():
     worker, reward = PromptOnceWorker.__new__(PromptOnceWorker), Reward()
     worker.reward_loop_worker_handles = [reward]
-    worker._score_together = Together(worker._score, agent_loop.COLLECT_SECONDS)
+    worker._score_together = Together(worker._score, COLLECT_SECONDS)
     samples = [sample([1], [2] * length, str(length)) for length in range(1, 9)]
 
     async def everything():
@@ -184,34 +185,28 @@ def test_samples_are_scored_together_each_with_its_own_score():
     assert samples[0][0].reward_score == 0.25 and reward.sizes == [8], "what is scored is not scored again"
 
 
-def test_together_is_in_order_and_an_error_is_everybodys():
-    batches = []
+@pytest.mark.parametrize("scored", [True, False])
+def test_the_reward_reads_the_prompt_and_the_queue_keeps_none(monkeypatch, scored):
+    """Unless a reward model beside the actor reads it there."""
+    worker, read, stored = PromptOnceWorker.__new__(PromptOnceWorker), [], []
 
-    async def double(items: list[int]) -> list[int]:
-        batches.append(items)
-        if 0 in items:
-            raise ZeroDivisionError("zero")
-        return [2 * item for item in items]
+    async def answer(sampling_params: dict, **row) -> AgentLoopOutput:
+        return sample([1], [2], "phantom")[0]
 
-    async def ask(*items: int):
-        together = Together(double, 0.01)
-        first = await asyncio.gather(*map(together, items), return_exceptions=True)
-        return first, await together(5)
+    async def score(samples: list) -> list[dict]:
+        read.extend(row for _, row in samples)
+        return [{"reward_score": 0.5, "reward_extra_info": {}} for _ in samples]
 
-    assert asyncio.run(ask(1, 2, 3)) == ([2, 4, 6], 10) and batches == [[1, 2, 3], [5]]
-    failed, after = asyncio.run(ask(1, 0))
-    assert [str(error) for error in failed] == ["zero", "zero"] and after == 10
+    async def store(self, output: AgentLoopOutput, validate: bool, **row) -> None:
+        stored.append((output.reward_score, row))
 
-
-def test_a_caller_that_is_cancelled_holds_nobody_up():
-    async def echo(items: list[int]) -> list[int]:
-        return items
-
-    async def ask() -> int:
-        together = Together(echo, 0.01)
-        first, second = (asyncio.create_task(together(number)) for number in (1, 2))
-        await asyncio.sleep(0)
-        first.cancel()
-        return await asyncio.wait_for(second, 5)
-
-    assert asyncio.run(ask()) == 2
+    worker._single_turn = SimpleNamespace(run=answer)
+    worker.reward_loop_worker_handles = [Reward()] if scored else None
+    worker._score_together = Together(score, 0)
+    monkeypatch.setattr(PromptOnceWorker.__base__, "_agent_loop_postprocess", store)
+    row = {"raw_prompt": ["messages"], "prompt": ["messages"], "tools_kwargs": {}, "interaction_kwargs": {},
+           "data_source": "phantom", "reward_model": {"ground_truth": "a"}, "uid": "u", "session_id": 0}  # fmt: skip
+    asyncio.run(worker._run_agent_loop({}, {"validate": False}, agent_name="single_turn_agent", **row))
+    assert read == [row] * scored
+    left = ("data_source", "reward_model", "uid", "session_id") if scored else row
+    assert stored == [(0.5 if scored else None, {column: row[column] for column in left})]

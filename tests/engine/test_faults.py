@@ -38,7 +38,7 @@ SETTINGS = ["data.train_batch_size=8", "actor_rollout_ref.actor.ppo_mini_batch_s
 CANARY = "a-key-that-no-file-may-hold"
 TITLES = {  # of the process that is killed -> what the person is told
     "VLLM::EngineCore": "the rollout engine",
-    "ray::vLLMHttpServer": "the rollout engine's server",
+    "ray::PromptOnceServer": "the rollout engine's server",
     "ray::WorkerDict": "the FSDP worker",
     "ray::RewardLoopWorker": "the reward worker",
     "ray::PromptOnceWorker": "the agent loop",

@@ -4,15 +4,13 @@ Named in conf/grpo.yaml as `rollout.agent.agent_loop_manager_class`, verl's own 
 0.9.1 makes an agent loop with its token builder (agent_loop.py:661), runs the image processor when it builds the prompt
 (:318), again for the reward worker (:868) and again for the actor (agent_loop_tq.py:188), and sends the reward worker a
 request. At 32 prompts of 8 samples these are 256 loops, 768 runs of the processor and 256 requests a step; here they
-are one loop, 64 runs, and a request for all samples that end within `COLLECT_SECONDS`. What reaches vLLM, the reward
-worker and the queue is the same.
+are one loop, 64 runs, and a request for all samples that end within `COLLECT_SECONDS`. What reaches vLLM (by
+llm_client.py) and the reward worker is the same. The queue gets the same but for the prompt's messages: verl stores
+them, with the image in two copies, for each sample, and sends them to reference and actor, which read tokens.
 """
 
-import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -25,8 +23,9 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, DictConfigW
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
 
-SHARED: ContextVar[dict[str, Any] | None] = ContextVar("what the samples of one prompt share; None: nothing")
-COLLECT_SECONDS = 0.02
+from vrft_aug.engine.shared_prompt import COLLECT_SECONDS, SHARED, Together, once
+
+SPENT = ("prompt", "raw_prompt", "tools_kwargs", "interaction_kwargs")  # read by nobody once there is a score
 TOKENS_ALONE = {"detokenize": False}  # verl takes no text from vLLM
 
 
@@ -60,6 +59,9 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
             return await super()._run_agent_loop(sampling_params, trajectory, agent_name=agent_name, **row)
         row.pop("trace", None)
         output = await self._single_turn.run(sampling_params | TOKENS_ALONE, **row)
+        await self._compute_score([output], row)
+        if output.reward_score is not None:  # a reward model beside the actor reads the prompt later
+            row = {column: value for column, value in row.items() if column not in SPENT}
         await self._agent_loop_postprocess(output, trajectory["validate"], **row)
 
     def _compute_multi_modal_inputs(self, output: AgentLoopOutput, input_ids: torch.Tensor) -> dict:
@@ -131,45 +133,3 @@ class PromptOnceAgentLoop(SingleTurnAgentLoop):
         tokens, inputs = await once("prompt", prepare)
         mm_inputs_out.update(inputs)
         return list(tokens)
-
-
-async def once(name: str, make: Callable[[], Awaitable[Any]]) -> Any:
-    """What `make` returns or raises, called by the first of a prompt's samples for all of them."""
-    shared = SHARED.get()
-    if name not in shared:
-        shared[name] = asyncio.ensure_future(make())
-    return await shared[name]
-
-
-class Together:
-    """Collects what callers bring within `seconds` of the first, and does `work` on all of it at once."""
-
-    def __init__(self, work: Callable[[list], Awaitable[list]], seconds: float):
-        self._work, self._seconds = work, seconds
-        self._waiting: list[tuple[Any, asyncio.Future]] = []
-        self._working: set[asyncio.Task] = set()  # held, or they might be collected as garbage
-
-    async def __call__(self, item: Any) -> Any:
-        """The result of `work` for `item`, or its error."""
-        result = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, result))
-        if len(self._waiting) == 1:
-            task = asyncio.create_task(self._do())
-            self._working.add(task)
-            task.add_done_callback(self._working.discard)
-        return await result
-
-    async def _do(self) -> None:
-        await asyncio.sleep(self._seconds)
-        waiting, self._waiting = self._waiting, []
-        try:
-            results = await self._work([item for item, _ in waiting])
-        except Exception as error:
-            results = [error] * len(waiting)
-        for (_, future), result in zip(waiting, results, strict=True):
-            if future.cancelled():
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)

@@ -116,13 +116,16 @@ def _join(config: DictConfig) -> None:
 
 
 class TaskRunner:
-    """Runs a training in a process of Ray's, as verl's own does, with our trainer (see trainer.py)."""
+    """Runs a training in a process of Ray's, as verl's own does, with our trainer and rollout server."""
 
     def run(self, config: DictConfig) -> None:
         from verl.trainer.main_ppo import TaskRunnerV1
         from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
+        from verl.workers.rollout.replica import RolloutReplicaRegistry
 
+        from vrft_aug.engine.llm_server import PromptOnceReplica
         from vrft_aug.engine.trainer import StoppableTrainer
 
         TRAINER_REGISTRY["sync"] = StoppableTrainer  # verl compares the name with "sync" in many places
+        RolloutReplicaRegistry.register("vllm", lambda: PromptOnceReplica)  # and this one with "vllm"
         TaskRunnerV1.__ray_metadata__.modified_class().run(config)

@@ -7,12 +7,16 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import PPOTrainerSync
 
 from vrft_aug.engine.grpo import STOP
+from vrft_aug.engine.llm_client import PromptOnceClient
 
 FINITE = ("actor/grad_norm", "actor/loss", "actor/pg_loss", "actor/kl_loss")
 
 
 class StoppableTrainer(PPOTrainerSync):
     """As verl's; lives in the task runner's process (grpo.py)."""
+
+    def get_llm_client(self) -> PromptOnceClient:
+        return self.llm_server_manager.get_client(PromptOnceClient)
 
     def on_step_end(self) -> None:
         super().on_step_end()

@@ -21,7 +21,7 @@ NEEDED = {  # title that Ray, vLLM or their workers give a process -> what it is
     "gcs_server": "Ray control service",
     "ray::TaskRunner": "trainer",
     "ray::WorkerDict": "FSDP worker",
-    "ray::vLLMHttpServer": "rollout engine's server",
+    "ray::PromptOnceServer": "rollout engine's server",
     "VLLM::EngineCore": "rollout engine",
     "VLLM::Worker": "rollout engine's worker",
     "ray::GlobalRequestLoadBalancer": "rollout engine's load balancer",

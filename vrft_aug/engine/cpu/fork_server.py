@@ -26,7 +26,7 @@ import setproctitle
 PRELOAD = (
     *("ray", "torch", "transformers", "verl.trainer.main_ppo", "verl.workers.engine_workers"),
     *("verl.experimental.agent_loop", "verl.experimental.reward_loop"),
-    "verl.workers.rollout.vllm_rollout.vllm_async_server",
+    "vrft_aug.engine.llm_server",
     *("vllm.v1.engine.core", "vllm.v1.worker.cpu_worker", "vllm.v1.executor.multiproc_executor"),
     *("vrft_aug.engine.agent_loop", "vrft_aug.engine.replay_buffer", "vrft_aug.engine.cpu.fsdp"),
     "vrft_aug.rewards.manager",
