@@ -5,9 +5,11 @@ from pathlib import Path
 
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import PPOTrainerSync
+from verl.workers.rollout.llm_server import LLMServerClient
 
 from vrft_aug.engine.grpo import STOP
 from vrft_aug.engine.llm_client import PromptOnceClient
+from vrft_aug.engine.llm_server import PromptOnceReplica
 
 FINITE = ("actor/grad_norm", "actor/loss", "actor/pg_loss", "actor/kl_loss")
 
@@ -15,8 +17,11 @@ FINITE = ("actor/grad_norm", "actor/loss", "actor/pg_loss", "actor/kl_loss")
 class StoppableTrainer(PPOTrainerSync):
     """As verl's; lives in the task runner's process (grpo.py)."""
 
-    def get_llm_client(self) -> PromptOnceClient:
-        return self.llm_server_manager.get_client(PromptOnceClient)
+    def get_llm_client(self) -> LLMServerClient:
+        """verl's own where the servers are, as with `rollout.name=sglang`."""
+        servers = self.llm_server_manager
+        takes_prompts = issubclass(servers.rollout_replica_class, PromptOnceReplica)
+        return servers.get_client(PromptOnceClient if takes_prompts else LLMServerClient)
 
     def on_step_end(self) -> None:
         super().on_step_end()
