@@ -117,7 +117,7 @@ lock: setup ## write requirements/*.txt anew from setup.cfg (add ARGS=--upgrade 
 audit: setup ## look for known vulnerabilities of the locked packages (asks PyPI; one that cannot be looked up is an error)
 	@$(BIN)/uv tool run pip-audit==2.10.1 --strict --no-deps --disable-pip -r requirements/cpu.txt
 
-bench: setup .venv/ready-dev ## every benchmark, on a quiet machine: an hour and a half; writes into benchmarks/RESULTS.md
+bench: setup .venv/ready-dev ## every benchmark, on a quiet machine: an hour; writes into benchmarks/RESULTS.md
 	@$(BIN)/python benchmarks/all.py
 
 clean: ## remove .venv and Python's caches; runs and data stay

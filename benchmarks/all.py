@@ -1,7 +1,9 @@
 """Every benchmark, one after the other; what each printed last goes into RESULTS.md.  make bench
 
-An hour and a half on two quiet cores. Nothing else should run: the ratios are of one run, yet a load that comes and
-goes falls on one side of them.
+    python benchmarks/all.py peers.py step.py      # only these; what the others printed stays
+
+An hour on two quiet cores. Nothing else should run: the ratios are of one run, yet a load that comes and goes falls on
+one side of them.
 """
 
 import re
@@ -25,23 +27,33 @@ BENCHMARKS = [
     ("data_preparation.py", "--sizes", "224", "--grey", "--rounds", "1"),
 ]
 SECTION = re.compile(r"(?<=<!-- make bench -->\n).*(?=<!-- end -->)", re.DOTALL)
+ENTRY = re.compile(r"^`(python benchmarks/.+?)`.*?\n```\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
+RESULTS = HERE / "RESULTS.md"
 
 
 def main() -> None:
-    report, failed = [f"{date.today()}, {machine.describe()}."], []
+    printed, failed = {}, []
     for name, *options in BENCHMARKS:
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         command = " ".join(["python", f"benchmarks/{name}", *options])
         print(f"bench: {command}", flush=True)
         run = [sys.executable, str(HERE / name), *options]
         done = subprocess.run(run, cwd=HERE.parent, stdout=subprocess.PIPE, text=True)
         lines = ["failed"] if done.returncode else summary(done.stdout)
         print(*lines, sep="\n", flush=True)
-        report += [f"`{command}`", "```", *lines, "```"]
+        printed[command] = "\n".join([*lines, f"({date.today()})"])
         failed += [command] * bool(done.returncode)
-    results = HERE / "RESULTS.md"
-    results.write_text(SECTION.sub(lambda _: "\n".join(report) + "\n", results.read_text()))
+    results = RESULTS.read_text()
+    report = [f"`{command}`\n```\n{lines}\n```\n" for command, lines in (kept(results) | printed).items()]
+    RESULTS.write_text(SECTION.sub(lambda _: "".join(report), results))
     if failed:
         sys.exit(f"error: failed: {'; '.join(failed)}")
+
+
+def kept(results: str) -> dict[str, str]:
+    """What each benchmark printed when it ran last."""
+    return dict(ENTRY.findall(SECTION.search(results).group()))
 
 
 def summary(output: str) -> list[str]:

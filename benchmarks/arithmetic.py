@@ -1,7 +1,8 @@
 """The floor of a step at 30 M parameters: the passes of the language model alone.  python benchmarks/arithmetic.py
 
-Random weights of the size that peers.py takes, as many sequences as a step has, of 120 prompt and 256 new tokens, 11
-and 32 at a time; beside them what a bare matrix product reaches on the same threads. Two minutes.
+Random weights of the size that peers.py takes, as many sequences as a step has, of 120 prompt and 256 new tokens: 11
+and 32 at a time, and 8 whose prompt is computed once (vrft_aug/engine/cpu/prompt_sharing.py); beside them what a bare
+matrix product reaches on the same threads. Two minutes.
 """
 
 import json
@@ -14,9 +15,12 @@ from peers import HARDWARE, PROMPTS, SAMPLES, SIZES
 from torch.profiler import profile
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextConfig, Qwen2_5_VLTextModel
 
-TOKENS = 120 + SIZES["30m"][0]
+from vrft_aug.engine.cpu.prompt_sharing import share_prompts
+
+PROMPT = 120
+TOKENS = PROMPT + SIZES["30m"][0]
 ROPE = dict(rope_type="default", rope_theta=1e6, mrope_section=[8, 12, 12])
-BATCHES = (11, 32)
+WAYS = {"11 at a time": (11, 1), "32 at a time": (32, 1), "8 at a time, their prompt once": (8, 8)}  # rows, of a prompt
 
 
 def seconds(work: Callable[[], object], rounds: int) -> float:
@@ -39,11 +43,15 @@ def main() -> None:
                                                      attn_implementation="sdpa"))  # fmt: skip
     result = {f"{dtype} GFLOP/s": round(product(dtype)) for dtype in (torch.float32, torch.bfloat16)}
     lines = []
-    for batch in BATCHES:
-        embedded = torch.randn(batch, TOKENS, model.config.hidden_size)
+    sharing = share_prompts(model)
+    for way, (batch, sharing.samples) in WAYS.items():
+        sharing.tokens = PROMPT
+        inputs = {"inputs_embeds": torch.randn(batch, TOKENS, model.config.hidden_size),
+                  "attention_mask": torch.ones(batch, TOKENS, dtype=torch.int64),
+                  "position_ids": torch.arange(TOKENS).expand(4, batch, -1)}  # fmt: skip
 
-        def forward(embedded: torch.Tensor = embedded) -> torch.Tensor:
-            return model(inputs_embeds=embedded, use_cache=False).last_hidden_state
+        def forward(inputs: dict = inputs) -> torch.Tensor:
+            return model(**inputs, use_cache=False).last_hidden_state
 
         with torch.no_grad():
             alone = seconds(forward, 1) / batch * PROMPTS * SAMPLES
@@ -53,8 +61,8 @@ def main() -> None:
         total = sum(event.self_cpu_time_total for event in events)
         shares = {event.key: event.self_cpu_time_total / total for event in events}
         top = dict(sorted(((key, round(share, 2)) for key, share in shares.items()), key=lambda item: -item[1])[:4])
-        result[f"{batch} at a time"] = {"forward": round(alone, 1), "forward and backward": round(both, 1), "by": top}
-        lines.append(f"{batch} at a time: forward {alone:.1f} s, forward and backward {both:.1f} s, "
+        result[way] = {"forward": round(alone, 1), "forward and backward": round(both, 1), "by": top}
+        lines.append(f"{way}: forward {alone:.1f} s, forward and backward {both:.1f} s, "
                      f"{top.get('aten::mm', 0):.0%} of it in mm")  # fmt: skip
     print(json.dumps(result | {"machine": machine.describe()}))
     print(*lines, f"a bare product: {result['torch.float32 GFLOP/s']} GFLOP/s in float32, "

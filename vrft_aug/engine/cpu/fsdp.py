@@ -1,12 +1,16 @@
 """verl's FSDP engines for device `cpu`, registered when verl imports `model.external_lib=vrft_aug.engine.cpu.fsdp`."""
 
 import dataclasses
+from typing import Any
 
 import torch
+from tensordict import TensorDict
+from verl.utils import tensordict_utils as tu
 from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead, FSDPEngineWithValueHead
 
 from vrft_aug.engine import patches
+from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts
 from vrft_aug.errors import InputError
 
 patches.apply_cpu_engine()
@@ -36,7 +40,35 @@ class _OnCpu:
 
 @EngineRegistry.register(model_type="language_model", backend=["fsdp", "fsdp2"], device="cpu")
 class CpuFSDPEngine(_OnCpu, FSDPEngineWithLMHead):
-    """Actor, reference policy and SFT."""
+    """Actor, reference policy and SFT; the samples of a prompt share its computation (prompt_sharing.py)."""
+
+    def _build_module(self) -> torch.nn.Module:
+        module = super()._build_module()
+        self._sharing = share_prompts(module)
+        return module
+
+    def forward_backward_batch(self, data: TensorDict, *args: Any, **kwargs: Any) -> Any:
+        self._samples = self._samples_together(data)
+        tu.assign_non_tensor(data, force_group_size=self._samples)
+        return super().forward_backward_batch(data, *args, **kwargs)
+
+    def prepare_model_inputs(self, micro_batch: TensorDict) -> tuple[dict, dict]:
+        inputs, outputs = super().prepare_model_inputs(micro_batch)
+        self._sharing.samples = 1
+        if self._samples > 1:
+            self._sharing.look(inputs, self._samples, int(micro_batch["prompts"].offsets().diff().min()))
+        return inputs, outputs
+
+    def _samples_together(self, data: TensorDict) -> int:
+        """1 but for a rollout's rows on one device: verl spreads them over several without regard to their prompts."""
+        is_rollout = "uid" in data and "prompts" in data
+        is_padded = not tu.get_non_tensor_data(data, "use_remove_padding", True)
+        is_split_by_tokens = tu.get_non_tensor_data(data, "use_dynamic_bsz", True)
+        keeps_cache = not self.model_config.enable_gradient_checkpointing
+        if not (is_rollout and is_padded and is_split_by_tokens and keeps_cache) or self.get_data_parallel_size() > 1:
+            return 1
+        lengths = data["input_ids"].offsets().diff()
+        return samples_together(list(data["uid"]), lengths, data["max_token_len_per_gpu"])
 
 
 @EngineRegistry.register(model_type="value_model", backend=["fsdp", "fsdp2"], device="cpu")

@@ -1,0 +1,110 @@
+"""Reference and actor compute a prompt once for its samples, whose answers go on from its keys and values.
+
+verl 0.9.1 computes every sample whole (its `use_prefix_grouper` is for text, and for an older trainer). Here the
+language model computes the prompt as a row of its own into a key-value cache, through which gradients flow, and then
+the rest of all its samples on the cache repeated. These are the same sums, those of the prompt once instead of eight
+times; so is its image. The samples of a prompt come in one micro-batch by verl's own `force_group_size`.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import DynamicCache
+from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
+    Qwen2_5_VisionTransformerPretrainedModel,
+    Qwen2_5_VLTextModel,
+)
+
+
+@dataclass
+class Sharing:
+    """What the rows of a micro-batch have in common: nothing, until `look` has found it."""
+
+    samples: int = 1  # consecutive rows of one prompt
+    tokens: int = 0  # at the start of each of these rows
+
+    def look(self, inputs: dict[str, torch.Tensor], samples: int, tokens: int) -> None:
+        """Share where each `samples` rows of the model's inputs begin with the same `tokens` and have one, equal image.
+
+        Takes `input_ids` (rows, padded tokens), and `pixel_values` and `image_grid_thw` as transformers has them.
+        """
+        images = split_images(inputs["pixel_values"], inputs["image_grid_thw"]) if "pixel_values" in inputs else ()
+        groups = inputs["input_ids"][:, :tokens].unflatten(0, (-1, samples))
+        same = bool((groups == groups[:, :1]).all()) and len(images) == len(inputs["input_ids"])
+        same = same and all(torch.equal(image, images[row - row % samples]) for row, image in enumerate(images))
+        self.samples, self.tokens = (samples, tokens) if same and tokens else (1, 0)
+
+
+def samples_together(prompts: Sequence[str], lengths: torch.Tensor, budget: int) -> int:
+    """How many samples of each prompt can come together: all, or a part that has at most `budget` tokens.
+
+    `prompts` names the prompt of each row, `lengths` (rows,) its tokens. 1 where prompts differ in their samples, or
+    these do not stand side by side.
+    """
+    runs = [len(list(run)) for _, run in itertools.groupby(prompts)]
+    if len(set(runs)) > 1 or len(runs) > len(set(prompts)):
+        return 1
+    parts = [runs[0] // divisor for divisor in range(1, runs[0] + 1) if runs[0] % divisor == 0]
+    return next((part for part in parts if lengths.unflatten(0, (-1, part)).sum(1).max() <= budget), 1)
+
+
+def share_prompts(policy: torch.nn.Module) -> Sharing:
+    """Let a Qwen2.5-VL compute once, from now on, what the `Sharing` that is returned says at each call."""
+    sharing = Sharing()
+    for module in policy.modules():
+        if isinstance(module, Qwen2_5_VLTextModel):
+            module.forward = _compute_prompts_once(module.forward, sharing)
+        if isinstance(module, Qwen2_5_VisionTransformerPretrainedModel):
+            module.forward = _see_images_once(module.forward, sharing)
+    return sharing
+
+
+def _compute_prompts_once(compute: Callable[..., BaseModelOutputWithPast], sharing: Sharing) -> Callable:
+    def forward(
+        inputs_embeds: torch.Tensor, attention_mask: torch.Tensor, position_ids: torch.Tensor, **options
+    ) -> BaseModelOutputWithPast:
+        """Embeddings (rows, tokens, width), mask (rows, tokens), positions (4, rows, tokens); padding on the right."""
+
+        def run(rows: slice, tokens: slice, seen: slice, **cache) -> torch.Tensor:
+            return compute(
+                inputs_embeds=inputs_embeds[rows, tokens], position_ids=position_ids[:, rows, tokens],
+                attention_mask=attention_mask[rows, seen], **(options | cache),
+            ).last_hidden_state  # fmt: skip
+
+        whole, samples = slice(None), sharing.samples
+        if samples == 1:
+            return compute(
+                inputs_embeds=inputs_embeds, attention_mask=attention_mask, position_ids=position_ids, **options
+            )
+        prompt, rest = slice(sharing.tokens), slice(sharing.tokens, None)
+        cache = DynamicCache()
+        prompts = run(slice(None, None, samples), prompt, prompt, past_key_values=cache, use_cache=True)
+        cache.batch_repeat_interleave(samples)
+        answers = run(whole, rest, whole, past_key_values=cache, use_cache=True)
+        hidden = torch.cat([prompts.repeat_interleave(samples, 0), answers], 1)
+        return BaseModelOutputWithPast(last_hidden_state=hidden)
+
+    return forward
+
+
+def _see_images_once(see: Callable, sharing: Sharing) -> Callable:
+    def forward(patches: torch.Tensor, grid_thw: torch.Tensor, **options):
+        """Patches of all images (patches, values), their grids (images, 3), an image a row of the batch."""
+        samples = sharing.samples
+        if samples == 1:
+            return see(patches, grid_thw=grid_thw, **options)
+        images, grids = split_images(patches, grid_thw)[::samples], grid_thw[::samples]
+        seen = see(torch.cat(images), grid_thw=grids, **options)
+        merged = sum(map(len, images)) // len(seen.pooler_output)  # patches to a token
+        features = seen.pooler_output.split([len(image) // merged for image in images])
+        seen.pooler_output = torch.cat([feature for feature in features for _ in range(samples)])
+        return seen
+
+    return forward
+
+
+def split_images(patches: torch.Tensor, grid_thw: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    return patches.split(grid_thw.prod(1).tolist())
