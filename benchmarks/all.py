@@ -12,8 +12,6 @@ import sys
 from datetime import date
 from pathlib import Path
 
-import machine
-
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = [
     ("quickstart.py",),
@@ -32,9 +30,12 @@ RESULTS = HERE / "RESULTS.md"
 
 
 def main() -> None:
+    names = sys.argv[1:] or [name for name, *_ in BENCHMARKS]
+    if unknown := set(names) - {name for name, *_ in BENCHMARKS}:
+        sys.exit(f"error: no benchmark {', '.join(sorted(unknown))}: {', '.join(sorted({n for n, *_ in BENCHMARKS}))}")
     printed, failed = {}, []
     for name, *options in BENCHMARKS:
-        if sys.argv[1:] and name not in sys.argv[1:]:
+        if name not in names:
             continue
         command = " ".join(["python", f"benchmarks/{name}", *options])
         print(f"bench: {command}", flush=True)
