@@ -101,14 +101,16 @@ def test_a_training_that_ends_well_all_the_same_is_well(start):
 
 def test_the_end_of_a_fork_that_still_has_its_parents_title_is_no_death(start):
     """vLLM asks `lscpu` for the cores; until that program runs, its process is called as the rollout engine is."""
+    forking = TITLED.replace("print(", "import os; os.fork() or (time.sleep(1), os._exit(0)); print(")
+    order = []
 
     def work():
-        start(
-            "VLLM::EngineCore", TITLED.replace("print(", "import os; os.fork() or (time.sleep(1), os._exit(0)); print(")
-        )
+        engine = start("VLLM::EngineCore", forking)
         time.sleep(4)
+        order.append("worked" if engine.poll() is None else "was killed")
 
-    watch.run_watched(work, lambda: None, refuse)
+    watch.run_watched(work, lambda: order.append("left"), refuse)
+    assert order == ["worked", "left"]
 
 
 def test_the_end_of_the_queue_hides_no_error(start):
