@@ -112,7 +112,7 @@ def flip(path: Path) -> None:
 def test_a_damaged_checkpoint_is_set_aside(tmp_path, damage, file):
     save(tmp_path, 1, 2)
     write_tensors(tmp_path, 1, 2)
-    checkpoints, told = accuracies(tmp_path, {}), []
+    checkpoints, told = accuracies(tmp_path, {1: 0.5, 2: 0.5}), []
     assert checkpoints.newest_whole(told.append) == 2 and told == []
     damage(tmp_path / "global_step_2" / file)
     if damage is Path.unlink and "model" not in file:  # verl writes what `save_contents` names
@@ -130,7 +130,20 @@ def test_a_truncated_description_of_the_shards_is_damage(tmp_path):
     write_tensors(tmp_path, 1, 2)
     (tmp_path / "global_step_2/actor/fsdp_config.json").write_text('{"FSDP_ver')
     told: list[str] = []
-    assert accuracies(tmp_path, {}).newest_whole(told.append) == 1 and "fsdp_config.json is damaged" in told[0]
+    assert accuracies(tmp_path, {1: 0.5}).newest_whole(told.append) == 1 and "fsdp_config.json is damaged" in told[0]
+
+
+def test_a_checkpoint_without_metrics_gives_way_to_one_with(tmp_path):
+    """The run was killed between the two: its curve would lack the step."""
+    save(tmp_path, 1, 2, 3)
+    write_tensors(tmp_path, 1, 2, 3)
+    checkpoints, told = accuracies(tmp_path, {1: 0.5, 2: 0.4}, limit=2), []
+    checkpoints.prune()
+    assert checkpoints.saved() == [1, 2, 3]
+    assert checkpoints.newest_whole(told.append) == checkpoints.newest() == 2
+    assert told == ["the checkpoint of step 3 was saved, but the run was killed before its metrics were written; "
+                    "going on from step 2"]  # fmt: skip
+    assert accuracies(tmp_path, {}).newest_whole(told.append) == 0
 
 
 def test_with_no_whole_checkpoint_left_it_begins_anew(tmp_path):
@@ -156,10 +169,11 @@ def test_nothing_saved_yet(tmp_path):
         ({"trainer.max_ckpt_to_keep": 1}, "max_ckpt_to_keep=1: keep=best needs 2 or more"),
         ({"trainer.max_ckpt_to_keep": 0, "keep": "last"}, "max_ckpt_to_keep=0: keep=last needs 1 or more"),
         ({"trainer.save_freq": -1}, "save_freq=-1: 1 or more"),
+        ({"trainer.logger": ["wandb"]}, "keep file in the list"),
     ],
 )
 def test_settings_that_would_leave_no_policy_are_refused(tmp_path, change: dict, message: str):
-    trainer = {"default_local_dir": str(tmp_path), "max_ckpt_to_keep": 2, "save_freq": 5}
+    trainer = {"default_local_dir": str(tmp_path), "max_ckpt_to_keep": 2, "save_freq": 5, "logger": ["file"]}
     config = OmegaConf.create({"out": str(tmp_path), "keep": "best", "trainer": trainer})
     Checkpoints.of_config(config, "trainer.max_ckpt_to_keep", LOSS)
     for key, value in change.items():

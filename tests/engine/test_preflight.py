@@ -1,6 +1,5 @@
 """What is checked before a run costs anything."""
 
-import json
 import shutil
 
 import numpy as np
@@ -42,12 +41,3 @@ def test_the_profiles_environment_yields_to_the_persons_but_for_the_platform(mon
     import os
 
     assert (os.environ["OMP_NUM_THREADS"], os.environ["VERL_PLATFORM"]) == ("7", "cpu")
-
-
-def test_steps_after_a_resumption_are_dropped(tmp_path):
-    from vrft_aug.engine.progress import keep_steps_up_to
-
-    lines = [json.dumps({"step": step, "data": {}}) for step in (0, 1, 2, 3)]
-    (tmp_path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    keep_steps_up_to(tmp_path, 2)
-    assert (tmp_path / "metrics.jsonl").read_text().splitlines() == lines[:3]

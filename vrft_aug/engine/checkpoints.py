@@ -69,6 +69,10 @@ class Checkpoints:
             raise InputError(f"{limit_key}={limit}: keep={config.keep} needs {least} or more, or null for all")
         if isinstance(frequency, int) and frequency < 1:
             raise InputError(f"trainer.save_freq={frequency}: 1 or more, since the policy comes from a checkpoint")
+        if "file" not in (loggers := config.trainer.logger):
+            raise InputError(
+                f"trainer.logger={loggers}: keep file in the list, a resumption and `keep` read its metrics"
+            )
         folder, metrics = Path(config.trainer.default_local_dir).resolve(), Path(config.out).resolve() / "metrics.jsonl"
         return cls(folder, metrics, criterion if config.keep == "best" else None, limit)
 
@@ -87,18 +91,36 @@ class Checkpoints:
         return sorted(step for step in steps if step <= newest and shards(self.path(step)))
 
     def newest_whole(self, say: Callable[[str], None]) -> int:
-        """The step from which verl resumes, its files read: a damaged checkpoint is set aside, and said so."""
-        while (step := self.newest()) and (damage := damage_of(self.path(step))):
+        """The step from which verl resumes: the newest whose files are whole and whose metrics were kept.
+
+        Without its metrics a step would be missing in the curves, and without its validation be no candidate for the
+        best; verl writes them after the checkpoint, and a kill may come between. A damaged checkpoint is set aside.
+        """
+        logged = read_steps(self.metrics)
+        while step := self.newest():
+            if damage := damage_of(self.path(step)):
+                reason = f"is not whole ({damage}): set aside"
+                self._set_aside(step)
+            elif step not in logged:
+                reason = "was saved, but the run was killed before its metrics were written"
+            else:
+                break
             earlier = max((other for other in self.saved() if other < step), default=0)
-            say(f"the checkpoint of step {step} is not whole ({damage}): set aside, going on from step {earlier}")
-            tracker = self.folder / TRACKER
-            tracker.with_suffix(".new").write_text(str(earlier))
-            tracker.with_suffix(".new").replace(tracker)
-            aside = self.folder / f".damaged_{step}"
-            shutil.rmtree(aside, ignore_errors=True)
-            if self.path(step).exists():
-                self.path(step).rename(aside)
+            self._take_newest(earlier)
+            say(f"the checkpoint of step {step} {reason}; going on from step {earlier}")
         return step
+
+    def _set_aside(self, step: int) -> None:
+        aside = self.folder / f".damaged_{step}"
+        shutil.rmtree(aside, ignore_errors=True)
+        if self.path(step).exists():
+            self.path(step).rename(aside)
+
+    def _take_newest(self, step: int) -> None:
+        """Let verl resume from this step; later ones are written anew."""
+        tracker = self.folder / TRACKER
+        tracker.with_suffix(".new").write_text(str(step))
+        tracker.with_suffix(".new").replace(tracker)
 
     def chosen(self) -> tuple[int, float | None]:
         """The step whose policy is exported and its validation metric; without one the newest step, and None."""
@@ -109,8 +131,12 @@ class Checkpoints:
         return (self.newest(), None) if best is None else (best, values[best])
 
     def prune(self) -> None:
-        """Delete all but `limit` checkpoints: the newest stays, then the best, then the next newest."""
-        steps = self.saved()
+        """Delete all but `limit` checkpoints: the newest stays, then the best, then the next newest.
+
+        One whose metrics are still to come is not counted, since a resumption would not take it.
+        """
+        logged = read_steps(self.metrics)
+        steps = [step for step in self.saved() if step in logged]
         if self.limit is None or len(steps) <= self.limit:
             return
         kept = list(dict.fromkeys([steps[-1], self.chosen()[0], *reversed(steps)]))[: self.limit]

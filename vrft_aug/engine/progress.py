@@ -106,14 +106,26 @@ class MetricsFollower:
         return text
 
 
+def recover_steps(folder: Path) -> None:
+    """Take into metrics.jsonl what verl wrote of an earlier run after its follower was killed, and no torn line."""
+    files = (folder / "metrics.jsonl", folder / ".metrics.jsonl")
+    lines = [line for file in files if file.exists() for line in file.read_text().splitlines(keepends=True)]
+    if lines:
+        _write_kept(folder, [line for line in dict.fromkeys(lines) if line.endswith("\n")])
+
+
 def keep_steps_up_to(folder: Path, step: int) -> None:
     """Drop from metrics.jsonl the steps after `step`: a resumed training will do them again."""
     kept = folder / "metrics.jsonl"
     if kept.exists():
-        lines = [line for line in kept.read_text().splitlines() if json.loads(line)["step"] <= step]
-        temporary = folder / ".metrics.kept"
-        temporary.write_text("".join(f"{line}\n" for line in lines))
-        temporary.rename(kept)
+        lines = kept.read_text().splitlines(keepends=True)
+        _write_kept(folder, [line for line in lines if json.loads(line)["step"] <= step])
+
+
+def _write_kept(folder: Path, lines: list[str]) -> None:
+    temporary = folder / ".metrics.kept"
+    temporary.write_text("".join(lines))
+    temporary.rename(folder / "metrics.jsonl")
 
 
 def _find(metrics: dict[str, float], key: str) -> float | None:

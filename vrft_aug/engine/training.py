@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from vrft_aug.engine import facts, model_card, policy, preflight
 from vrft_aug.engine.checkpoints import Checkpoints, Criterion
-from vrft_aug.engine.progress import MetricsFollower, keep_steps_up_to
+from vrft_aug.engine.progress import MetricsFollower, keep_steps_up_to, recover_steps
 from vrft_aug.engine.run_folder import Run
 from vrft_aug.errors import InputError
 
@@ -57,6 +57,7 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
 
     if checkpoints.newest():
         _check_same_training(config, run)
+    recover_steps(run.folder)
     done = checkpoints.newest_whole(run.say)
     keep_steps_up_to(run.folder, done)
     if done < total:
