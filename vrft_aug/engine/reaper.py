@@ -4,14 +4,15 @@ Nothing inside a run outlives SIGKILL or a lack of memory, so this is a process 
 that run_folder.py starts:  python reaper.py <pid of the run> <its folder> <its temporary folder>
 
 It remembers what descended from the run, since the tree is lost with its root, and which shared memory they held,
-since vLLM's outlives them. When the run's process is gone it ends the rest, and finishes the run.json of a run that
-could not do so itself.
+since vLLM's and verl's outlive them. When the run's process is gone it ends the rest, and finishes the run.json of a
+run that could not do so itself.
 """
 
 import json
 import os
 import select
 import shutil
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -20,6 +21,8 @@ from pathlib import Path
 import psutil
 
 POLL_SECONDS = 0.5
+SEGMENT_SECONDS = 0.05  # verl's weights lie in shared memory for some tenths of a second a step
+DEATH_SECONDS = 10  # from SIGKILL to the end of a process
 SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -27,26 +30,36 @@ def main(pid: int, folder: Path, scratch: Path) -> None:
     family, segments = set(), Segments()
     with suppress(psutil.NoSuchProcess, ProcessLookupError):
         family, gone = {psutil.Process(pid)}, os.pidfd_open(pid)
-        ended = False
+        ended, looked = False, 0.0
         while not ended:
-            ended = select.select([gone], [], [], POLL_SECONDS)[0]
-            family |= relatives(family)
-            segments.look(family)
-    end(family)
-    clean(family, pid, segments.held, scratch)
+            ended = select.select([gone], [], [], SEGMENT_SECONDS)[0]
+            if ended or segments.are_new() or time.monotonic() - looked > POLL_SECONDS:
+                looked = time.monotonic()
+                family |= relatives(family)
+                segments.look(family)
+    end(family, segments)
+    clean(family, pid, scratch)
     account(pid, folder)
 
 
 class Segments:
-    """Shared memory that a family holds or held. Open files are looked through only where there are new segments."""
+    """Shared memory that processes of a family hold or held, of what was not there before. Open files are looked
+    through only where there are new segments, and once, since who makes one has it open."""
 
     def __init__(self):
         self.held: set[Path] = set()
-        self._before = set(SHARED_MEMORY.glob("*"))
+        self._known = self._all()
+
+    def are_new(self) -> bool:
+        return bool(self._all() - self._known)
 
     def look(self, family: set[psutil.Process]) -> None:
-        if new := set(SHARED_MEMORY.glob("*")) - self._before - self.held:
+        if new := self._all() - self._known:
             self.held |= new & set().union(*map(shared_memory, family))
+            self._known |= new
+
+    def _all(self) -> set[Path]:
+        return {SHARED_MEMORY / name for name in os.listdir(SHARED_MEMORY)}
 
 
 def relatives(family: set[psutil.Process]) -> set[psutil.Process]:
@@ -60,21 +73,30 @@ def relatives(family: set[psutil.Process]) -> set[psutil.Process]:
     return found
 
 
-def end(family: set[psutil.Process]) -> None:
-    """Kill what still runs of a family and its descendants: orphans of a dead run have nothing left to save."""
+def end(family: set[psutil.Process], segments: Segments) -> None:
+    """Kill what still runs of a family and its descendants, and remove the shared memory that they held: orphans of a
+    dead run have nothing left to save."""
     left = {process for process in family | relatives(family) if lives(process)}
-    for process in left:
+    _signal(left, signal.SIGSTOP)  # so that none makes a segment that is not seen
+    segments.look(left)
+    _signal(left, signal.SIGKILL)
+    deadline = time.monotonic() + DEATH_SECONDS
+    while any(map(lives, left)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for path in segments.held:
+        path.unlink(missing_ok=True)
+
+
+def _signal(processes: set[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
-            process.kill()
-    for _ in range(100):
-        if any(map(lives, left)):
-            time.sleep(0.1)
+            process.send_signal(number)
 
 
 def lives(process: psutil.Process) -> bool:
-    """Whether it runs; a zombie does not."""
+    """Whether any of its threads runs: a zombie has its ports and files until the last one is gone."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
     except psutil.NoSuchProcess:
         return False
 
@@ -88,11 +110,11 @@ def shared_memory(process: psutil.Process) -> set[Path]:
     return {path for path in files if path.parent == SHARED_MEMORY}
 
 
-def clean(family: set[psutil.Process], run: int, segments: set[Path], scratch: Path) -> None:
-    """Remove shared memory, sockets and temporary files that no process of the run is left to remove."""
+def clean(family: set[psutil.Process], run: int, scratch: Path) -> None:
+    """Remove semaphores, sockets and temporary files that no process of the run is left to remove."""
     semaphores = {path for process in family for path in SHARED_MEMORY.glob(f"sem.*-{process.pid}-*")}  # loky's
     sockets = Path("/tmp").glob(f"rl-colocate-zmq-{run.to_bytes(4, 'little').hex()}-*")  # verl's; Ray's job: grpo.py
-    for path in (*segments, *semaphores, *sockets):
+    for path in (*semaphores, *sockets):
         path.unlink(missing_ok=True)
     shutil.rmtree(scratch, ignore_errors=True)
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import psutil
 
-from vrft_aug.engine.reaper import end, relatives
+from vrft_aug.engine.reaper import Segments, end, relatives
 from vrft_aug.errors import RunFailed
 
 NEEDED = {  # title that Ray, vLLM or their workers give a process -> what it is to a person
@@ -45,7 +45,7 @@ class Watch:
     """The processes that descend from this one."""
 
     def __init__(self):
-        self._family = {psutil.Process()}
+        self._family, self._segments = {psutil.Process()}, Segments()
         self._titles: dict[psutil.Process, str] = {}  # of those that are needed
         self._pidfds: dict[int, psutil.Process] = {}
 
@@ -77,8 +77,8 @@ class Watch:
         return f"the {NEEDED[self._titles[process]]} (process {process.pid}) died"
 
     def end(self) -> None:
-        """Kill them all."""
-        end((self._family | relatives(self._family)) - {psutil.Process()})
+        """Kill them all, and remove the shared memory that they hold."""
+        end((self._family | relatives(self._family)) - {psutil.Process()}, self._segments)
 
     def _look(self) -> None:
         """Take in new processes, and those whose title says by now what they are."""
