@@ -2,7 +2,7 @@
 
 Memory is the proportional set size (PSS), which counts a page shared by several processes once, summed over the process
 tree and sampled every five seconds, since the sampling itself takes time from two busy cores. Prints one JSON object
-and a line, with the time as a share of the 15 minutes and the memory as a share of the 10 GB that the run may take.
+and a line, with the time as a share of the 6 minutes and the memory as a share of the 8 GB that the run may take.
 Run `make setup` first: set-up is not counted.
 """
 
@@ -18,8 +18,8 @@ from pathlib import Path
 import machine
 
 ROOT = Path(__file__).resolve().parents[1]
-LIMIT_SECONDS = 15 * 60
-LIMIT_GB = 10
+LIMIT_SECONDS = 6 * 60
+LIMIT_GB = 8
 SAMPLE_SECONDS = 5
 
 

@@ -48,18 +48,15 @@ class Segments:
 
     def __init__(self):
         self.held: set[Path] = set()
-        self._known = self._all()
+        self._known = set(os.listdir(SHARED_MEMORY))
 
     def are_new(self) -> bool:
-        return bool(self._all() - self._known)
+        return not self._known.issuperset(os.listdir(SHARED_MEMORY))
 
     def look(self, family: set[psutil.Process]) -> None:
-        if new := self._all() - self._known:
-            self.held |= new & set().union(*map(shared_memory, family))
+        if new := set(os.listdir(SHARED_MEMORY)) - self._known:
+            self.held |= {path for process in family for path in shared_memory(process) if path.name in new}
             self._known |= new
-
-    def _all(self) -> set[Path]:
-        return {SHARED_MEMORY / name for name in os.listdir(SHARED_MEMORY)}
 
 
 def relatives(family: set[psutil.Process]) -> set[psutil.Process]:

@@ -22,6 +22,7 @@ NEEDED = {  # title that Ray, vLLM or their workers give a process -> what it is
     "ray::TaskRunner": "trainer",
     "ray::WorkerDict": "FSDP worker",
     "ray::PromptOnceServer": "rollout engine's server",
+    "ray::vLLMHttpServer": "rollout engine's server",  # verl's own, where prefill and decoding are apart
     "VLLM::EngineCore": "rollout engine",
     "VLLM::Worker": "rollout engine's worker",
     "ray::GlobalRequestLoadBalancer": "rollout engine's load balancer",
