@@ -70,7 +70,7 @@ def test_nothing_outlives_a_run(tmp_path, ending):
     facts = record(tmp_path)
     segment, scratch = Path("/dev/shm", facts["segment"]), Path(facts["scratch"])
     assert runs(facts["orphan"]) and segment.exists() and scratch.name.startswith("vrft-")
-    time.sleep(3)  # the reaper looks twice a second, more or less, on a busy machine
+    time.sleep(3)  # the reaper looks for processes twice a second, more or less, on a busy machine
     if ending != "itself":
         process.send_signal(ending)
     output, _ = process.communicate(timeout=60)  # the reaper holds the terminal until it is done
