@@ -52,10 +52,10 @@ setup: .venv/ready ## .venv from the CPU lock (idempotent)
 	@touch $@
 
 doctor: setup ## can this machine run it? Python, memory, disk, ports, GPU, versions, plugins (HARDWARE=)
-	@$(BIN)/python -m vrft_aug.engine.doctor --hardware $(HARDWARE)
+	@$(BIN)/python -m vrft_aug.engine.run.doctor --hardware $(HARDWARE)
 
 quickstart: setup ## the main job: prepare, warm start, GRPO, evaluate before and after, report (DATASET=, DATA_ROOT=, RUN=)
-	@$(BIN)/python -m vrft_aug.engine.doctor --quick
+	@$(BIN)/python -m vrft_aug.engine.run.doctor --quick
 	@$(BIN)/python recipes/prepare.py experiment=warm_start $(ROWS) out=$(RUN)/rows
 	@$(BIN)/python recipes/sft.py experiment=warm_start $(ROWS) parquet=$(RUN)/rows out=$(RUN)/warm_start
 	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/before
@@ -78,7 +78,7 @@ lint: setup .venv/ready-dev ## style
 	@$(BIN)/ruff check .
 
 policy: setup ## build the tiny policy into the cache
-	@$(BIN)/python -m vrft_aug.engine.tiny_policy
+	@$(BIN)/python -m vrft_aug.tiny.build
 
 data: setup ## fetch a data set whose source allows it (DATASET=, DATA_ROOT=)
 	@$(BIN)/python recipes/download.py $(ROWS)
@@ -90,7 +90,7 @@ show: setup ## contact sheet of prepared rows (DATA=<folder of prepare>)
 	@$(BIN)/python recipes/show.py data=$(DATA) $(ARGS)
 
 serve: setup ## answer over HTTP on this machine with `vllm serve` (POLICY=<folder>, ARGS='--port 8000')
-	@VLLM_CPU_KVCACHE_SPACE=1 TORCHDYNAMO_DISABLE=1 $(BIN)/python -m vrft_aug.engine.vllm_command serve $(POLICY) \
+	@VLLM_CPU_KVCACHE_SPACE=1 TORCHDYNAMO_DISABLE=1 $(BIN)/python -m vrft_aug.engine.verl.vllm_command serve $(POLICY) \
 	  --host 127.0.0.1 --dtype float32 --max-model-len 768 --enforce-eager $(ARGS)
 
 $(EXPERIMENTS): setup

@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from vrft_aug.data import opening
+from vrft_aug.data.preparation import opening
 
 SPLITS = {"train": 0.96, "val": 0.02, "test": 0.02}
 FLAGS = {1: "tissuemnist", 3: "bloodmnist"}  # by channels; their configs are the ones the runs use
@@ -122,9 +122,9 @@ def measure(kind: str, root: Path, workers: int) -> dict:
     """Images a second of one kind of work, and this process's memory before it."""
     from hydra import compose, initialize_config_dir
 
-    from vrft_aug.data import medmnist
-    from vrft_aug.data.prepare import prepare
-    from vrft_aug.data.sample import encode_png
+    from vrft_aug.data.datasets import medmnist
+    from vrft_aug.data.datasets.image_files import encode_png
+    from vrft_aug.data.preparation.prepare import prepare
 
     path = next((root / "medmnist").iterdir())
     flag, _, suffix = path.stem.partition("_")

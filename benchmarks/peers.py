@@ -36,7 +36,7 @@ HARDWARE = yaml.safe_load((ROOT / "conf/hardware/cpu.yaml").read_text())
 
 
 def make_policy(size: str, folder: Path) -> Path:
-    from vrft_aug.engine import tiny_policy
+    from vrft_aug.tiny import build as tiny_policy
 
     tiny, text = tiny_policy.build(folder / "cache"), SIZES[size][-1]
     if text is None:
@@ -81,7 +81,7 @@ def of_trl(policy: Path, rows: Path, tokens: int, steps: int, micro_batches: int
     import trl
     from transformers import AutoProcessor, TrainerCallback
 
-    from vrft_aug.rewards.trl import objective_reward
+    from vrft_aug.rewards.adapters.trl import objective_reward
 
     ends, lengths = [], []
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 try:
     from vrft_aug.cli import one_line_errors
-    from vrft_aug.engine.run_folder import PACKAGES
+    from vrft_aug.engine.run.run_folder import PACKAGES
     from vrft_aug.errors import InputError
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {sys.executable} has no {missing.name}: activate the environment before `ray start`")

@@ -7,7 +7,7 @@ from vrft_aug.cli import recipe
 
 @recipe("prepare")
 def main(config: DictConfig) -> None:
-    from vrft_aug.data.download import download
+    from vrft_aug.data.datasets.download import download
 
     print(download(config.dataset, config.data_root))
 

@@ -7,7 +7,7 @@ from vrft_aug.cli import recipe
 
 @recipe("evaluate")
 def main(config: DictConfig) -> None:
-    from vrft_aug.engine.run_folder import Run
+    from vrft_aug.engine.run.run_folder import Run
     from vrft_aug.evaluation.evaluate import evaluate
 
     with Run(config, "evaluate") as run:

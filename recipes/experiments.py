@@ -7,7 +7,7 @@ from vrft_aug.cli import recipe
 
 @recipe("experiments")
 def main(config: DictConfig) -> None:
-    from vrft_aug.experiments.table import run_table
+    from vrft_aug.experiments.run_table import run_table
 
     run_table(config)
 

@@ -7,8 +7,8 @@ from vrft_aug.cli import recipe
 
 @recipe("grpo")
 def main(config: DictConfig) -> None:
-    from vrft_aug.engine import grpo
-    from vrft_aug.engine.run_folder import Run
+    from vrft_aug.engine.run.run_folder import Run
+    from vrft_aug.engine.training import grpo
 
     with Run(config, "grpo") as run:
         policy = grpo.train(config, run)

@@ -12,8 +12,8 @@ from vrft_aug.cli import recipe
 def main(config: DictConfig) -> None:
     from hydra.utils import instantiate
 
-    from vrft_aug.data import drafting, knowledge
-    from vrft_aug.data.endpoint import Endpoint
+    from vrft_aug.data.knowledge import drafting, reading
+    from vrft_aug.data.knowledge.endpoint import Endpoint
 
     if config.review:
         print("\n".join(drafting.review()))
@@ -21,7 +21,7 @@ def main(config: DictConfig) -> None:
     dataset = OmegaConf.to_container(config.dataset, resolve=True)
     load = partial(instantiate(config.dataset.loader, _partial_=True), Path(config.data_root))
     endpoint = Endpoint(**config.endpoint)
-    path = Path(config.out) if config.out else knowledge.path_of(dataset)
+    path = Path(config.out) if config.out else reading.path_of(dataset)
     drafts = drafting.draft(
         dataset, load, endpoint, path, images=config.images, seed=config.seed, redraft=config.redraft
     )

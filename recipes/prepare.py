@@ -9,9 +9,9 @@ from vrft_aug.cli import recipe
 def main(config: DictConfig) -> None:
     from rich.progress import track
 
-    from vrft_aug.data.manifest import summary
-    from vrft_aug.data.prepare import prepare
-    from vrft_aug.engine.policy import resolve
+    from vrft_aug.data.preparation.manifest import summary
+    from vrft_aug.data.preparation.prepare import prepare
+    from vrft_aug.engine.training.policy import resolve
 
     policy_path = resolve(config.policy) if config.policy.max_prompt_length is not None else None
     manifest = prepare(config, policy_path, lambda items, text, total: track(items, text.ljust(12), total))

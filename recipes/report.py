@@ -14,8 +14,8 @@ from vrft_aug.cli import recipe
 def main(config: DictConfig) -> None:
     from rich.console import Console
 
-    from vrft_aug.evaluation.content import Asked
-    from vrft_aug.evaluation.report import write_report
+    from vrft_aug.evaluation.report.content import Asked
+    from vrft_aug.evaluation.report.report import write_report
 
     console = Console()
     runs = [config.runs] if isinstance(config.runs, str) else list(config.runs)

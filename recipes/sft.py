@@ -7,8 +7,8 @@ from vrft_aug.cli import recipe
 
 @recipe("sft")
 def main(config: DictConfig) -> None:
-    from vrft_aug.engine import sft
-    from vrft_aug.engine.run_folder import Run
+    from vrft_aug.engine.run.run_folder import Run
+    from vrft_aug.engine.training import sft
 
     with Run(config, "sft") as run:
         policy = sft.train(config, run)

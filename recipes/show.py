@@ -9,12 +9,12 @@ from vrft_aug.cli import recipe
 
 @recipe("show")
 def main(config: DictConfig) -> None:
-    from vrft_aug.data import sheet
+    from vrft_aug.data.rows import contact_sheet
 
     data = Path(config.data)
-    paths = sheet.find(data, config.split)
+    paths = contact_sheet.find(data, config.split)
     out = Path(config.out) if config.out else (data if data.is_dir() else data.parent) / f"{config.split}.png"
-    sheet.render(sheet.read_rows(paths, config.images), config.columns).save(out)
+    contact_sheet.render(contact_sheet.read_rows(paths, config.images), config.columns).save(out)
     print(out)
 
 

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from repository import CONF, choices, composed
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
 OURS = ("seed", "shots", "data_root", "parquet", "allow_unverified", "partial", "out", "warn", "keep", "method")
 OURS += ("experiment_name", "objective_name", "policy_name")
 GROUPS = ("dataset", "prompt", "objective", "policy", "hardware")
@@ -21,21 +20,6 @@ DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its 
 }
 # keys that verl reads with `.get` or hands on as they are, so that its own YAML does not list them
 OPEN = ("override_config.", "mixed_precision.", "engine_kwargs.vllm.", "ray_kwargs.ray_init.", "mm_processor_kwargs.")
-
-
-def choices(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-
-
-@functools.cache
-def composed(root: str, *overrides: str) -> DictConfig:
-    """The resolved config; shared, so a test that changes it copies it first."""
-    with initialize_config_dir(str(CONF), version_base=None):
-        config = compose(root, list(overrides), return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
-        del config.hydra
-        OmegaConf.resolve(config)
-        return config
 
 
 def keys(tree: object, prefix: str = "") -> set[str]:

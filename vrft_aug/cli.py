@@ -5,16 +5,14 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from pathlib import Path
 
 import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from vrft_aug.configs import CONF
 from vrft_aug.errors import InputError, RunFailed
-
-CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 def recipe(name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:

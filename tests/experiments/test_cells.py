@@ -1,15 +1,14 @@
 """Tables -> cells: the paper's tables have the cells of the printed ones."""
 
 import csv
-from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
+from repository import ROOT
 
 from vrft_aug.errors import InputError
 from vrft_aug.experiments.cells import Cell, cells
 
-ROOT = Path(__file__).resolve().parents[2]
 PRINTED = ROOT / "vrft_aug" / "evaluation" / "paper" / "tables.csv"
 
 

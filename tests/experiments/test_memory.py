@@ -8,12 +8,13 @@ import pytest
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 import torch
-from test_conf import composed
+from repository import composed
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
 from transformers import AttentionInterface, AutoModelForImageTextToText, Qwen2_5_VLConfig
 
-from vrft_aug.engine.preflight import BYTES_A_PARAMETER, GIB
-from vrft_aug.experiments import memory, shape
+from vrft_aug.engine.run.preflight import BYTES_A_PARAMETER, GIB
+from vrft_aug.experiments import memory
+from vrft_aug.experiments import model_size as shape
 
 PUBLISHED = {"qwen2_5_vl_3b": 3_754_622_976, "qwen2_5_vl_7b": 8_292_166_656}  # in the Hub's safetensors headers
 TOKENS = 64

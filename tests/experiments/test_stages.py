@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from repository import ROOT
 
 from vrft_aug.experiments.cells import Cell
 from vrft_aug.experiments.plan import cost, lines
@@ -11,7 +12,6 @@ from vrft_aug.experiments.stages import Plan, Stage
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

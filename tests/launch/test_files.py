@@ -1,13 +1,12 @@
 """The files of launch/ that other programs read: KubeRay's YAML, the Dockerfile, what stays out of both."""
 
 import re
-from pathlib import Path
 from string import Template
 
 import pytest
 import yaml
+from repository import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "launch"
 TOPOLOGY = {"hardware.ray.address", "hardware.nodes", "hardware.devices_per_node"}
 VALUES = {"IMAGE": "vrft-aug:1", "STORAGE": "claim", "WORKERS": "3", "GPUS": "8", "CPUS": "64", "MEMORY": "512Gi"}

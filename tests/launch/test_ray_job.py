@@ -7,10 +7,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from repository import ROOT
 
 pytest.importorskip("ray", reason="the training stack is not installed (make setup)")
 
-ROOT = Path(__file__).resolve().parents[2]
 SUBMIT = ["launch/ray_job.py", "submit", "--folder=/shared", "--", "recipes/grpo.py"]
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from repository import ROOT
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["dataset.loader.train=32", "dataset.loader.val=16", "dataset.loader.test=16", "out=rows"]
 STEPS = ["parquet=rows", "data.train_batch_size=8", "trainer.val_before_train=false"]
 

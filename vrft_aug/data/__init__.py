@@ -1,1 +1,1 @@
-"""Data sets to parquet rows: a loader yields samples, a draw picks some, a composer makes rows, a writer saves."""
+"""Medical images to parquet rows: data sets, knowledge, prompts, preparation, rows. Needs neither torch nor verl."""

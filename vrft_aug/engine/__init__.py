@@ -1,1 +1,1 @@
-"""The only place that knows verl, Ray and vLLM: launching them, the CPU platform plugin, the tiny policy."""
+"""Runs trainings: everything that starts processes, talks to verl, or writes a run's folder."""

@@ -1,0 +1,1 @@
+"""Measures what a policy has learnt: answers, metrics, and the report."""

@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from vrft_aug.engine import facts, policy, preflight
-from vrft_aug.engine.run_folder import Run
+from vrft_aug.engine.run import facts, preflight
+from vrft_aug.engine.run.run_folder import Run
+from vrft_aug.engine.training import policy
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics import measure
-from vrft_aug.evaluation.predict import deal_images, predict, read_rows
+from vrft_aug.evaluation.answers.predict import deal_images, predict, read_rows
+from vrft_aug.evaluation.metrics.measure import measure
 
 
 def evaluate(config: DictConfig, run: Run) -> None:
@@ -39,7 +40,7 @@ def evaluate(config: DictConfig, run: Run) -> None:
     run.record(**about, shuffled_images=False)
     run.say(f"{len(rows)} rows of {config.split} for {path}; log: {run.log}")
 
-    from vrft_aug.engine.generate import Generator
+    from vrft_aug.evaluation.answers.generation import Generator
 
     generator = Generator(path, config)
     objective = OmegaConf.to_container(config.objective, resolve=True)

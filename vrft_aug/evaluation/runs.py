@@ -3,7 +3,7 @@
 An evaluation is a folder that recipes/evaluate.py wrote:
     run.json             {"recipe": "evaluate", "name": label, "policy", "dataset", "prompt", "objective", "split": str,
                           "shuffled_images": bool, "state": "finished", "ended": ISO 8601 time}
-    predictions.parquet  see vrft_aug.evaluation.metrics
+    predictions.parquet  see vrft_aug.evaluation.metrics.measure
     metrics.json         what `measure` returned
 The policy's second evaluation, with the test images dealt to the wrong prompts, is a folder of the same form with
 shuffled_images true and the same policy, dataset, prompt, objective and split. Optional: state, ended (orders runs),
@@ -24,8 +24,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.intervals import IMAGE
-from vrft_aug.evaluation.voting import votes
+from vrft_aug.evaluation.answers.voting import votes
+from vrft_aug.evaluation.metrics.intervals import IMAGE
 
 IDENTITY = ("policy", "dataset", "prompt", "objective", "split", "sampling")
 STAGES = ("train", "fine_tune", "test")  # folders of a table's cell, which say nothing of the cell (experiments/)

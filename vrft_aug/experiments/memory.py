@@ -24,9 +24,9 @@ nothing here (`skip_mm_profiling`).
 import psutil
 from omegaconf import DictConfig
 
-from vrft_aug.engine.preflight import BYTES_A_PARAMETER, GIB
-from vrft_aug.experiments import shape as shapes
-from vrft_aug.experiments.shape import Shape
+from vrft_aug.engine.run.preflight import BYTES_A_PARAMETER, GIB
+from vrft_aug.experiments import model_size as shapes
+from vrft_aug.experiments.model_size import Shape
 
 BYTES = {"float32": 4, "bfloat16": 2}
 PROCESSES = 2.0  # GiB, assumed

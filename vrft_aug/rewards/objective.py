@@ -23,10 +23,11 @@ from typing import Any, Literal, get_args, get_origin
 
 import yaml
 
+from vrft_aug.configs import CONF
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import TASKS
 
-FOLDER = Path(__file__).resolve().parents[2] / "conf" / "objective"
+FOLDER = CONF / "objective"
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""verl on a machine without an accelerator: a platform (platform.py) and the FSDP engines for it (fsdp.py)."""
+"""verl on a machine without a GPU: a platform for verl and FSDP engines for it."""

@@ -26,10 +26,10 @@ import setproctitle
 PRELOAD = (
     *("ray", "torch", "transformers", "verl.trainer.main_ppo", "verl.workers.engine_workers"),
     *("verl.experimental.agent_loop", "verl.experimental.reward_loop"),
-    "vrft_aug.engine.llm_server",
+    "vrft_aug.engine.verl.llm_server",
     *("vllm.v1.engine.core", "vllm.v1.worker.cpu_worker", "vllm.v1.executor.multiproc_executor"),
-    *("vrft_aug.engine.agent_loop", "vrft_aug.engine.replay_buffer", "vrft_aug.engine.cpu.fsdp"),
-    "vrft_aug.rewards.manager",
+    *("vrft_aug.engine.verl.agent_loop", "vrft_aug.engine.verl.replay_buffer", "vrft_aug.engine.cpu.fsdp"),
+    "vrft_aug.rewards.adapters.verl",
 )
 IDLE_SECONDS = 10  # the server ends when it has had no child for so long
 PR_SET_PDEATHSIG = 1

@@ -9,8 +9,8 @@ from verl.utils import tensordict_utils as tu
 from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead, FSDPEngineWithValueHead
 
-from vrft_aug.engine import patches
 from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts
+from vrft_aug.engine.verl import patches
 from vrft_aug.errors import InputError
 
 patches.apply_cpu_engine()

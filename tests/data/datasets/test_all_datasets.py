@@ -1,0 +1,116 @@
+"""One walk over every data set: files in the real layout, rows, prompts, knowledge, aliases, gold answers."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from repository import ROOT
+from toy_data import DATASETS, compose_config, dataset_yaml, write_toy
+
+from vrft_aug.data.knowledge import reading
+from vrft_aug.data.preparation.prepare import prepare
+from vrft_aug.data.rows.composer import scale_box
+from vrft_aug.rewards import compute_score
+
+OBJECTIVES = sorted(path.stem for path in (ROOT / "conf" / "objective").glob("*.yaml"))
+BOXED = ("phantom", "phantom_grade", "ham10000", "heel", "folder")
+SMALL = ("dataset.loader.train=26", "dataset.loader.val=13", "dataset.loader.test=13")
+
+
+def rows_of(folder, name):
+    return pq.read_table(folder / f"{name}.parquet").to_pylist()
+
+
+def prepare_toy(tmp_path, data_root, name, prompt, *overrides):
+    write_toy(data_root, name)
+    small = SMALL if name.startswith("phantom") else ()
+    config = compose_config(f"dataset={name}", f"prompt={prompt}", f"data_root={data_root}", f"out={tmp_path / 'out'}",
+                            "allow_unverified=true", *small, *overrides)
+    manifest = prepare(config, None)
+    return manifest, {split: rows_of(tmp_path / "out", split) for split in ("train", "val", "test")}
+
+
+def gold(row):
+    """The response that deserves full marks."""
+    truth = row["reward_model"]["ground_truth"]
+    info = row["extra_info"]
+    if info["task"] == "localization":
+        return f"<think>edges</think> <answer>{scale_box(info['box'], info['image_size'], info['frame_size'])}</answer>"
+    return f"<think>a look</think> \\boxed{{{truth}}}"
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_classes_prompt_knowledge_and_gold_answers_agree(tmp_path, data_root, name):
+    dataset = dataset_yaml(name)
+    prompt = "names" if name == "folder" else "knowledge"  # users' own images bring their own knowledge
+    manifest, splits = prepare_toy(tmp_path, data_root, name, prompt, "prompt.aliases=true",
+                                   "prompt.class_order=shuffled")
+    rows = [row for split in splits.values() for row in split]
+    assert {row["extra_info"]["label"] for row in rows} == set(range(len(dataset["classes"])))
+    for row in rows:
+        info, text = row["extra_info"], row["extra_info"]["prompt"]
+        assert row["data_source"] == dataset["name"] and row["ability"] == info["task"] == dataset["task"]
+        assert row["prompt"] == [{"role": "user", "content": "<image>" + text}]
+        assert row["reward_model"]["ground_truth"] == dataset["classes"][info["label"]]
+        assert sorted(info["classes"]) == sorted(dataset["classes"])
+        assert info["aliases"] == [(dataset.get("aliases") or {}).get(c, []) for c in info["classes"]]
+        lines = [f"- {c}" for c in info["classes"]]
+        if prompt == "knowledge":
+            bank = reading.read(reading.path_of(dataset))["classes"]
+            assert info["knowledge"] == [bank[c]["description"] for c in info["classes"]]
+            lines = [f"{line}: {what}" for line, what in zip(lines, info["knowledge"], strict=True)]
+            assert all(text.count(what) == 1 for what in info["knowledge"])
+        assert [line for line in text.splitlines() if line.startswith("- ")] == lines
+    orders = {tuple(row["extra_info"]["classes"]) for row in rows}
+    assert len(orders) > 1
+    for objective in OBJECTIVES:
+        fits = [row for row in rows[: len(dataset["classes"])]]
+        for row in fits:
+            full(row, objective)
+    assert manifest["splits"]["test"]["rows"] == len(splits["test"])
+
+
+def full(row, objective):
+    """The gold answer loses nothing: every part but recitation (which is no virtue of an answer) is at its best."""
+    result = compute_score(row["data_source"], gold(row), row["reward_model"]["ground_truth"], row["extra_info"],
+                           objective=objective)
+    assert result["acc"] == 1.0 and result["rejected"] == ""
+    recited = (result.get("recitation") or 0.0) * {"recite_pos": 0.2, "recite_neg": -2.0}.get(objective, 0.0)
+    assert result["score"] - recited == pytest.approx(1.0), (row["data_source"], objective, result)
+
+
+@pytest.mark.parametrize("name", BOXED)
+def test_localization_rows_and_gold_boxes(tmp_path, data_root, name):
+    _, splits = prepare_toy(tmp_path, data_root, name, "localize")
+    for row in splits["train"][:8] + splits["test"][:8]:
+        info = row["extra_info"]
+        assert info["task"] == row["ability"] == "localization"
+        assert json.loads(row["reward_model"]["ground_truth"]) == info["box"]
+        assert dataset_yaml(name)["target"] in info["prompt"] and info["knowledge"] == []
+        for objective in OBJECTIVES:
+            full(row, objective)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_yaml_describes_the_data_set(name):
+    dataset = dataset_yaml(name)
+    assert dataset["name"] == name
+    assert {"title", "modality", "organ", "target", "task", "classes", "licence", "source", "loader"} <= dataset.keys()
+    assert dataset.get("paper_test", "whole") in ("whole", "quarter")
+
+
+def test_medmnist_classes_are_the_published_ones():
+    import medmnist
+
+    for name in DATASETS:
+        loader = dataset_yaml(name)["loader"]
+        if loader["_target_"].endswith("medmnist.load"):
+            published = list(medmnist.INFO[loader["flag"]]["label"].values())
+            assert [c.split("(")[0] for c in published] == dataset_yaml(name)["classes"]
+
+
+def test_every_knowledge_file_belongs_to_a_data_set():
+    for path in reading.BANK.glob("*.yaml"):
+        assert yaml.safe_load(path.read_text(encoding="utf-8"))["dataset"] == path.stem
+        assert path.stem in DATASETS

@@ -1,0 +1,197 @@
+"""The bank: its schema, and drafting against a local server that speaks the OpenAI protocol over HTTP."""
+
+import base64
+import json
+import threading
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import yaml
+from toy_data import write_toy
+
+from vrft_aug.data.datasets import medmnist
+from vrft_aug.data.knowledge import drafting, reading
+from vrft_aug.data.knowledge.endpoint import Endpoint
+from vrft_aug.errors import InputError, RunFailed
+
+ENTRY = {"description": "a bright round spot in the middle", "confidence": "low",
+         "attributes": {"color": "bright", "shape": "round", "texture": None, "location": "middle"}}
+pytestmark = pytest.mark.filterwarnings("ignore::vrft_aug.data.datasets.sample.DataWarning")
+
+
+def bank(**classes):
+    return {"dataset": "toy", "classes": classes, "sources": {}}
+
+
+def entry(review="draft", **changes):
+    return ENTRY | {"sources": [], "review": review} | changes
+
+
+def write(path, content):
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def test_a_data_set_may_bring_its_own_bank(tmp_path):
+    path = write(tmp_path / "toy.yaml", bank(b=entry(description="second thing"), a=entry(description="first thing")))
+    classes = reading.read_for({"name": "toy", "knowledge": path, "classes": ["a", "b"]})["classes"]
+    assert [classes[name]["description"] for name in "ab"] == ["first thing", "second thing"]
+
+
+BROKEN = {
+    "missing class": (bank(a=entry()), r"no entry for class 'b'"),
+    "unknown class": (bank(a=entry(), b=entry(), c=entry()), r"entry for 'c', which is no class"),
+    "empty description": (bank(a=entry(description=""), b=entry()), r"\$\.classes\.a\.description"),
+    "attribute missing": (bank(a=entry(attributes={"color": "red"}), b=entry()), r"\$\.classes\.a\.attributes"),
+    "unknown state": (bank(a=entry(review="fine"), b=entry()), r"\$\.classes\.a\.review.*'fine' is not one of"),
+    "source not listed": (bank(a=entry(sources=["Nobody99"]), b=entry()), r"class 'a' cites Nobody99"),
+    "extra key": (bank(a=entry(colour="red"), b=entry()), r"'colour' was unexpected"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_bank_is_refused(tmp_path, kind):
+    content, message = BROKEN[kind]
+    with pytest.raises(InputError, match=message) as caught:
+        path = write(tmp_path / "toy.yaml", content)
+        reading.read_for({"name": "toy", "knowledge": path, "classes": ["a", "b"]})
+    assert "toy.yaml" in str(caught.value)
+
+
+def test_no_bank_and_no_yaml(tmp_path):
+    with pytest.raises(InputError, match=r"no knowledge file.*prompt=names"):
+        reading.read(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    with pytest.raises(InputError, match="not YAML"):
+        reading.read(tmp_path / "bad.yaml")
+
+
+def test_review_lists_the_drafts_with_unread_sources():
+    lines = drafting.review()
+    assert any(line.startswith("tissue / Podocytes (low)") and "Young14" in line for line in lines)
+    assert not any(line.startswith("phantom") for line in lines)
+    assert lines[-1].endswith("entries are drafts")
+
+
+@contextmanager
+def serve(*answers):
+    """A chat-completions server on the loopback. Each answer is a state to fail with, or the text to reply."""
+    seen, todo = [], list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            seen.append((self.path, dict(self.headers), request))
+            answer = todo.pop(0) if len(todo) > 1 else todo[0]
+            state, text = (answer, "") if isinstance(answer, int) else (200, answer)
+            body = json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}],
+                               "usage": {"prompt_tokens": 100, "completion_tokens": 20}}).encode()
+            self.send_response(state)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1", seen
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def endpoint(url, **changes):
+    return Endpoint(**{"url": url, "model": "toy-vision", "api_key_env": "TOY_KEY", "retries": 3, "timeout": 5,
+                       "first_wait": 0.01, "price_in": 10.0, "price_out": 100.0} | changes)
+
+
+def run(root, url, path, **changes):
+    dataset = write_toy(root, "retina")
+    load = partial(medmnist.load, root, flag="retinamnist", allow_unverified=True)
+    client = endpoint(url)
+    options = {"images": 2, "seed": 0, "redraft": False} | changes
+    return list(drafting.draft(dataset, lambda split: load(split), client, path, **options)), client
+
+
+def test_drafting_over_http(tmp_path, data_root, monkeypatch):
+    monkeypatch.setenv("TOY_KEY", "a secret")
+    path = tmp_path / "retina.yaml"
+    with serve(f"Here it is:\n```json\n{json.dumps(ENTRY)}\n```") as (url, seen):
+        done, client = run(data_root, url, path)
+    assert done == [f"{i}/5 {name}" for i, name in enumerate("01234", 1)]
+    assert client.cost == pytest.approx(5 * (100 * 10 + 20 * 100) / 1e6)
+    route, headers, body = seen[2]
+    assert route == "/v1/chat/completions" and headers["Authorization"] == "Bearer a secret"
+    parts = body["messages"][0]["content"]
+    assert [part["type"] for part in parts] == ["image_url", "image_url", "text"]
+    assert base64.b64decode(parts[0]["image_url"]["url"].split(",")[1]).startswith(b"\x89PNG")
+    assert "RetinaMNIST" in parts[2]["text"] and 'category "2"' in parts[2]["text"]
+    drafted = reading.read(path)["classes"]
+    assert list(drafted) == list("01234")
+    assert all(e["review"] == "draft" and e["drafted_by"] == "toy-vision" for e in drafted.values())
+    assert "secret" not in path.read_text()
+
+
+def test_reviewed_entries_are_never_overwritten(tmp_path, data_root):
+    reviewed = entry("expert-reviewed", description="what a physician wrote")
+    path = write(tmp_path / "retina.yaml", bank(**{"0": reviewed, "1": entry(description="an old draft")}))
+    with serve(json.dumps(ENTRY)) as (url, seen):
+        run(data_root, url, path)
+        assert len(seen) == 3  # neither the reviewed entry nor the draft
+        run(data_root, url, path, redraft=True)
+    classes = reading.read(path)["classes"]
+    assert classes["0"] == reviewed
+    assert classes["1"]["description"] == ENTRY["description"]
+
+
+def test_retries_with_back_off_then_succeeds(tmp_path, data_root):
+    with serve(503, 429, 500, json.dumps(ENTRY)) as (url, seen):
+        done, _ = run(data_root, url, tmp_path / "retina.yaml")
+    assert len(done) == 5 and len(seen) == 8
+
+
+def test_an_answer_that_is_no_entry_is_asked_for_again(tmp_path, data_root):
+    with serve("I cannot say", json.dumps(ENTRY | {"confidence": "sure"}), json.dumps(ENTRY)) as (url, seen):
+        run(data_root, url, tmp_path / "retina.yaml")
+        assert len(seen) == 7
+    with serve("I cannot say") as (url, _), pytest.raises(RunFailed, match="no usable entry in 3 answers"):
+        run(data_root, url, tmp_path / "other.yaml")
+    assert not (tmp_path / "other.yaml").exists()
+
+
+def test_giving_up_keeps_what_was_drafted(tmp_path, data_root):
+    path = tmp_path / "retina.yaml"
+    with serve(json.dumps(ENTRY), json.dumps(ENTRY), 503) as (url, _), pytest.raises(RunFailed, match="HTTP 503"):
+        run(data_root, url, path)
+    assert list(reading.read(path)["classes"]) == ["0", "1"]
+    with serve(json.dumps(ENTRY)) as (url, seen):
+        run(data_root, url, path)
+        assert len(seen) == 3
+    assert list(reading.read(path)["classes"]) == list("01234")
+
+
+def test_a_refusal_is_not_retried(tmp_path, data_root):
+    with serve(401) as (url, seen), pytest.raises(InputError, match=r"HTTP 401.*TOY_KEY"):
+        run(data_root, url, tmp_path / "retina.yaml")
+    assert len(seen) == 1
+
+
+def test_nobody_listens(tmp_path, data_root):
+    with pytest.raises(RunFailed, match="no answer in 4 tries"):
+        run(data_root, "http://127.0.0.1:9/v1", tmp_path / "retina.yaml")
+
+
+def test_the_openai_client_understands_the_same_server():
+    """The toy server speaks the protocol that the official client expects."""
+    openai = pytest.importorskip("openai")
+    with serve("hello") as (url, _):
+        client = openai.OpenAI(base_url=url, api_key="none")
+        answer = client.chat.completions.create(model="toy", messages=[{"role": "user", "content": "hi"}])
+    assert answer.choices[0].message.content == "hello"
+
+

@@ -1,0 +1,129 @@
+"""A prompt that is computed once for its samples gives the log-probabilities and gradients of one computed for each."""
+
+import copy
+
+import pytest
+import torch
+
+pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
+
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLForConditionalGeneration
+
+from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts
+from vrft_aug.tiny import build as tiny_policy
+from vrft_aug.tiny import tokenizer as tiny_tokenizer
+
+SAMPLES, IMAGE_TOKENS, PATCHES = 4, 16, 64
+PROMPTS = (24, 29)  # tokens of each, with the image
+ANSWERS = (5, 9, 1, 7, 3, 9, 2, 4)
+
+
+@pytest.fixture(scope="module")
+def policy() -> Qwen2_5_VLForConditionalGeneration:
+    processor = tiny_policy.make_processor(tiny_tokenizer.train_tokenizer(tiny_tokenizer.read_corpus()))
+    return tiny_policy.make_model(processor.tokenizer, seed=0).double()  # sums in another order differ by little
+
+
+@pytest.fixture
+def inputs(policy) -> dict[str, torch.Tensor]:
+    """Two prompts, each with an image of its own and four answers, padded on the right."""
+    random = torch.Generator().manual_seed(0)
+    rows, pixels = [], []
+    for prompt, answers in zip(PROMPTS, (ANSWERS[:SAMPLES], ANSWERS[SAMPLES:]), strict=True):
+        tokens = torch.randint(20, 900, (prompt,), generator=random)
+        tokens[4 : 4 + IMAGE_TOKENS] = policy.config.image_token_id
+        image = torch.randn(PATCHES, 1176, generator=random, dtype=torch.float64)
+        for answer in answers:
+            rows.append(torch.cat([tokens, torch.randint(20, 900, (answer,), generator=random)]))
+            pixels.append(image)
+    mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], True)
+    return {
+        "input_ids": torch.nn.utils.rnn.pad_sequence(rows, True), "attention_mask": mask,
+        "position_ids": (mask.cumsum(1) - 1).clamp(min=0).expand(4, -1, -1), "pixel_values": torch.cat(pixels),
+        "image_grid_thw": torch.tensor([[1, 8, 8]] * len(rows)),
+    }  # fmt: skip
+
+
+def log_probs(policy, inputs: dict) -> torch.Tensor:
+    """Of each token that is no padding, given those before it."""
+    ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
+    logits = policy(**inputs).logits[:, :-1].log_softmax(-1)
+    return logits.gather(-1, ids[:, 1:, None])[..., 0][mask[:, 1:]]
+
+
+def gradients(policy) -> dict[str, torch.Tensor]:
+    return {name: parameter.grad for name, parameter in policy.named_parameters() if parameter.grad is not None}
+
+
+@pytest.mark.parametrize("samples", [SAMPLES, SAMPLES // 2])
+def test_log_probs_and_gradients_are_those_of_whole_samples(policy, inputs, samples):
+    whole, shared = copy.deepcopy(policy), copy.deepcopy(policy)
+    sharing = share_prompts(shared)
+    sharing.look(inputs, samples, min(PROMPTS))
+    assert (sharing.samples, sharing.tokens) == (samples, min(PROMPTS))
+    computed, seen = [], []
+    layer, patches = shared.model.language_model.layers[0], shared.model.visual.patch_embed
+    layer.register_forward_pre_hook(lambda _, args: computed.append(args[0].shape[:2].numel()))
+    patches.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    expected, found = log_probs(whole, inputs), log_probs(shared, inputs)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+    weights = torch.linspace(-1, 1, len(found), dtype=torch.float64)
+    for total in (expected @ weights, found @ weights):
+        total.backward()
+    assert gradients(shared).keys() == gradients(whole).keys()
+    for name, gradient in gradients(shared).items():
+        largest = gradients(whole)[name].abs().max()  # transformers' RMSNorm computes in float32 all the same
+        torch.testing.assert_close(gradient, gradients(whole)[name], rtol=0, atol=1e-6 * float(largest))
+    rows, length = inputs["input_ids"].shape
+    assert computed == [rows // samples * min(PROMPTS), rows * (length - min(PROMPTS))]
+    assert seen == [rows // samples * PATCHES]
+
+
+def test_what_is_not_shared_is_transformers_own(policy, inputs):
+    shared = copy.deepcopy(policy)
+    share_prompts(shared)
+    assert torch.equal(log_probs(shared, inputs), log_probs(policy, inputs))
+
+
+def other_text(inputs: dict) -> None:
+    inputs["input_ids"][1, 0] += 1
+
+
+def other_image(inputs: dict) -> None:
+    inputs["pixel_values"][PATCHES] += 1
+
+
+def two_images(inputs: dict) -> None:
+    inputs["pixel_values"] = inputs["pixel_values"].repeat(2, 1)
+    inputs["image_grid_thw"] = inputs["image_grid_thw"].repeat(2, 1)
+
+
+def no_image(inputs: dict) -> None:
+    del inputs["pixel_values"], inputs["image_grid_thw"]
+
+
+@pytest.mark.parametrize("change", [other_text, other_image, two_images, no_image])
+def test_rows_that_differ_share_nothing(policy, inputs, change):
+    sharing = share_prompts(copy.deepcopy(policy))
+    sharing.look(inputs, SAMPLES, min(PROMPTS))
+    assert sharing.samples == SAMPLES
+    change(inputs)
+    sharing.look(inputs, SAMPLES, min(PROMPTS))
+    assert sharing.samples == 1
+
+
+@pytest.mark.parametrize(
+    ("prompts", "budget", "together"),
+    [
+        ("aaaabbbb", 100, 4),
+        ("aaaabbbb", 39, 2),
+        ("aaaabbbb", 10, 1),
+        ("abab", 100, 1),  # apart
+        ("aab", 100, 1),
+        ("aabbaa", 100, 1),
+        ("ab", 100, 1),
+        ("aaa", 100, 3),
+    ],
+)
+def test_samples_come_together_where_they_stand_so_and_fit(prompts, budget, together):
+    assert samples_together(list(prompts), torch.tensor([10] * len(prompts)), budget) == together

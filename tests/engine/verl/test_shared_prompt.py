@@ -1,0 +1,38 @@
+"""Callers that come together are served together."""
+
+import asyncio
+
+from vrft_aug.engine.verl.shared_prompt import Together
+
+
+def test_together_is_in_order_and_an_error_is_everybodys():
+    batches = []
+
+    async def double(items: list[int]) -> list[int]:
+        batches.append(items)
+        if 0 in items:
+            raise ZeroDivisionError("zero")
+        return [2 * item for item in items]
+
+    async def ask(*items: int):
+        together = Together(double, 0.01)
+        first = await asyncio.gather(*map(together, items), return_exceptions=True)
+        return first, await together(5)
+
+    assert asyncio.run(ask(1, 2, 3)) == ([2, 4, 6], 10) and batches == [[1, 2, 3], [5]]
+    failed, after = asyncio.run(ask(1, 0))
+    assert [str(error) for error in failed] == ["zero", "zero"] and after == 10
+
+
+def test_a_caller_that_is_cancelled_holds_nobody_up():
+    async def echo(items: list[int]) -> list[int]:
+        return items
+
+    async def ask() -> int:
+        together = Together(echo, 0.01)
+        first, second = (asyncio.create_task(together(number)) for number in (1, 2))
+        await asyncio.sleep(0)
+        first.cancel()
+        return await asyncio.wait_for(second, 5)
+
+    assert asyncio.run(ask()) == 2

@@ -1,0 +1,105 @@
+"""Answers to predictions: scoring, and the vote of several samples."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from vrft_aug.errors import InputError
+from vrft_aug.evaluation.answers import voting
+from vrft_aug.evaluation.answers.predict import deal_images, predict
+from vrft_aug.evaluation.evaluate import check_sampling
+from vrft_aug.evaluation.metrics.measure import measure
+
+LABEL = {"accuracy": {"weight": 0.9}, "format": {"weight": 0.1}}
+OBJECTIVE = {"classification": LABEL, "grading": LABEL, "localization": {"iou": {"weight": 1.0}}}
+
+
+def rows(truth: list[str], task: str = "classification") -> pd.DataFrame:
+    """Prepared rows, as read from a parquet."""
+    table = []
+    for index, label in enumerate(truth):
+        info = {"task": task, "index": index, "source_id": f"image_{index}", "group_id": f"image_{index}",
+                "classes": np.array(["cat", "dog", "hen"]), "knowledge": np.array([]), "aliases": np.array([]),
+                "prompt": "What?", "image_size": np.array([100, 100]), "frame_size": np.array([100, 100])}  # fmt: skip
+        table.append({"data_source": "toy", "prompt": np.array([{"role": "user", "content": "<image>What?"}]),
+                      "images": [{"bytes": bytes([index])}], "reward_model": {"ground_truth": label},
+                      "extra_info": info})  # fmt: skip
+    return pd.DataFrame(table)
+
+
+def answered(table: pd.DataFrame, *responses: list[str]) -> pd.DataFrame:
+    images = [images[0]["bytes"] for images in table["images"]]
+    return predict(table, images, OBJECTIVE, lambda *_: [[(text, 3) for text in texts] for texts in responses])
+
+
+def label(name: str) -> str:
+    return f"<think>I look.</think> \\boxed{{{name}}}" if name else "I do not know."
+
+
+def box(x: float) -> str:
+    return f"<think>I look.</think> <answer>[{x}, 0, {x + 50}, 50]</answer>"
+
+
+@pytest.mark.parametrize(
+    ("names", "elected"),
+    [
+        (["cat", "dog", "dog"], 1),
+        (["hen", "cat", "dog", "cat", "dog"], 1),  # a tie: cat came first
+        (["dog", "cat"], 0),
+        (["", "", "cat"], 2),  # what is rejected has no vote, though "" is the most frequent
+        (["cow", "cow", "cat"], 2),  # nor has what is no class
+        (["", ""], 0),
+        (["DOG", "cat", "dog"], 0),
+    ],
+)
+def test_the_majority_is_elected(names: list[str], elected: int):
+    table = answered(rows(["cat"]), [label(name) for name in names])
+    assert list(table["sample"]) == list(range(len(names)))
+    assert list(np.flatnonzero(table["vote"])) == [elected]
+
+
+def test_of_boxes_the_medoid_is_elected():
+    table = answered(rows(["[0, 0, 50, 50]"], "localization"), [box(40), box(4), "no box", box(8), box(0)])
+    assert list(np.flatnonzero(table["vote"])) == [1]  # 4 lies between 0 and 8, 40 far off
+    assert json.loads(table["prediction"][1]) == [4, 0, 54, 50]
+
+
+def test_metrics_are_those_of_the_vote():
+    samples = [["cat", "cat", "dog"], ["dog", "dog", "cat"], ["", "", ""], ["hen", "hen", "hen"]]
+    table = answered(rows(["cat", "cat", "dog", "hen"]), *[[label(name) for name in names] for names in samples])
+    (found,) = measure(table, resamples=10).values()
+    assert found["n"] == 4
+    assert found["accuracy"]["value"] == 0.5
+    assert found["unparseable"]["value"] == 0.25
+    assert found["samples"] == {"n": 3, "accuracy": pytest.approx(6 / 12), "any_right": 0.75}
+    elected = voting.votes(table).drop(columns=["sample", "vote"])
+    assert found == measure(elected, resamples=10)["toy/classification"] | {"samples": found["samples"]}
+
+
+def test_one_response_a_prompt_has_no_vote():
+    table = answered(rows(["cat", "dog"]), [label("cat")], [label("cat")])
+    assert not {"sample", "vote"} & set(table.columns)
+    assert list(table["acc"]) == [1, 0]
+    assert table["score"].tolist() == pytest.approx([1.0, 0.1])
+    assert measure(table, resamples=10)["toy/classification"]["samples"] is None
+    assert len(voting.votes(table)) == 2
+
+
+def test_images_are_dealt_by_the_seed():
+    table = rows(["cat"] * 20)
+    straight = [images[0]["bytes"] for images in table["images"]]
+    dealt = deal_images(table, 0)
+    assert sorted(dealt) == straight != dealt == deal_images(table, 0) != deal_images(table, 1)
+
+
+@pytest.mark.parametrize(
+    ("n", "temperature", "message"),
+    [(4, 0, "set sampling.temperature above 0"), (0, 1, "1 or more"), (1, -1, "0 or more")],
+)
+def test_sampling_that_says_nothing_is_refused(n, temperature, message):
+    check_sampling(OmegaConf.create({"n": 4, "temperature": 0.9}))
+    with pytest.raises(InputError, match=message):
+        check_sampling(OmegaConf.create({"n": n, "temperature": temperature}))

@@ -1,0 +1,84 @@
+"""Baselines, shuffled twins and marks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_runs import GRADES, predictions, write_evaluation
+
+from vrft_aug.errors import InputError
+from vrft_aug.evaluation.metrics.comparison import compare
+from vrft_aug.evaluation.runs import find
+
+TRUTH = np.random.default_rng(0).choice(GRADES, 300, p=[0.4, 0.1, 0.2, 0.2, 0.1])
+
+
+def _answers(share_right: float, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(300) < share_right, TRUTH, rng.choice(GRADES, 300))
+
+
+def _compare(folder: Path, baseline: str | None = None) -> dict:
+    return {one.name: one for one in compare(find([folder])[0], baseline)}
+
+
+def test_before_and_after(tmp_path: Path):
+    write_evaluation(tmp_path / "1", "before", predictions(TRUTH, _answers(0.1)))
+    write_evaluation(tmp_path / "2", "after", predictions(TRUTH, _answers(0.8)))
+    runs = _compare(tmp_path)
+    assert runs["before"].baseline is None and runs["before"].against_baseline is None
+    assert runs["after"].baseline == "before"
+    assert runs["after"].against_baseline["p"] < 1e-6
+    assert runs["after"].against_baseline["only_b"] > runs["after"].against_baseline["only_a"]
+    assert runs["after"].notes == ["after on toy/grading: not evaluated with shuffled images"]
+
+
+def test_the_baseline_can_be_named(tmp_path: Path):
+    write_evaluation(tmp_path / "1", "before", predictions(TRUTH, _answers(0.1)))
+    write_evaluation(tmp_path / "2", "after", predictions(TRUTH, _answers(0.8)))
+    assert _compare(tmp_path, "after")["before"].baseline == "after"
+    with pytest.raises(InputError, match="baseline=sft: no evaluation has this name; the runs are: after, before"):
+        _compare(tmp_path, "sft")
+
+
+@pytest.mark.parametrize(
+    ("answers", "mark"),
+    [(["0"] * 300, "†"), (["1"] * 300, "‡"), (list(TRUTH), "")],
+    ids=["constant", "worse than constant", "right"],
+)
+def test_constant_predictors_are_marked(tmp_path: Path, answers: list[str], mark: str):
+    write_evaluation(tmp_path / "1", "run", predictions(TRUTH, answers))
+    assert _compare(tmp_path)["run"].marks == mark
+
+
+def test_a_policy_that_ignores_its_images_is_marked(tmp_path: Path):
+    seeing, blind = predictions(TRUTH, _answers(0.8)), predictions(TRUTH, _answers(0.0))
+    write_evaluation(tmp_path / "seeing", "seeing", seeing)
+    write_evaluation(tmp_path / "seeing" / "shuffled", "seeing", blind, shuffled_images=True)
+    write_evaluation(tmp_path / "blind", "blind", blind)
+    write_evaluation(tmp_path / "blind" / "shuffled", "blind", predictions(TRUTH, _answers(0, 2)), shuffled_images=True)
+    runs = _compare(tmp_path)
+    assert list(runs) == ["blind", "seeing"]  # the shuffled ones are no runs of their own
+    assert "§" in runs["blind"].marks
+    assert runs["seeing"].marks == ""
+    assert runs["seeing"].shuffled["accuracy"]["value"] < 0.4 < runs["seeing"].metrics["accuracy"]["value"]
+
+
+def test_different_images_are_said_and_not_tested(tmp_path: Path):
+    write_evaluation(tmp_path / "1", "before", predictions(TRUTH, _answers(0.1)))
+    write_evaluation(tmp_path / "2", "after", predictions(TRUTH, _answers(0.8)).iloc[:200])
+    after = _compare(tmp_path)["after"]
+    assert after.against_baseline is None
+    assert any("100 are in one only" in note for note in after.notes)
+
+
+def test_validation_and_test_are_not_compared(tmp_path: Path):
+    write_evaluation(tmp_path / "1", "before", predictions(TRUTH, _answers(0.1)), split="val")
+    write_evaluation(tmp_path / "2", "after", predictions(TRUTH, _answers(0.8)), split="test")
+    assert _compare(tmp_path)["after"].baseline is None
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path):
+    for seed in (1, 2):
+        write_evaluation(tmp_path / f"seed_{seed}", "run", predictions(TRUTH, _answers(0.5, seed)))
+    assert list(_compare(tmp_path)) == ["run (seed_1)", "run (seed_2)"]

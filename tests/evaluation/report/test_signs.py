@@ -1,0 +1,30 @@
+"""The table of signs of reward hacking."""
+
+from pathlib import Path
+
+from toy_runs import write_training
+
+from vrft_aug.evaluation.report.signs import crossed, sign_table
+from vrft_aug.evaluation.runs import find
+
+SIGNS = {"top_prediction": [0.5, 0.95, 0.6], "equal_groups": [0.1, 0.2, 0.92], "response_length": [20.0, 3.0, 30.0]}
+
+
+def test_last_and_worst_values_and_what_crossed_its_bound(tmp_path: Path):
+    write_training(tmp_path / "grpo", 3, signs=SIGNS | {"score_gap": [0.1, 0.0, -0.5]}, dataset="retina")
+    table = sign_table(find([tmp_path]).trainings)
+    assert table.header[:4] == ["Training", "Data set", "Task", "Measure"]
+    assert {row[3]: row[4:] for row in table.rows} == {
+        "top_prediction": ["0.6", "0.95 (step 2)", "at most 0.9", "(▲)"],
+        "equal_groups": ["0.92", "0.92 (step 3)", "at most 0.9", "▲"],
+        "response_length": ["30", "3 (step 2)", "at least 4", "(▲)"],
+        "score_gap": ["-0.5", "0.1 (step 1)", "at most 0.3", ""],
+    }
+    assert table.rows[0][:3] == ["grpo", "retina", "grading"]
+    assert any(line.startswith("equal_groups: groups of equal scores") for line in crossed(table))
+    assert not any(line.startswith("score_gap") for line in crossed(table))
+
+
+def test_nothing_measured_is_no_table(tmp_path: Path):
+    write_training(tmp_path / "sft", 3)
+    assert sign_table(find([tmp_path]).trainings) is None

@@ -1,0 +1,150 @@
+"""The GPU profiles as far as a CPU can check them: what verl and vLLM build from them before a GPU is touched.
+
+The policy is Qwen2.5-VL-3B's published config with the tiny policy's tokenizer, and no weights. What is left for a GPU:
+vLLM's sleep mode and CUDA graphs (the CPU build has neither), flash attention, NCCL, and verl's engines for CUDA.
+"""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from repository import ROOT
+
+pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
+
+from omegaconf import DictConfig, open_dict
+from repository import composed
+
+from vrft_aug.experiments.model_size import PUBLISHED
+from vrft_aug.tiny import build as tiny_policy
+from vrft_aug.tiny import tokenizer as tiny_tokenizer
+
+PROFILES = ["gpu_1x24g", "gpu_2x80g", "node_8x80g", "multi_node"]
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory) -> Path:
+    """Folder with all of a policy but its weights."""
+    folder = tmp_path_factory.mktemp("qwen2_5_vl_3b")
+    tokenizer = tiny_tokenizer.train_tokenizer(tiny_tokenizer.read_corpus())
+    tiny_policy.make_processor(tokenizer).save_pretrained(folder)
+    shutil.copy(PUBLISHED / "qwen2_5_vl_3b.json", folder / "config.json")
+    return folder
+
+
+def root(recipe: str, hardware: str, policy: Path) -> DictConfig:
+    return composed(recipe, f"hardware={hardware}", "policy=qwen2_5_vl_3b", f"policy.path={policy}")
+
+
+@pytest.mark.parametrize("hardware", PROFILES)
+def test_verl_accepts_the_run(hardware, policy):
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import validate_config
+
+    config = root("grpo", hardware, policy)
+    assert need_reference_policy(config) and not need_critic(config)
+    validate_config(config, use_reference_policy=True, use_critic=False)
+
+
+@pytest.mark.parametrize("hardware", PROFILES)
+def test_verls_workers_get_their_configs(hardware, policy):
+    """What ActorRolloutRefWorker.init_model builds before its engines (verl/workers/engine_workers.py:528-640)."""
+    from verl.utils.config import omega_conf_to_dataclass
+    from verl.workers.config import TrainingWorkerConfig
+
+    config = root("grpo", hardware, policy)
+    roles, profile = config.actor_rollout_ref, config.hardware
+    model = omega_conf_to_dataclass(roles.model)
+    assert model.hf_config.text_config.num_hidden_layers == 36
+    assert model.hf_config._attn_implementation == "flash_attention_2"
+    with open_dict(roles.ref):
+        roles.ref.ppo_mini_batch_size = roles.actor.ppo_mini_batch_size
+        roles.ref.use_dynamic_bsz = roles.ref.pop("log_prob_use_dynamic_bsz")
+        for key in ("max_token_len_per_gpu", "micro_batch_size", "micro_batch_size_per_gpu"):
+            roles.ref[f"ppo_{key}"] = roles.ref.pop(f"log_prob_{key}")
+    actor, ref = omega_conf_to_dataclass(roles.actor), omega_conf_to_dataclass(roles.ref)
+    for role in (actor, ref):
+        worker = TrainingWorkerConfig(
+            model_type="language_model", model_config=model, engine_config=role.engine, optimizer_config=role.optim,
+            checkpoint_config=role.checkpoint,
+        )  # fmt: skip
+        assert worker.engine_config.strategy == "fsdp2"
+        assert worker.engine_config.mixed_precision["param_dtype"] == "bfloat16"
+    assert ref.engine.forward_only and not actor.engine.forward_only
+    assert not actor.engine.use_no_sync_for_gradient_accumulation  # memory.py counts sharded gradients
+    assert actor.engine.model_dtype == profile.master_dtype
+    assert (actor.engine.param_offload, actor.engine.optimizer_offload) == tuple(profile.offload.values())
+    rollout = omega_conf_to_dataclass(roles.rollout)
+    assert "dummy" not in rollout.load_format  # vLLM reads the base itself, so LoRA sends its adapters alone
+    bucket = omega_conf_to_dataclass(roles.rollout.checkpoint_engine).update_weights_bucket_megabytes
+    assert bucket == profile.weight_bucket_megabytes
+
+
+@pytest.mark.parametrize("hardware", PROFILES)
+def test_verls_sft_trainer_gets_its_configs(hardware, policy):
+    from verl.utils.config import omega_conf_to_dataclass
+
+    config = root("sft", hardware, policy)
+    engine = omega_conf_to_dataclass(config.engine)
+    assert (engine.strategy, engine.model_dtype) == ("fsdp2", config.hardware.master_dtype)
+    assert omega_conf_to_dataclass(config.model).lora_rank == config.hardware.lora_rank
+    assert omega_conf_to_dataclass(config.optim).lr == 1e-6
+
+
+def vllm_arguments(config: DictConfig):
+    """vLLM's engine arguments as verl's own server makes them, parsed by vLLM; the engine is not started."""
+    from verl.utils.config import omega_conf_to_dataclass
+    from verl.workers.rollout.vllm_rollout.vllm_async_server import vLLMHttpServer
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    class Server(vLLMHttpServer):
+        def __init__(self):
+            self.config = self._init_config(omega_conf_to_dataclass(config.actor_rollout_ref.rollout))
+            self.model_config = self._init_model_config(omega_conf_to_dataclass(config.actor_rollout_ref.model))
+            self._validate_configs()
+            self.replica_rank, self.node_rank, self.nnodes, self._disaggregation_role = 0, 0, 1, "null"
+
+        def _should_profile(self) -> bool:
+            return False
+
+        async def run_server(self, args):
+            self.arguments = AsyncEngineArgs.from_cli_args(args)
+
+    server = Server()
+    asyncio.run(server.launch_server())
+    return server.arguments
+
+
+@pytest.mark.parametrize("hardware", PROFILES)
+def test_vllm_takes_the_engine_arguments(hardware, policy):
+    config = root("grpo", hardware, policy)
+    profile, arguments = config.hardware, vllm_arguments(config)
+    assert arguments.enable_sleep_mode == profile.vllm.sleep
+    arguments.enable_sleep_mode = False  # the CPU build has none
+    with mock.patch.dict(os.environ):  # vLLM's CPU platform exports settings for its workers
+        engine = arguments.create_engine_config()
+    assert engine.model_config.architectures == ["Qwen2_5_VLForConditionalGeneration"]
+    assert (str(engine.model_config.dtype), engine.model_config.max_model_len) == ("torch.bfloat16", 3072)
+    assert engine.cache_config.gpu_memory_utilization == profile.vllm.memory_fraction
+    assert engine.scheduler_config.max_num_seqs == profile.vllm.max_num_seqs
+    assert engine.scheduler_config.max_num_batched_tokens == profile.vllm.max_num_batched_tokens
+    assert engine.parallel_config.tensor_parallel_size == profile.vllm.tensor_parallel
+    rank = engine.lora_config.max_lora_rank if engine.lora_config else 0
+    assert rank >= profile.lora_rank and bool(rank) == bool(profile.lora_rank)
+
+
+def test_a_lora_rank_beyond_vllms_is_refused(policy):
+    from verl.utils.config import validate_config
+
+    config = root("grpo", "gpu_1x24g", policy)
+    config.actor_rollout_ref.model.lora_rank = 513
+    with pytest.raises(ValueError, match="lora_rank"):
+        validate_config(config, use_reference_policy=True, use_critic=False)
+
+
+def test_every_gpu_profile_is_checked():
+    profiles = (ROOT / "conf" / "hardware").glob("*.yaml")
+    assert {path.stem for path in profiles} - {"cpu"} == set(PROFILES)

@@ -1,0 +1,143 @@
+"""recipes/report.py as a person runs it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+from repository import ROOT
+from rich.console import Console
+from toy_runs import cell_facts, cell_folder, predictions, write_cell, write_evaluation, write_rows, write_training
+
+from vrft_aug.evaluation.report.report import write_report
+
+RECIPE = ROOT / "recipes" / "report.py"
+TRUTH = ["0"] * 60 + ["1"] * 40
+
+
+def _report(*overrides: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(RECIPE), *overrides]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | environment)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    folder = tmp_path / "runs"
+    write_evaluation(folder / "before", "before", predictions(TRUTH, ["0"] * 100), ended="2025-01-01T00:00:00Z")
+    write_evaluation(folder / "after", "after", predictions(TRUTH, TRUTH), ended="2025-01-02T00:00:00Z")
+    shuffled = predictions(TRUTH, TRUTH[::-1])
+    write_evaluation(folder / "after_shuffled", "after", shuffled, shuffled_images=True)
+    write_training(folder / "grpo", 30)
+    return folder
+
+
+@pytest.fixture
+def matrix(tmp_path: Path) -> Path:
+    """Some cells of Table 3 with the tiny policy: retina, and graded phantoms in place of COVID-19."""
+    folder = tmp_path / "table3"
+    rows = {"parquet": str(write_rows(tmp_path / "rows", predictions(TRUTH, TRUTH)))}
+    for dataset in ("retina", "phantom_grade"):
+        constant = predictions(TRUTH, ["0"] * 100, data_source=dataset)
+        right = predictions(TRUTH, TRUTH, data_source=dataset)
+        write_cell(folder, "tiny", dataset, 256, "zero_shot", rows=constant, **rows)
+        write_cell(folder, "tiny", dataset, 256, "v_rft_pa_p_mfrs", "mfrs", rows=right, **rows)
+        facts = cell_facts("tiny", dataset, 256, "v_rft_pa_p_mfrs", "mfrs")
+        signs = {"top_prediction": [0.95] * 20}
+        write_training(cell_folder(folder, "tiny", dataset, 256, "v_rft_pa_p_mfrs") / "train", 20, signs=signs, **facts)
+    write_cell(folder, "tiny", "retina", 256, "v_sft", rows=constant, state="failed")
+    return folder
+
+
+TABLE3 = ["table=table3", "table.policy=tiny", "table.larger_policy=null", "table.datasets=[retina,phantom_grade]"]
+
+
+def test_a_table_of_the_paper(matrix: Path, tmp_path: Path):
+    out = tmp_path / "report"
+    done = _report(f"runs={matrix}", f"out={out}", *TABLE3)
+    assert done.returncode == 0, done.stderr
+    assert "6 of 10 cells have no run" in done.stdout and "this evaluation is failed; left out" in done.stdout
+    names = ["curve-phantom_grade.png", "curve-retina.png", "report.html", "report.md", "table.csv", "table3.csv"]
+    assert sorted(file.name for file in out.iterdir()) == names
+    text = (out / "report.md").read_text()
+    for part in (
+        "| Method | Images a class | retina<br>n 100; paper 400 | phantom_grade<br>n 100 | average |",
+        "| 0-shot, tiny | 0 | 60.0 (50.2–69.1) †<br>paper 14.75 | 60.0 (50.2–69.1) †<br>paper – |",
+        "| V-SFT | 256 | no run<br>paper 50.00 | no run<br>paper – | no run<br>paper – |",
+        "### Signs of reward hacking",
+        "| top_prediction | 0.95 | 0.95 (step 1) | at most 0.9 | ▲ |",
+    ):
+        assert part in text
+    cells = pd.read_csv(out / "table3.csv").set_index(["experiment", "dataset"])
+    assert cells.loc[("v_rft_pa_p_mfrs", "retina"), "accuracy"] == 1
+    assert pd.isna(cells.loc[("v_rft_pa_p_mfrs", "phantom_grade"), "paper"])
+
+
+def test_an_objective_tells_the_runs_of_an_experiment_apart(matrix: Path, tmp_path: Path):
+    """v_rft's own objective is accuracy; Table 3 wants MFRS on retina."""
+    for objective, answers in (("accuracy", ["0"] * 100), ("mfrs", TRUTH)):
+        rows = predictions(TRUTH, answers, data_source="retina")
+        folder = cell_folder(matrix, "tiny", "retina", 256, f"v_rft_{objective}") / "test"
+        write_evaluation(folder, "test", rows, **cell_facts("tiny", "retina", 256, "v_rft", objective))
+    for name, rows in (("table3", "table.rows=[{experiment:v_rft,objectives:{retina:mfrs}}]"),
+                       ("own", "table.rows=[{experiment:v_rft}]")):  # fmt: skip
+        done = _report(f"runs={matrix}", f"out={tmp_path / name}", *TABLE3, rows)
+        assert done.returncode == 0, done.stderr
+    accuracy = [pd.read_csv(tmp_path / name / "table3.csv")["accuracy"][0] for name in ("table3", "own")]
+    assert accuracy == [1.0, 0.6]
+
+
+def test_report_of_a_training_with_before_and_after(runs: Path, tmp_path: Path):
+    out = tmp_path / "report"
+    done = _report(f"runs={runs}", f"out={out}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    for text in ("60.0 (50.2–69.1) †", "100.0 (96.3–100.0)", "< 0.001 (+40 −0)", "lies inside the 95 % interval"):
+        assert text in done.stdout
+    assert "before on toy/grading: not evaluated with shuffled images" in done.stdout
+    assert sorted(file.name for file in out.iterdir()) == ["curve.png", "report.html", "report.md", "table.csv"]
+    text = (out / "report.md").read_text()
+    for part in ("![training curves](curve.png)", "60.0 (50.2–69.1) †", "## Missing", "- grpo: steps 0 to 30"):
+        assert part in text
+    assert list(pd.read_csv(out / "table.csv")["accuracy"]) == [0.6, 1.0]
+    Image.open(out / "curve.png").verify()
+
+
+def test_same_runs_same_bytes(matrix: Path, tmp_path: Path):
+    """In another process too, whose sets have another order."""
+    reports = []
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        done = _report(f"runs={matrix}", f"out={out}", *TABLE3, PYTHONHASHSEED=seed)
+        assert done.returncode == 0, done.stderr
+        reports.append({file.name: file.read_bytes() for file in out.iterdir()})
+    assert reports[0] == reports[1]
+
+
+def test_missing_pieces_are_said(runs: Path, tmp_path: Path):
+    write_report([runs / "before"], tmp_path / "one", None, Console(quiet=True))
+    text = (tmp_path / "one" / "report.md").read_text()
+    assert "no training metrics" in text and "nothing to compare with" in text
+    assert not (tmp_path / "one" / "curve.png").exists()
+    write_report([runs / "grpo"], tmp_path / "two", None, Console(quiet=True))
+    assert "no evaluation found" in (tmp_path / "two" / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["runs=absent_folder"], "absent_folder: no such run folder"),
+        (["runs={runs}", "baseline=sft"], "baseline=sft: no evaluation has this name; the runs are: after, before"),
+        (["runs={runs}", "gallery=-1"], "gallery=-1: the number of test images a data set is 0 or more"),
+        (["runs={runs}", "table=table9"], "Could not find 'table/table9'"),
+        (["runs={runs}", "table=table3", "table.rows=[{{experiment:v_rft,shot:1}}]"], "no key shot"),
+        ([], "runs"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(runs: Path, tmp_path: Path, overrides: list[str], message: str):
+    done = _report(*(override.format(runs=runs) for override in overrides), f"out={tmp_path / 'report'}")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and message in done.stderr
+    assert not (tmp_path / "report").exists()

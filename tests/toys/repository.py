@@ -1,0 +1,22 @@
+"""The checkout that is tested: its folders and its composed configs."""
+
+import functools
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from vrft_aug.configs import compose
+
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
+
+
+def choices(group: str) -> list[str]:
+    """The files of a config group."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@functools.cache
+def composed(root: str, *overrides: str) -> DictConfig:
+    """The resolved config; shared, so a test that changes it copies it first."""
+    return compose(root, overrides)

@@ -1,0 +1,44 @@
+"""Pictures of a report for the README, taken by the system's Chromium.
+
+    python tests/toys/screenshots.py runs/table3/report/report.html docs
+
+writes docs/report.png, docs/report-training.png and docs/report-gallery.png.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+SIZE = {"width": 1200, "height": 820}  # pixels
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def chromium() -> str | None:
+    """Path of the system's Chromium; None where there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def take(report: Path, out: Path) -> None:
+    """The top of the page, its curves, and its gallery with the first and the last run side by side."""
+    from playwright.sync_api import sync_playwright
+
+    out.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        page = browser.new_page(viewport=SIZE, color_scheme="light")
+        page.goto(report.resolve().as_uri())
+        page.screenshot(path=out / "report.png")
+        other = page.locator("#filters select[name=other]")
+        if other.count():
+            other.select_option(index=other.locator("option").count() - 1)
+        for section in ("training", "gallery"):
+            if page.locator(f"#{section}").count():
+                page.evaluate(f"document.getElementById('{section}').scrollIntoView({{behavior: 'instant'}})")
+                page.screenshot(path=out / f"report-{section}.png")
+        browser.close()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3 or chromium() is None:
+        sys.exit(f"{__doc__}needs two arguments and one of {', '.join(NAMES)}")
+    take(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,27 @@
+"""Splits a data set into train, val and test, and keeps a group (patient, lesion) in one split."""
+
+from collections.abc import Sequence
+
+from vrft_aug.data.seeding import generator
+
+
+def split_by_group(labels: Sequence[int], groups: Sequence[str], test: float, val: float, seed: int) -> list[str]:
+    """Split of each sample: per class, whole groups in random order, as near to the shares of test and val as they go.
+
+    A group of several classes goes where its first sample's class sends it.
+    """
+    first = {group: i for i, group in reversed(list(enumerate(groups)))}
+    sizes: dict[str, int] = dict.fromkeys(first, 0)
+    for group in groups:
+        sizes[group] += 1
+    home: dict[str, str] = {}
+    rng = generator(seed, "split")
+    for label in sorted(set(labels)):
+        members = sorted(group for group, i in first.items() if labels[i] == label)
+        total = sum(sizes[group] for group in members)
+        room = {"test": test * total, "val": val * total, "train": float("inf")}
+        for j in rng.permutation(len(members)):
+            size = sizes[members[j]]
+            home[members[j]] = next(split for split in room if size / 2 <= room[split])
+            room[home[members[j]]] -= size
+    return [home[group] for group in groups]

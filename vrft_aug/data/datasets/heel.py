@@ -1,0 +1,63 @@
+"""Heel: 3,956 lateral foot radiographs in class folders (Taher and Oezacar 2024).
+
+Layout under `<root>/heel/`: one folder a class, named as the class (letter case, spaces, `_` and `-` do not matter).
+Order: by class, then by file name. Boxes are not known to be published; `boxes.csv` (`image,x1,y1,x2,y2`, the image as
+`<class folder>/<file>`, pixels) supplies them. `sever` is Sever's disease, calcaneal apophysitis of children.
+
+A sample: Sample(image=Path(".../sever/12.jpg"), label=2, source_id="sever/12.jpg", group_id="sever/12.jpg").
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vrft_aug.data.datasets.csv_file import read_box, read_table, unique
+from vrft_aug.data.datasets.group_split import split_by_group
+from vrft_aug.data.datasets.sample import Sample
+from vrft_aug.errors import InputError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+REMEDY = (
+    "get the data set from its authors (HeCapsNet, https://doi.org/10.1002/ima.23084) and unpack its class folders to "
+    "<data_root>/heel/{normal,heel spur,sever}/"
+)
+BOX_REMEDY = "write one line an image: image,x1,y1,x2,y2, the image as <class folder>/<file>, the box in pixels"
+
+
+def load(root: Path, split: str, *, classes: Sequence[str], test: float, val: float, seed: int) -> Iterator[Sample]:
+    """Yield one split, drawn per class by `seed`; no patient identifiers are published. test, val: shares."""
+    folder = Path(root) / "heel"
+    boxes = read_boxes(folder)
+    files = [(label, path) for label, name in enumerate(classes) for path in class_files(folder, name)]
+    names = [f"{path.parent.name}/{path.name}" for _, path in files]
+    if strangers := sorted(boxes.keys() - set(names)):
+        raise InputError(f"{folder / 'boxes.csv'}: no image {strangers[0]} ({len(strangers)} such lines); {BOX_REMEDY}")
+    home = split_by_group([label for label, _ in files], names, test, val, seed)
+    origin = folder / "boxes.csv" if boxes else None
+    for (label, path), name, where in zip(files, names, home, strict=True):
+        if where == split:
+            yield Sample(path, label, name, name, boxes.get(name), origin)
+
+
+def class_files(folder: Path, name: str) -> list[Path]:
+    """The images of a class folder, by name."""
+    matches = [path for path in folder.glob("*/") if plain(path.name) == plain(name)]
+    if len(matches) != 1:
+        raise InputError(f"{folder}: {len(matches)} folders for the class '{name}', not one; {REMEDY}")
+    files = sorted(path for path in matches[0].iterdir() if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise InputError(f"{matches[0]}: no images of class '{name}'; {REMEDY}")
+    return files
+
+
+def plain(name: str) -> str:
+    return name.lower().replace("_", " ").replace("-", " ").strip()
+
+
+def read_boxes(folder: Path) -> dict[str, tuple[float, float, float, float] | None]:
+    """Boxes by image name; none where there is no boxes.csv."""
+    path = folder / "boxes.csv"
+    if not path.exists():
+        return {}
+    rows = read_table(path, ("image", "x1", "y1", "x2", "y2"), BOX_REMEDY)
+    unique(path, rows, lambda row: row["image"])
+    return {row["image"]: read_box(path, row) for row in rows}

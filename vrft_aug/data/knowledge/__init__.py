@@ -1,0 +1,1 @@
+"""The knowledge bank: what tells the classes of a data set apart. Reading, drafting, review."""

@@ -1,0 +1,77 @@
+"""The account beside the parquet files: what was drawn from where, by which rule, with checksums."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import vrft_aug
+from vrft_aug.data.knowledge import reading
+from vrft_aug.data.preparation import sampling
+from vrft_aug.data.preparation.selection import Index, Positions
+from vrft_aug.data.rows.composer import Composer
+from vrft_aug.data.rows.parquet_writer import sha256
+
+RULE = ("protocol", "shots", "up_to", "seed", "test_seed", "partial", "limit", "label_noise")
+POLICY = ("name", "min_pixels", "max_pixels", "patch", "merge", "box_frame")
+
+
+def describe(
+    config: Mapping[str, Any],
+    composer: Composer,
+    indexes: Mapping[str, Index],
+    chosen: Mapping[str, Positions],
+    bank: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Data set, sources, rule, splits, prompt, knowledge, policy frame and code. No date: same input, same bytes."""
+    dataset = composer.dataset
+    prompt = composer.text(tuple(range(len(dataset["classes"]))))[1]["prompt"]
+    root = Path(config["data_root"])
+    origins = sorted(set().union(*(index.origins for index in indexes.values())))
+    return {
+        "dataset": dataset,
+        "sources": {(path.relative_to(root) if path.is_relative_to(root) else path).as_posix(): sha256(path)
+                    for path in origins},
+        "task": composer.task,
+        "rule": {key: config[key] for key in RULE},
+        "splits": {split: count(dataset["classes"], indexes[split], chosen[split]) for split in chosen},
+        "prompt": {**composer.prompt, "think": composer.think, "sha256": hashlib.sha256(prompt.encode()).hexdigest()},
+        "knowledge": bank and {"sha256": sha256(reading.path_of(dataset)), "review": reading.review_states(bank)},
+        "policy": {key: composer.policy[key] for key in POLICY},
+        "code": {"version": vrft_aug.__version__, "sha256": code_sha256()},
+    }
+
+
+def count(classes: list[str], index: Index, positions: Positions) -> dict[str, Any]:
+    """Images a class in the source and in the file."""
+    available, drawn = (sampling.count(labels, len(classes)).tolist() for labels in
+                        (index.labels, index.labels[positions]))
+    return {
+        "rows": len(positions),
+        "available": dict(zip(classes, available, strict=True)),
+        "drawn": dict(zip(classes, drawn, strict=True)),
+        "without_box": int((~index.boxed).sum()),
+    }
+
+
+def code_sha256() -> str:
+    """One checksum over this package's code and templates."""
+    folder = Path(__file__).parents[1]
+    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".jinja"))
+    parts = (f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in paths)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def summary(manifest: Mapping[str, Any], out: str) -> str:
+    """What a run did, in a few lines for the person who started it."""
+    lines = [f"warning: {text}" for text in manifest["warnings"]]
+    leaks = manifest["leakage"]
+    if leaks["exact"] or leaks["near"]:
+        copies = f"{leaks['exact']} exact and {leaks['near']} near copies of images across splits"
+        lines.append(f"warning: {copies} (leakage={leaks['action']}); see manifest.json")
+    for split, account in manifest["splits"].items():
+        drawn = ", ".join(f"{name}: {number}" for name, number in account["drawn"].items())
+        lines.append(f"{split:5} {account['rows']:6} rows of {sum(account['available'].values())} ({drawn})")
+    if manifest["prompt_tokens"]:
+        lines.append("longest prompt {longest} tokens, limit {limit}".format(**manifest["prompt_tokens"]))
+    return "\n".join([*lines, f"{out}: {', '.join(manifest['files'])}, manifest.json"])

@@ -1,0 +1,1 @@
+"""SFT and GRPO as a recipe sees them, their checkpoints, and the policy that they leave."""

@@ -1,0 +1,6 @@
+"""verl's entry point `verl.plugins`: imported by verl in the driver, in Ray's workers and in vLLM's processes."""
+
+from vrft_aug.engine.cpu import platform
+from vrft_aug.engine.verl import patches
+
+patches.apply_verl(on_cpu=platform.chosen())

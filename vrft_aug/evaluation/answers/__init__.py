@@ -1,0 +1,1 @@
+"""A policy's answers to prepared rows: generation, scoring, votes."""

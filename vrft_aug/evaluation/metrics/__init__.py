@@ -1,0 +1,1 @@
+"""Metrics of scored answers, their intervals, and comparisons of runs."""

@@ -1,0 +1,87 @@
+"""What a report says, before it is put on a page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from vrft_aug.evaluation.metrics.comparison import MARKS, Comparison, compare
+from vrft_aug.evaluation.report.curves import by_dataset, curve
+from vrft_aug.evaluation.report.paper.paper_figures import figure
+from vrft_aug.evaluation.report.paper.paper_layout import footnotes
+from vrft_aug.evaluation.report.paper.paper_table import PaperTable, fill
+from vrft_aug.evaluation.runs import Training, find
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A table of conf/table: its name, the config group's content, and of each experiment the objective that its own
+    runs carry (None: any)."""
+
+    name: str
+    config: DictConfig
+    objectives: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Content:
+    comparisons: list[Comparison]
+    trainings: list[Training]
+    curves: dict[str, bytes]  # file name -> PNG, one a data set
+    missing: list[str]
+    paper: PaperTable | None = None
+    figure: bytes | None = None  # PNG
+
+    @property
+    def title(self) -> str:
+        return self.paper.title if self.paper else "Report"
+
+    @property
+    def legend(self) -> list[str]:
+        """The meaning of each mark that occurs."""
+        used = "".join(one.marks for one in self.comparisons)
+        used += "".join(entry.printed_mark for entry in self.paper.entries) if self.paper else ""
+        return [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
+
+    @property
+    def paper_notes(self) -> list[str]:
+        """How to read the paper's table."""
+        if not self.paper:
+            return []
+        return [*self.paper.notes, *(f"[{letter}] {note}" for note, letter in footnotes(self.paper).items())]
+
+
+def gather(runs: Sequence[str | Path], baseline: str | None, asked: Asked | None) -> Content:
+    """Everything that is found below the folders `runs`. Raises InputError: see `find`, `compare` and `fill`."""
+    found = find(runs)
+    comparisons = compare(found.evaluations, baseline)
+    curves = _curves(found.trainings)
+    missing = found.unfinished + _missing(comparisons, found.trainings, curves)
+    if asked is None:
+        return Content(comparisons, found.trainings, curves, missing)
+    paper = fill(asked.config, asked.name, comparisons, asked.objectives)
+    drawn = figure(paper, found.trainings, asked.objectives)
+    empty = sum(entry.own is None for entry in paper.entries)
+    missing = ([f"{empty} of {len(paper.entries)} cells have no run"] if empty else []) + missing
+    return Content(comparisons, found.trainings, curves, missing, paper, drawn)
+
+
+def _curves(trainings: Sequence[Training]) -> dict[str, bytes]:
+    groups = by_dataset(trainings)
+    names = {dataset: f"curve-{dataset or 'other'}.png" if len(groups) > 1 else "curve.png" for dataset in groups}
+    drawn = {names[dataset]: curve(group) for dataset, group in groups.items()}
+    return {name: png for name, png in drawn.items() if png}
+
+
+def _missing(comparisons: Sequence[Comparison], trainings: Sequence[Training], curves: dict[str, bytes]) -> list[str]:
+    lines = [note for one in comparisons for note in one.notes]
+    if not comparisons:
+        lines.append("no evaluation found: no table")
+    elif all(one.baseline is None for one in comparisons):
+        lines.append("one run a data set: nothing to compare with")
+    if not trainings:
+        lines.append("no training metrics (metrics.jsonl) found: no curves")
+    elif not curves:
+        lines.append("the training metrics hold none of the plotted quantities: no curves")
+    return lines

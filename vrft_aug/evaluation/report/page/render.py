@@ -1,0 +1,124 @@
+"""A report as one HTML file that asks the network for nothing: tables, curves, confusion matrices and test images."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from vrft_aug.evaluation.metrics.comparison import Comparison
+from vrft_aug.evaluation.report.content import Content
+from vrft_aug.evaluation.report.curves import by_dataset as trainings_by_dataset
+from vrft_aug.evaluation.report.curves import curve_data
+from vrft_aug.evaluation.report.page.gallery import gallery
+from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
+from vrft_aug.evaluation.report.paper.paper_layout import layout
+from vrft_aug.evaluation.report.result_tables import (
+    READING,
+    by_dataset,
+    main_tables,
+    recall_tables,
+    rejection_table,
+    title_of,
+)
+from vrft_aug.evaluation.report.signs import crossed, sign_table
+from vrft_aug.evaluation.report.text_table import Table
+
+FOLDER = Path(__file__).parent
+SCRIPTS = ("dom.js", "tables.js", "curves.js", "gallery.js")
+IMAGES = 48  # test images a data set
+LARGEST = 24 * 2**20  # bytes of a page; beyond it the gallery is cut
+
+
+def render(content: Content, images: int = IMAGES) -> bytes:
+    """The page in UTF-8. `images` a data set, halved until the page is no larger than LARGEST; the page says so.
+
+    Every text is escaped, the data by Jinja's `tojson`, so that nothing that a policy answers is ever markup; a
+    content security policy allows the page's own script alone.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("page.html.jinja")
+    fixed, wanted = _fixed(content), images
+    while True:
+        shown = gallery(content.comparisons, images) if images else []
+        if images < wanted:
+            for one in shown:
+                one["notes"].append(f"The gallery is cut from {wanted} images to keep this page small")
+        data = {"curves": _curves(content), "gallery": shown}
+        html = template.render(**fixed, sections=_sections(fixed, data), data=data).encode()
+        if len(html) <= LARGEST or not images:
+            return html
+        images //= 2
+
+
+def _fixed(content: Content) -> dict:
+    """What the template shows beside the gallery."""
+    script = Markup("".join((FOLDER / name).read_text() for name in SCRIPTS))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    signs = sign_table(content.trainings)
+    return {
+        "title": content.title,
+        "style": Markup((FOLDER / "page.css").read_text()),
+        "script": script,
+        "script_hash": f"sha256-{digest}",
+        "reading": READING,
+        "legend": content.legend,
+        "paper": _paper(content),
+        "results": _results(content),
+        "confusions": _confusions(content),
+        "signs": {"table": signs, "notes": crossed(signs)} if signs else None,
+        "missing": content.missing,
+    }
+
+
+def _sections(fixed: dict, data: dict) -> list[tuple[str, str]]:
+    """(anchor, heading) of the sections that have something to show."""
+    found = {
+        ("paper", "Beside the paper"): fixed["paper"],
+        ("results", "Results"): fixed["results"],
+        ("confusion", "Confusion matrices"): fixed["confusions"],
+        ("training", "Training"): data["curves"] or fixed["signs"],
+        ("gallery", "Test images"): data["gallery"],
+        ("missing", "Missing"): fixed["missing"],
+    }
+    return [section for section, shown in found.items() if shown]
+
+
+def _paper(content: Content) -> dict | None:
+    if content.paper is None:
+        return None
+    image = content.figure and f"data:image/png;base64,{base64.b64encode(content.figure).decode()}"
+    caption = CAPTIONS.get(content.paper.name, "")
+    return {"table": layout(content.paper), "notes": content.paper_notes, "figure": image, "caption": caption}
+
+
+def _results(content: Content) -> list[Table]:
+    tables = [table.transposed() for table in main_tables(content.comparisons)] + recall_tables(content.comparisons)
+    rejected = rejection_table(content.comparisons)
+    return tables + ([rejected] if rejected else [])
+
+
+def _confusions(content: Content) -> list[tuple[str, list[dict]]]:
+    """(set, its runs' matrices: {"run", "columns", "rows": [(class, counts)]})."""
+    groups = by_dataset(content.comparisons).items()
+    found = [(title_of(*name), [_matrix(one) for one in group if "confusion" in one.metrics]) for name, group in groups]
+    return [(title, group) for title, group in found if group]
+
+
+def _matrix(one: Comparison) -> dict:
+    confusion = one.metrics["confusion"]
+    rows = list(zip(confusion["classes"], confusion["counts"], strict=True))
+    return {"run": one.name, "columns": confusion["columns"], "rows": rows}
+
+
+def _curves(content: Content) -> list[dict]:
+    groups = trainings_by_dataset(content.trainings).items()
+    found = [{"dataset": dataset, "panels": curve_data(group)} for dataset, group in groups]
+    return [one for one in found if one["panels"]]

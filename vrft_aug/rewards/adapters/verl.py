@@ -1,0 +1,59 @@
+"""verl's reward manager: scores each rollout by its row's task and logs every part.
+
+    reward.reward_manager.source=importlib
+    reward.reward_manager.module.path=pkg://vrft_aug.rewards.adapters.verl
+    reward.reward_manager.name=TaskRewardManager
+
+The objective is the config group `objective`, beside verl's own groups.
+"""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from verl import DataProto
+from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
+
+from vrft_aug.errors import InputError
+from vrft_aug.rewards import compose, compute_score
+from vrft_aug.rewards.parsing import parse
+from vrft_aug.rewards.recitation import bleu, references
+
+
+class TaskRewardManager(RewardManagerBase):
+    """Scores one sample at a time off the event loop, so that rollouts are scored while others are generated."""
+
+    def __init__(self, config: DictConfig, tokenizer: Any, compute_score: Any = None, **reward_model: Any):
+        """`config` is verl's whole config with our `objective`; verl's own scoring functions are not used.
+
+        Raises InputError where the config has no objective or a malformed one.
+        """
+        super().__init__(config, tokenizer, compute_score)
+        if config.get("objective") is None:
+            raise InputError("the config has no group `objective`: add objective=accuracy or another of conf/objective")
+        self.objective = compose(OmegaConf.to_container(config.objective, resolve=True))
+        self._thread = ThreadPoolExecutor(1)  # scoring computes and never waits: more threads would only take turns
+
+    async def run_single(self, data: DataProto) -> dict:
+        """{"reward_score": float, "reward_extra_info": the same keys for every sample} of the last sequence."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._score, data[-1])
+
+    def _score(self, item: Any) -> dict:
+        started = time.thread_time()  # what scoring costs, not what it waits for while vLLM has the cores
+        responses, row = item.batch["responses"], item.non_tensor_batch
+        length = int(item.batch["attention_mask"][-responses.shape[-1] :].sum())
+        text = self.tokenizer.decode(responses[:length], skip_special_tokens=True)
+        extra_info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+        info = compute_score(row["data_source"], text, truth, extra_info, self.objective)
+        info |= {"response_length": length, "knowledge_bleu": knowledge_bleu(text, extra_info)}
+        info["scoring_seconds"] = time.thread_time() - started
+        return {"reward_score": info["score"], "reward_extra_info": info}
+
+
+def knowledge_bleu(text: str, extra_info: dict) -> float | None:
+    """BLEU of the thought against the knowledge block, whatever the objective; None for a row without knowledge."""
+    if extra_info.get("knowledge") is None or not len(extra_info["knowledge"]):
+        return None
+    return bleu(parse(text, extra_info["task"]).thought, references(extra_info, "knowledge"))

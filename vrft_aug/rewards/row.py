@@ -1,0 +1,26 @@
+"""The part of a row that a reward may read: the type of the column `extra_info`."""
+
+from typing import Any, TypedDict
+
+
+class ExtraInfo(TypedDict, total=False):
+    """What scoring and reporting need of a row; `data/rows/schema.py` has the same keys as an arrow type.
+
+    index: place in the split's file. classes, knowledge, aliases: in the order of the prompt; empty where there are
+    none. image_size, frame_size: width and height; of the original image in pixels, and of the frame in which the
+    policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none.
+    """
+
+    task: str
+    split: str
+    index: int
+    source_id: str
+    group_id: str
+    label: int
+    classes: list[str]
+    knowledge: list[str]
+    aliases: list[list[str]]
+    prompt: str
+    image_size: Any  # two integers: a tuple when made, a list or an array when read
+    frame_size: Any
+    box: Any
