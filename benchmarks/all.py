@@ -1,9 +1,10 @@
-"""Every benchmark, one after the other; what each printed last goes into RESULTS.md.  make bench
+"""Runs every benchmark, one after the other, and writes what each printed into RESULTS.md.
 
-    python benchmarks/all.py peers.py step.py      # only these; what the others printed stays
+    make bench                                     # all of them: one hour on two quiet cores
+    python benchmarks/all.py peers.py step.py      # only these; the others keep what they printed last
 
-An hour on two quiet cores. Nothing else should run: the ratios are of one run, yet a load that comes and goes falls on
-one side of them.
+Nothing else should run meanwhile. Each ratio compares two parts of one run, but another program's load may slow down
+only one of them.
 """
 
 import re

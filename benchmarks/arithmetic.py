@@ -1,8 +1,10 @@
-"""The floor of a step at 30 M parameters: the passes of the language model alone.  python benchmarks/arithmetic.py
+"""Measures the floor of a step at 30 M parameters: the passes of the language model alone.
 
-Random weights of the size that peers.py takes, as many sequences as a step has, of 120 prompt and 256 new tokens: 11
-and 32 at a time, and 8 whose prompt is computed once (vrft_aug/engine/cpu/prompt_sharing.py); beside them what a bare
-matrix product reaches on the same threads. Two minutes.
+    python benchmarks/arithmetic.py        # two minutes
+
+The model has random weights and the size that peers.py uses. It computes as many sequences as a step has, of 120 prompt
+tokens and 256 new tokens: 11 at a time, 32 at a time, and 8 whose prompt is computed once
+(vrft_aug/engine/cpu/prompt_sharing.py). Beside them it prints what a bare matrix product reaches on the same threads.
 """
 
 import json

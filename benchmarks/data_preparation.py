@@ -1,15 +1,16 @@
-"""Speed and memory of preparing data, beside the floor: encoding the same images and nothing else.
+"""Measures speed and memory of preparing data, beside the floor: encoding the same images and nothing else.
 
     python benchmarks/data_preparation.py                             # 10,000 and 100,000 images of 28 and 224 pixels
-    python benchmarks/data_preparation.py --sizes 28 --counts 10000   # a minute
+    python benchmarks/data_preparation.py --sizes 28 --counts 10000   # one minute
     python benchmarks/data_preparation.py --sizes 224 --grey          # grey, as all MedMNIST sets of 100,000 images are
 
-Images are smooth pictures with pixel noise, as hard to encode as skin photographs, in a file of MedMNIST's form: 96 %
-train, 2 % val, 2 % test. Each measurement runs in a process of its own, floor and preparation in turn, and the median
-of the rounds counts. The floor is one process that encodes training images, already in memory, with the same encoder
-and settings (`encode_png`), and does nothing else; it takes as many as fit in 300 MB. Preparation takes a process a
-core besides its own, as it does by default for so many images; `--workers 0` holds it to one. `share` is preparation's
-speed over the floor's; the memory is that of all its processes, proportional. Prints a line a case, then all as JSON.
+The images are smooth pictures with pixel noise, as hard to encode as photographs of skin. They lie in a file of
+MedMNIST's form: 96 % train, 2 % val, 2 % test. Each measurement runs in a process of its own, floor and preparation in
+turn; the median of the rounds counts. The floor is one process that encodes training images, which are already in
+memory, with the same encoder and settings (`encode_png`); it takes as many images as fit into 300 MB. Preparation uses
+one process per core beside its own, which is its default for so many images; `--workers 0` uses its own process alone.
+`share` is preparation's speed divided by the floor's. The memory is the proportional memory of all its processes. The
+script prints one line per case, then all cases as JSON.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The machine that a figure was measured on, and the memory of a process tree, as every benchmark states them."""
+"""Describes the machine that a figure was measured on, and measures the memory of a process tree."""
 
 import os
 import platform

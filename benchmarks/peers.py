@@ -1,11 +1,11 @@
-"""A GRPO step of the CPU profile beside its peers: TRL's GRPOTrainer for step and start-up, bare vLLM for the rollout.
+"""Compares a GRPO step of the CPU profile with its peers: TRL's GRPOTrainer, and bare vLLM for the rollout.
 
-    python benchmarks/peers.py                 # both sizes, about half an hour; --sizes tiny: five minutes
+    python benchmarks/peers.py                 # both sizes, half an hour; --sizes tiny: five minutes
 
-All three take the same policy, images, prompts, number of samples, temperature, length limit and KL coefficient, in
-float32 on the same threads; the policy's language model is random, so that hardly an answer ends before the limit. TRL
-generates with transformers, as it does by default. Medians over the steps but the first; `start` is from the process's
-start to the end of its first step.
+All three use the same policy, images, prompts, number of samples, temperature, length limit and KL coefficient, in
+float32 on the same threads. The policy's language model is random, so that nearly every answer runs to the limit. TRL
+generates with transformers, which is its default. The figures are medians over all steps but the first. `start` is the
+time from the start of the process to the end of its first step.
 """
 
 import argparse

@@ -1,9 +1,11 @@
-"""Time and peak memory of `make quickstart`, all its processes together.  python benchmarks/quickstart.py
+"""Measures time and peak memory of `make quickstart`, all its processes together.
 
-Memory is the proportional set size (PSS), which counts a page shared by several processes once, summed over the process
-tree and sampled every five seconds, since the sampling itself takes time from two busy cores. Prints one JSON object
-and a line, with the time as a share of the 6 minutes and the memory as a share of the 8 GB that the run may take.
-Run `make setup` first: set-up is not counted.
+    python benchmarks/quickstart.py
+
+Memory is the proportional set size (PSS): a page that several processes share counts once. The script adds it up over
+the process tree every five seconds, since the sampling itself takes time from two busy cores. It prints one JSON object
+and one line, with the time as a share of the 6 minutes and the memory as a share of the 8 GB that the run may take. Run
+`make setup` first: the set-up is not counted.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Rewards per second on one core, beside bare sacrebleu in the same run.
+"""Measures rewards per second on one core, beside bare sacrebleu in the same run.
 
-    python benchmarks/rewards.py            # about a minute; prints a line and JSON
+    python benchmarks/rewards.py            # one minute; prints a line and JSON
     python benchmarks/rewards.py --memory   # also the growth of resident memory over 100,000 recitation scores
 
-Responses have 200 tokens, the knowledge block 300 (sacrebleu's 13a tokens); every response is new, as in training.
-Seconds are this process's CPU seconds, rounds of all measurements alternate and the median counts, so that other work
-on the machine weighs little, and on all alike.
+Responses have 200 tokens and the knowledge block has 300 (sacrebleu's 13a tokens). Every response is new, as in
+training. Seconds are CPU seconds of this process. The rounds of all measurements alternate and the median counts, so
+that other work on the machine has little effect, and the same effect on all.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""A GRPO step of the CPU profile: cost against work, the share of scoring, and what each part takes.
+"""Measures a GRPO step of the CPU profile: cost against work, the share of scoring, and the time of each part.
 
-    python benchmarks/step.py                      # 8, 16, 32 and 64 prompts of 8 samples: 64 to 512 samples a step
+    python benchmarks/step.py                      # 8, 16, 32 and 64 prompts of 8 samples: 64 to 512 samples per step
     python benchmarks/step.py --prompts 256        # one step of the paper's size, for the share of scoring
     python benchmarks/step.py --ranks 2            # also the largest size on two FSDP workers, which share the cores
 
-Each size is a run of recipes/grpo.py from a warm-started tiny policy on phantoms; medians over its steps but the first.
-Scoring is the CPU time that the reward workers spent on it in all, beside the step's generation time in the same run.
-Each line relates the step's time a sample to the smallest size's: 1.00 where cost is proportional to work.
+Each size is a run of recipes/grpo.py from a warm-started tiny policy on phantoms; the figures are medians over all
+steps but the first. Scoring is the CPU time that the reward workers spent, beside the generation time of the same run.
+Each line compares the time per sample with the smallest size's: 1.00 where cost is proportional to work.
 """
 
 import argparse
