@@ -18,12 +18,12 @@ ARGS      ?=
 
 BIN  = .venv/bin
 ROWS = dataset=$(DATASET) prompt=$(PROMPT) shots=$(SHOTS) seed=$(SEED) data_root=$(DATA_ROOT)
-EXPERIMENTS = $(sort $(filter-out quickstart warm_start,$(basename $(notdir $(wildcard conf/experiment/*.yaml)))))
+EXPERIMENTS = $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 TABLES = $(sort $(filter-out one,$(basename $(notdir $(wildcard conf/table/*.yaml)))))
 CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) seed=$(SEED) data_root=$(DATA_ROOT) out=$(RUNS)
 
 .DEFAULT_GOAL := help
-.PHONY: help audit bench setup doctor quickstart test lint policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help audit bench setup doctor quickstart test lint docs policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -56,10 +56,10 @@ doctor: setup ## can this machine run it? Python, memory, disk, ports, GPU, vers
 
 quickstart: setup ## the main job: prepare, warm start, GRPO, evaluate before and after, report (DATASET=, DATA_ROOT=, RUN=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --quick
-	@$(BIN)/python recipes/prepare.py experiment=warm_start $(ROWS) out=$(RUN)/rows
-	@$(BIN)/python recipes/sft.py experiment=warm_start $(ROWS) parquet=$(RUN)/rows out=$(RUN)/warm_start
+	@$(BIN)/python recipes/prepare.py preset=warm_start $(ROWS) out=$(RUN)/rows
+	@$(BIN)/python recipes/sft.py preset=warm_start $(ROWS) parquet=$(RUN)/rows out=$(RUN)/warm_start
 	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/before
-	@$(BIN)/python recipes/grpo.py experiment=quickstart $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/grpo
+	@$(BIN)/python recipes/grpo.py preset=quickstart $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/grpo
 	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/grpo/policy out=$(RUN)/after
 	@$(BIN)/python recipes/report.py runs=[$(RUN)/before,$(RUN)/grpo,$(RUN)/after] out=$(RUN)/report
 	@printf '%s\n' '' 'The run left:' \
@@ -74,8 +74,13 @@ quickstart: setup ## the main job: prepare, warm start, GRPO, evaluate before an
 test: setup .venv/ready-dev ## sets up and passes the tests (ARGS='-m slow' for the long ones)
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: setup .venv/ready-dev ## style
+lint: setup .venv/ready-dev ## style and types
 	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+docs: setup .venv/ready-dev ## the documentation site, into build/site; fails on a broken link
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "docs: open build/site/index.html (for its search: .venv/bin/mkdocs serve)"
 
 policy: setup ## build the tiny policy into the cache
 	@$(BIN)/python -m vrft_aug.tiny.build

@@ -39,8 +39,8 @@ def measure(folder: Path, prompts: int, steps: int, ranks: int = 1) -> dict:
     out = folder / f"prompts-{prompts}-ranks-{ranks}"
     recipe("grpo", f"parquet={folder / 'rows'}", f"policy.path={folder / 'warm_start' / 'policy'}", f"out={out}",
            f"trainer.total_training_steps={steps}", f"trainer.save_freq={steps}", "trainer.test_freq=-1", "keep=last",
-           "trainer.val_before_train=false", f"data.train_batch_size={prompts}",
-           f"policy.mini_batch_size={prompts}", f"hardware.devices_per_node={ranks}",
+           "trainer.val_before_train=false", f"schedule.batch_size={prompts}",
+           f"schedule.mini_batch_size={prompts}", f"hardware.devices_per_node={ranks}",
            f"hardware.env.CUDA_VISIBLE_DEVICES='{','.join(['-1'] * ranks)}'")  # fmt: skip
     records = steps_of(out)
     parts = {part: round(median(record[f"timing_s/{part}"] for record in records), 3) for part in PARTS
@@ -60,8 +60,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        recipe("prepare", "experiment=warm_start", f"out={folder / 'rows'}")
-        recipe("sft", "experiment=warm_start", f"parquet={folder / 'rows'}", f"out={folder / 'warm_start'}")
+        recipe("prepare", "preset=warm_start", f"out={folder / 'rows'}")
+        recipe("sft", "preset=warm_start", f"parquet={folder / 'rows'}", f"out={folder / 'warm_start'}")
         results = [measure(folder, prompts, arguments.steps) for prompts in arguments.prompts]
         if arguments.ranks > 1:
             results.append(measure(folder, max(arguments.prompts), arguments.steps, arguments.ranks))

@@ -1,8 +1,8 @@
-"""Check a Ray cluster before a recipe runs on it: every node has the package, in the same versions, and the folder.
+"""Checks a Ray cluster before a recipe runs on it: every node has this package, the same versions, and the folder.
 
     python launch/check_nodes.py --folder /shared/me [--nodes 2]
 
-Without the package's entry point on a node, verl's workers there would go on without our patches and platform.
+A node without the package's entry point would start verl's workers without our patches and our platform.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import IO, TypedDict
 
 try:
     from vrft_aug.cli import one_line_errors
@@ -20,11 +21,19 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {sys.executable} has no {missing.name}: activate the environment before `ray start`")
 
-PATIENCE = 300  # seconds for nodes to join
+PATIENCE = 300  # seconds in which all nodes must join
 
 
-def facts(packages: list[str], file: str) -> dict:
-    """What a node has: versions, whether verl will find our plugin, whether it sees `file`."""
+class Facts(TypedDict):
+    """What one node has. versions: package -> version, or "missing". folder: whether the node sees the shared file."""
+
+    versions: dict[str, str]
+    plugin: bool
+    folder: bool
+
+
+def facts(packages: list[str], file: str) -> Facts:
+    """Collect the facts of the node that runs this: package versions, our plugin for verl, access to `file`."""
     versions = {}
     for package in packages:
         try:
@@ -35,8 +44,8 @@ def facts(packages: list[str], file: str) -> dict:
     return {"versions": versions, "plugin": "vrft_aug" in plugins, "folder": os.path.exists(file)}
 
 
-def complaints(node: str, found: dict, expected: dict, folder: Path) -> list[str]:
-    """One line for each thing that is wrong with a node."""
+def complaints(node: str, found: Facts, expected: Facts, folder: Path) -> list[str]:
+    """One line per problem of a node."""
     lines = []
     if not found["plugin"]:
         lines.append(
@@ -47,12 +56,12 @@ def complaints(node: str, found: dict, expected: dict, folder: Path) -> list[str
             there = found["versions"][package]
             lines.append(f"node {node}: {package} {there}, but {version} where the recipe runs: install the same lock")
     if not found["folder"]:
-        lines.append(f"node {node} does not see what is written to {folder}: take a folder that all nodes share")
+        lines.append(f"node {node} does not see what is written to {folder}: choose a folder that all nodes share")
     return lines
 
 
 def check(folder: Path, nodes: int) -> str:
-    """One line about the cluster that RAY_ADDRESS names. Raises InputError for the first thing that is wrong."""
+    """Return one line about the cluster that RAY_ADDRESS names. Raises InputError for the first problem."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -75,7 +84,8 @@ def check(folder: Path, nodes: int) -> str:
     return f"Ray cluster: {len(alive)} nodes, {resources.get('GPU', 0):.0f} GPUs, {resources.get('CPU', 0):.0f} CPUs"
 
 
-def shared_file(folder: Path):
+def shared_file(folder: Path) -> IO[bytes]:
+    """Make a temporary file in the shared folder. Raises InputError where that is not possible."""
     try:
         return tempfile.NamedTemporaryFile(dir=folder, prefix=".check-nodes-")
     except OSError as error:
@@ -87,7 +97,7 @@ def shared_file(folder: Path):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--nodes", type=int, default=1, help=f"wait up to {PATIENCE} s for so many nodes")
+    parser.add_argument("--nodes", type=int, default=1, help=f"wait up to {PATIENCE} s for this many nodes")
     args = parser.parse_args()
     print(check(args.folder, args.nodes), file=sys.stderr, flush=True)
 

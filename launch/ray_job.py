@@ -1,10 +1,10 @@
-"""A recipe as a job on a running Ray cluster, with the overrides it is given (launch/README.md).
+"""Runs a recipe with its overrides as a job on a running Ray cluster (launch/README.md).
 
     python launch/ray_job.py submit --folder /shared/me -- recipes/grpo.py dataset=blood hardware=gpu_2x80g
     python launch/ray_job.py list
     python launch/ray_job.py status|logs|stop <job>
 
-The job belongs to the cluster: closing the terminal that submitted it, or Ctrl-C, ends only the following of its log.
+The job belongs to the cluster. If you close the terminal or press Ctrl-C, the job continues; only its log stops here.
 """
 
 import argparse
@@ -16,19 +16,23 @@ import shlex
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vrft_aug.cli import one_line_errors
 from vrft_aug.errors import InputError, RunFailed
 
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
 ROOT = Path(__file__).resolve().parents[1]
 DASHBOARD = "http://127.0.0.1:8265"
-UPLOADED = ("conf", "launch", "recipes", "vrft_aug")  # named, so that data, results and secrets stay here
+UPLOADED = ("conf", "launch", "recipes", "vrft_aug")  # nothing else: data, results and secrets stay here
 FORWARDED = ("HF_HOME", "HF_TOKEN", "MLFLOW_TRACKING_URI", "SWANLAB_API_KEY", "WANDB_API_KEY", "WANDB_ENTITY")
-STOP_SECONDS = 600  # Ray kills a job so long after asking it to stop: time for the step in progress and a checkpoint
+STOP_SECONDS = 600  # Ray kills a job this long after asking it to stop: time for the current step and a checkpoint
 
 
 def submit(args: argparse.Namespace) -> int:
-    """Upload the code, start the job and follow it. Exit code 0: succeeded, or detached; 1: failed or stopped."""
+    """Upload the code, start the job and follow its log. Exit code 0: succeeded or detached; 1: failed or stopped."""
     request = {
         "entrypoint": entrypoint(args.folder, args.recipe, args.overrides),
         "submission_id": args.id,
@@ -43,23 +47,23 @@ def submit(args: argparse.Namespace) -> int:
 
 
 def entrypoint(folder: Path, recipe: str, overrides: list[str]) -> str:
-    """The job's shell command, which starts in the uploaded code and works in `folder`, outside of it.
+    """The job's shell command: it starts in the uploaded code and changes to `folder`.
 
-    Ray removes the uploaded code after the job, so whatever the recipe writes must lie elsewhere.
+    Ray removes the uploaded code after the job, so the recipe must write elsewhere.
     """
     if not folder.is_absolute():
         raise InputError(f"--folder {folder} is relative: give the absolute path of a folder that every node shares")
     if Path(recipe).parent != Path("recipes") or not (ROOT / recipe).is_file():
-        raise InputError(f"{recipe} is no recipe: the first argument after -- is a file of recipes/")
+        raise InputError(f"{recipe} is no recipe: the first argument after -- must be a file of recipes/")
     if recipe == "recipes/grpo.py":
-        overrides = ["hardware.ray.address=auto", *overrides]  # it would start a cluster of its own inside the job
+        overrides = ["hardware.ray.address=auto", *overrides]  # by default it would start a second cluster
     command = shlex.join(overrides)
     check = f'python "$code/launch/check_nodes.py" --folder {shlex.quote(str(folder))}'
     return f'code=$PWD && {check} && cd {shlex.quote(str(folder))} && exec python "$code/{recipe}" {command}'
 
 
-def runtime_env(forwarded: list[str]) -> dict:
-    """What Ray sends to the nodes: our code, and those variables that were named, with their values from here."""
+def runtime_env(forwarded: list[str]) -> dict[str, Any]:
+    """What Ray sends to the nodes: our code, and the named variables with their values on this machine."""
     variables = {name: os.environ[name] for name in forwarded if name in os.environ}
     if missing := sorted(set(forwarded) - set(variables)):
         raise InputError(f"--env {missing[0]}: not set here: export it, or leave --env out and set it on the nodes")
@@ -71,8 +75,8 @@ def runtime_env(forwarded: list[str]) -> dict:
     }
 
 
-def follow(client, job: str) -> int:
-    """Print the job's log until it ends; exit code 0 where it succeeded."""
+def follow(client: "JobSubmissionClient", job: str) -> int:
+    """Print the job's log until the job ends. Exit code 0: succeeded."""
 
     async def tail() -> None:
         async for lines in client.tail_job_logs(job):
@@ -81,22 +85,23 @@ def follow(client, job: str) -> int:
     try:
         asyncio.run(tail())
     except KeyboardInterrupt:
-        print(f"\njob {job} goes on: `stop {job}` ends it", file=sys.stderr)
+        print(f"\njob {job} continues: `stop {job}` ends it", file=sys.stderr)
         return 130
-    except OSError as error:  # aiohttp's errors of a connection are OSErrors
-        raise RunFailed(f"the log of job {job} broke off, the job goes on: `logs {job}` ({error})") from None
+    except OSError as error:  # aiohttp's connection errors are OSErrors
+        raise RunFailed(f"the log of job {job} broke off; follow it again with `logs {job}` ({error})") from None
     return report(client, job)
 
 
-def report(client, job: str) -> int:
+def report(client: "JobSubmissionClient", job: str) -> int:
+    """Print the job's state. Exit code 1: failed or stopped."""
     info = client.get_job_info(job)
     reason = f": {info.message.splitlines()[0]}" if info.status == "FAILED" and info.message else ""
     print(f"job {job} {info.status.value}{reason}", flush=True)
     return int(info.status in ("FAILED", "STOPPED"))
 
 
-def stop(client, job: str) -> int:
-    """Ask the job to end, and wait until it has."""
+def stop(client: "JobSubmissionClient", job: str) -> int:
+    """Ask the job to end, and wait until it has ended."""
     client.stop_job(job)
     while not client.get_job_status(job).is_terminal():
         time.sleep(1)
@@ -104,16 +109,17 @@ def stop(client, job: str) -> int:
     return 0
 
 
-def show_all(client) -> int:
+def show_all(client: "JobSubmissionClient") -> int:
+    """Print one line per job."""
     for job in sorted(client.list_jobs(), key=lambda job: job.start_time or 0):
-        if job.submission_id:  # others are programs that joined the cluster by themselves
+        if job.submission_id:  # the others are programs that joined the cluster without a submission
             started = time.strftime("%Y-%m-%d %H:%M", time.localtime((job.start_time or 0) / 1000))
             print(f"{job.submission_id}  {job.status.value:9}  {started}  {(job.metadata or {}).get('command', '')}")
     return 0
 
 
-def connect(address: str | None):
-    """Client of the cluster whose dashboard is at `address`, or the variable that Ray's own commands read."""
+def connect(address: str | None) -> "JobSubmissionClient":
+    """Connect to the dashboard at `address`; None: at the address in the variable that Ray's own commands read."""
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
@@ -124,8 +130,8 @@ def connect(address: str | None):
         return JobSubmissionClient(address)
     except AuthenticationError:
         raise InputError(
-            f"the cluster at {address} wants its token: export RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH=<file with "
-            "the token> unless it is in ~/.ray/auth_token (launch/README.md, Security)"
+            f"the cluster at {address} requires its token: export RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH=<file "
+            "with the token> unless it is in ~/.ray/auth_token (launch/README.md, Security)"
         ) from None
     except (ConnectionError, ValueError) as error:
         raise InputError(f"no Ray cluster answers at {address} ({error}): --address=<its dashboard>") from None
@@ -136,7 +142,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--address", help=f"the cluster's dashboard (default: RAY_API_SERVER_ADDRESS, or {DASHBOARD})")
     commands = top.add_subparsers(dest="command", required=True)
     new = commands.add_parser("submit", help="run a recipe: submit [options] -- recipes/<recipe>.py <overrides>")
-    new.add_argument("--folder", type=Path, required=True, help="absolute, shared by all nodes; the job works there")
+    new.add_argument("--folder", type=Path, required=True, help="absolute; all nodes share it and the job works there")
     new.add_argument("--id", help="name of the job (default: Ray makes one)")
     new.add_argument("--detach", action="store_true", help="do not follow the log")
     new.add_argument("--gpus", type=float, help="GPUs for the recipe's own process: sft and evaluate, not grpo")
@@ -152,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     args = parser().parse_args(arguments)
-    logging.disable(logging.INFO)  # Ray tells of every file that it looks at
+    logging.disable(logging.INFO)  # Ray logs every file that it looks at
     try:
         if args.command == "submit":
             return submit(args)
@@ -160,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
         if args.command == "list":
             return show_all(client)
         return {"status": report, "logs": follow, "stop": stop}[args.command](client, args.job)
-    except (RuntimeError, OSError) as error:  # what the cluster answered, as Ray's client tells it, or no answer
+    except (RuntimeError, OSError) as error:  # the cluster's answer, as Ray's client reports it, or no answer
         raise RunFailed(str(error)) from None
 
 

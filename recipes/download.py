@@ -1,4 +1,4 @@
-"""Fetch a data set whose source allows it.  python recipes/download.py dataset=blood data_root=<folder>"""
+"""Downloads a data set if its source allows it.  python recipes/download.py dataset=blood data_root=<folder>"""
 
 from omegaconf import DictConfig
 
@@ -8,8 +8,9 @@ from vrft_aug.cli import recipe
 @recipe("prepare")
 def main(config: DictConfig) -> None:
     from vrft_aug.data.datasets.download import download
+    from vrft_aug.data.settings import Dataset
 
-    print(download(config.dataset, config.data_root))
+    print(download(Dataset.of(config.dataset), config.data_root))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A policy's answers to a whole split, with every metric.  python recipes/evaluate.py policy.path=runs/grpo/policy"""
+"""Evaluates a policy on a whole split, with every metric.  python recipes/evaluate.py policy.path=runs/grpo/policy"""
 
 from omegaconf import DictConfig
 

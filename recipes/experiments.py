@@ -1,4 +1,7 @@
-"""A table or figure of the paper, cell by cell.  python recipes/experiments.py table=table3 policy=tiny plan=true"""
+"""Runs a table or figure of the paper, cell by cell.
+
+python recipes/experiments.py table=table3 policy=tiny plan=true
+"""
 
 from omegaconf import DictConfig
 

@@ -1,4 +1,7 @@
-"""V-RFT: GRPO on prepared rows.  python recipes/grpo.py dataset=retina prompt=knowledge objective=mfrs"""
+"""Trains a policy by GRPO on prepared rows: python recipes/grpo.py dataset=retina prompt=knowledge objective=mfrs
+
+This is the paper's V-RFT.
+"""
 
 from omegaconf import DictConfig
 

@@ -1,34 +1,30 @@
-"""Draft knowledge entries, or list the drafts.  python recipes/knowledge.py dataset=blood endpoint.model=<name>"""
+"""Drafts knowledge entries, or lists the drafts.  python recipes/knowledge.py dataset=blood endpoint.model=<name>"""
 
-from functools import partial
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from vrft_aug.cli import recipe
 
 
 @recipe("knowledge")
 def main(config: DictConfig) -> None:
-    from hydra.utils import instantiate
-
-    from vrft_aug.data.knowledge import drafting, reading
+    from vrft_aug.data.knowledge import reading
+    from vrft_aug.data.knowledge.drafting import draft
     from vrft_aug.data.knowledge.endpoint import Endpoint
+    from vrft_aug.data.knowledge.review import review
+    from vrft_aug.data.settings import Dataset
 
     if config.review:
-        print("\n".join(drafting.review()))
+        print("\n".join(review()))
         return
-    dataset = OmegaConf.to_container(config.dataset, resolve=True)
-    load = partial(instantiate(config.dataset.loader, _partial_=True), Path(config.data_root))
-    endpoint = Endpoint(**config.endpoint)
+    dataset, endpoint = Dataset.of(config.dataset), Endpoint(**config.endpoint)
     path = Path(config.out) if config.out else reading.path_of(dataset)
-    drafts = drafting.draft(
-        dataset, load, endpoint, path, images=config.images, seed=config.seed, redraft=config.redraft
-    )
-    for progress in drafts:
+    options = {"images": config.images, "seed": config.seed, "redraft": config.redraft}
+    for progress in draft(dataset, dataset.load(config.data_root), endpoint, path, **options):
         tokens = f"{endpoint.tokens_in} + {endpoint.tokens_out} tokens"
         print(f"{progress} ({tokens}, cost so far {endpoint.cost:.4f})", flush=True)
-    print(f"{path}: drafts need a review; see them with review=true")
+    print(f"{path}: a person must review the drafts; list them with review=true")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Runs -> report.html, report.md, CSV and curves; with a table of the paper, its numbers beside the paper's.
+"""Reports finished runs: report.html, report.md, CSV and curves; on request also a table of the paper with its numbers.
 
 python recipes/report.py runs=[runs/before,runs/grpo,runs/after] out=runs/report
 python recipes/report.py runs=[runs/table3] table=table3 out=runs/table3/report
@@ -16,22 +16,23 @@ def main(config: DictConfig) -> None:
 
     from vrft_aug.evaluation.report.content import Asked
     from vrft_aug.evaluation.report.report import write_report
+    from vrft_aug.experiments.cells import Table
 
     console = Console()
     runs = [config.runs] if isinstance(config.runs, str) else list(config.runs)
     asked = None
     if config.get("table"):
-        objectives = {row.experiment: own_objective(row.experiment) for row in config.table.rows}
-        asked = Asked(config.table_name, config.table, objectives)
+        table = Table.of(config.table)
+        asked = Asked(config.table_name, table, {row.experiment: own_objective(row.experiment) for row in table.rows})
     for file in write_report(runs, config.out, config.baseline, console, asked, config.gallery):
         console.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)
 
 
 def own_objective(experiment: str) -> str | None:
-    """The objective that an experiment trains with and is tested by; None where it does not tell its runs apart."""
+    """The objective of an experiment's training and test; None if it does not distinguish the experiment's runs."""
     config = compose("evaluate", [f"experiment={experiment}"], return_hydra_config=True)
-    told = config.method.train and not config.method.diagnose
-    return config.hydra.runtime.choices.objective if told else None
+    distinguishes = config.method.train and not config.method.diagnose
+    return config.hydra.runtime.choices.objective if distinguishes else None
 
 
 if __name__ == "__main__":

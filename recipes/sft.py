@@ -1,4 +1,7 @@
-"""V-SFT, also the warm start before GRPO.  python recipes/sft.py dataset=phantom out=runs/warm_start"""
+"""Trains a policy by supervised fine-tuning on prepared rows: python recipes/sft.py dataset=phantom out=runs/warm_start
+
+This is the paper's V-SFT, and the warm start before GRPO.
+"""
 
 from omegaconf import DictConfig
 

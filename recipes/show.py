@@ -1,4 +1,4 @@
-"""Contact sheet of prepared rows.  python recipes/show.py data=<folder of prepare.py> split=train"""
+"""Draws a contact sheet of prepared rows.  python recipes/show.py data=<folder of prepare.py> split=train"""
 
 from pathlib import Path
 
@@ -10,11 +10,13 @@ from vrft_aug.cli import recipe
 @recipe("show")
 def main(config: DictConfig) -> None:
     from vrft_aug.data.rows import contact_sheet
+    from vrft_aug.data.rows.parquet_files import parquet_files
 
     data = Path(config.data)
-    paths = contact_sheet.find(data, config.split)
-    out = Path(config.out) if config.out else (data if data.is_dir() else data.parent) / f"{config.split}.png"
-    contact_sheet.render(contact_sheet.read_rows(paths, config.images), config.columns).save(out)
+    folder, file = (data.parent, data) if data.is_file() else (data, data / f"{config.split}.parquet")
+    rows = contact_sheet.read_rows(parquet_files(file), config.images)
+    out = Path(config.out or folder / f"{config.split}.png")
+    contact_sheet.render(rows, config.columns).save(out)
     print(out)
 
 

@@ -1,3 +1,3 @@
-"""VRFT-Aug: visual reinforcement fine-tuning for medical images, with perception and reasoning augmentation."""
+"""Fine-tunes vision-language models on medical images by reinforcement, with perception and reasoning augmentation."""
 
 __version__ = "0.1.0"

@@ -1,9 +1,9 @@
-"""How a recipe meets the person who runs it: one decorator, one line an error, an exit code that tells the kind."""
+"""Turns a function into a recipe's command: a Hydra app with one line per error and an exit code per kind of error."""
 
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import hydra
@@ -16,9 +16,9 @@ from vrft_aug.errors import InputError, RunFailed
 
 
 def recipe(name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
-    """Make a function of a config the Hydra app whose root file is `conf/<name>.yaml`.
+    """Decorate a function of a config: it becomes the Hydra app with the root file `conf/<name>.yaml`.
 
-    Exit code 2: bad input or configuration; 1: the run failed; 130: interrupted.
+    Exit codes: 2 for bad input or configuration, 1 for a run that failed, 130 for an interrupt.
     """
 
     def decorate(function: Callable[[DictConfig], None]) -> Callable[[], None]:
@@ -31,7 +31,7 @@ def recipe(name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], N
 
         @functools.wraps(function)
         def main() -> None:
-            os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # lets an error of the composition reach this function
+            os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # so that Hydra passes its own errors to us
             with one_line_errors():
                 app()
 
@@ -41,8 +41,8 @@ def recipe(name: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], N
 
 
 @contextmanager
-def one_line_errors():
-    """Turn the errors that a person can mend into one line on stderr and an exit code; others keep their traceback."""
+def one_line_errors() -> Iterator[None]:
+    """Print an error that a person can fix as one line on stderr and exit. Other errors keep their traceback."""
     try:
         yield
     except (InputError, HydraException, OmegaConfBaseException) as error:

@@ -1,4 +1,4 @@
-"""The configuration files of `conf/`: where they are, composing a recipe's config, flattening it."""
+"""Finds the configuration files of `conf/`, composes a recipe's config from them, and flattens a config."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-CONF = Path(__file__).resolve().parent / "conf"  # in a checkout a link to the folder at the top
+CONF = Path(__file__).resolve().parent / "conf"  # in a checkout, a link to the top folder conf
 
 
 def compose(recipe: str, overrides: Sequence[str] = ()) -> DictConfig:
-    """The resolved config that `recipes/<recipe>.py <overrides>` gets, for notebooks and scripts.
+    """The resolved config that `recipes/<recipe>.py <overrides>` works with, for notebooks and scripts.
 
-    Raises Hydra's errors for an unknown choice or key.
+    Raises HydraException for an unknown choice or key.
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
@@ -26,9 +26,9 @@ def compose(recipe: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def flatten(tree: object, into_lists: bool = False, name: str = "") -> dict[str, Any]:
-    """{dotted key: value} of a tree of mappings: {"a": {"b": 2}} gives {"a.b": 2}.
+    """Flatten nested mappings into {dotted key: value}: {"a": {"b": 2}} gives {"a.b": 2}.
 
-    into_lists: also name the elements of lists by their position; otherwise a list is a value.
+    into_lists: flatten lists too, with positions as keys; otherwise a list is one value.
     """
     if OmegaConf.is_config(tree):
         tree = OmegaConf.to_container(tree)

@@ -1,4 +1,4 @@
-"""Writes files whole: whoever reads one finds the earlier content or the new one, never half of it."""
+"""Writes files atomically: a reader sees the old content or the new one, never half of it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`. It takes the place of `path` when the block ends well, and is removed if not."""
+    """Give a temporary path. Its file replaces `path` if the block ends without an error, and is removed otherwise."""
     part = path.with_name(f".{path.name}.part")
     try:
         yield part
@@ -17,6 +17,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a text (UTF-8) or bytes."""
+    """Write a text (as UTF-8) or bytes to `path` atomically."""
     with replacing(path) as part:
         part.write_bytes(content if isinstance(content, bytes) else content.encode())

@@ -5,5 +5,5 @@ import pytest
 
 @pytest.fixture
 def data_root(tmp_path: Path) -> Path:
-    """Where toy_data.py writes its data sets."""
+    """The folder in which toy_data.py writes its data sets."""
     return tmp_path / "raw"

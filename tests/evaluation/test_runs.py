@@ -1,4 +1,4 @@
-"""Finding runs below folders."""
+"""Tests finding runs below folders."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from vrft_aug.evaluation.runs import find
 ROWS = predictions(["0", "1"], ["0", "0"])
 
 
-def test_order_is_the_paths_then_the_time(tmp_path: Path):
+def test_the_order_is_that_of_the_paths_then_of_the_end_times(tmp_path: Path):
     write_evaluation(tmp_path / "b" / "one", "late", ROWS, ended="2025-01-02T00:00:00Z")
     write_evaluation(tmp_path / "b" / "two", "early", ROWS, ended="2025-01-01T00:00:00Z")
     write_evaluation(tmp_path / "a", "other", ROWS)
@@ -71,7 +71,7 @@ def test_a_stage_of_a_tables_cell_has_the_cells_name(tmp_path: Path):
     assert [one.name for one in found.trainings] == names
 
 
-def test_of_several_samples_the_elected_one_is_compared(tmp_path: Path):
+def test_of_several_samples_the_chosen_one_is_compared(tmp_path: Path):
     rows = predictions(["0", "0"], ["0", "1"]).assign(source_id="image_0", sample=[0, 1], vote=[False, True])
     write_evaluation(tmp_path / "run", "run", rows)
     answers = find([tmp_path]).evaluations[0].answers_on("toy/grading")

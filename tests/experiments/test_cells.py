@@ -1,4 +1,4 @@
-"""Tables -> cells: the paper's tables have the cells of the printed ones."""
+"""Checks the cells of the tables: the paper's tables have one cell per printed number."""
 
 import csv
 
@@ -7,17 +7,17 @@ from omegaconf import OmegaConf
 from repository import ROOT
 
 from vrft_aug.errors import InputError
-from vrft_aug.experiments.cells import Cell, cells
+from vrft_aug.experiments.cells import Cell, Table, cells
 
-PRINTED = ROOT / "vrft_aug" / "evaluation" / "paper" / "tables.csv"
+PRINTED = ROOT / "vrft_aug" / "evaluation" / "report" / "paper" / "tables.csv"
 
 
-def table(name: str, **changes):
-    return OmegaConf.merge(OmegaConf.load(ROOT / "conf" / "table" / f"{name}.yaml"), changes)
+def table(name: str, **changes: object) -> Table:
+    return Table.of(OmegaConf.merge(OmegaConf.load(ROOT / "conf" / "table" / f"{name}.yaml"), changes))
 
 
 def paper_name(cell: Cell) -> tuple[str, str, int]:
-    """As tables.csv names the cell: method, data set, images a class."""
+    """The cell as tables.csv names it: method, data set, images per class."""
     if cell.experiment == "zero_shot":
         return f"zero_shot_{cell.policy[-2:]}", cell.dataset, 0
     return cell.experiment, cell.dataset, cell.shots
@@ -56,4 +56,4 @@ def test_without_a_larger_policy_its_row_has_no_cells():
 )
 def test_a_malformed_table_is_refused(changes, message):
     with pytest.raises(InputError, match=message):
-        cells(table("table3", **changes))
+        table("table3", **changes)

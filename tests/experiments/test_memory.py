@@ -1,6 +1,5 @@
-"""The memory formula against what torch, peft, verl and vLLM count on the meta device."""
+"""Compares the memory formula with what torch, peft, verl and vLLM count on the meta device."""
 
-import json
 from types import SimpleNamespace
 
 import pytest
@@ -10,24 +9,26 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 import torch
 from repository import composed
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
-from transformers import AttentionInterface, AutoModelForImageTextToText, Qwen2_5_VLConfig
+from transformers import AttentionInterface, AutoConfig, AutoModelForImageTextToText, Qwen3VLConfig
 
+from vrft_aug.data.settings import Policy
 from vrft_aug.engine.run.preflight import BYTES_A_PARAMETER, GIB
 from vrft_aug.experiments import memory
-from vrft_aug.experiments import model_size as shape
+from vrft_aug.experiments.model_size import PUBLISHED as FOLDER
+from vrft_aug.experiments.model_size import count, count_adapters, find, read
 
 PUBLISHED = {"qwen2_5_vl_3b": 3_754_622_976, "qwen2_5_vl_7b": 8_292_166_656}  # in the Hub's safetensors headers
 TOKENS = 64
 
 
 def model_on_meta(name: str, **options) -> torch.nn.Module:
-    config = Qwen2_5_VLConfig(**json.loads((shape.PUBLISHED / f"{name}.json").read_text()))
+    config = AutoConfig.from_pretrained(FOLDER / f"{name}.json")
     with torch.device("meta"):
         return AutoModelForImageTextToText.from_config(config, **options)
 
 
-def published(name: str) -> shape.Shape:
-    return shape.read(json.loads((shape.PUBLISHED / f"{name}.json").read_text()))
+def published(name: str) -> torch.nn.Module:
+    return read(FOLDER / f"{name}.json")
 
 
 def root(hardware: str, *overrides: str, recipe: str = "grpo", policy: str = "qwen2_5_vl_3b"):
@@ -36,14 +37,13 @@ def root(hardware: str, *overrides: str, recipe: str = "grpo", policy: str = "qw
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_are_the_published_ones(name):
-    assert published(name).parameters == PUBLISHED[name]
-    assert sum(weight.numel() for weight in model_on_meta(name).parameters()) == PUBLISHED[name]
+    assert count(published(name)) == PUBLISHED[name]
 
 
-def test_a_config_that_transformers_has_written_gives_the_same_shape():
-    written = model_on_meta("qwen2_5_vl_7b").config.to_dict()
-    assert "text_config" in written
-    assert shape.read(written).parameters == PUBLISHED["qwen2_5_vl_7b"]
+def test_a_config_that_transformers_has_written_gives_the_same_size(tmp_path):
+    model_on_meta("qwen2_5_vl_7b").config.save_pretrained(tmp_path)
+    assert "text_config" in (tmp_path / "config.json").read_text()
+    assert count(read(tmp_path / "config.json")) == PUBLISHED["qwen2_5_vl_7b"]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -54,7 +54,7 @@ def test_adapters_are_verls_and_leave_the_vision_tower_alone(name):
     engine = SimpleNamespace(model_config=SimpleNamespace(**config, target_parameters=None))
     model = FSDPEngineWithLMHead._build_lora_module(engine, model_on_meta(name))
     trained = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    assert sum(weight.numel() for weight in trained.values()) == published(name).adapters(config.lora_rank) > 0
+    assert sum(weight.numel() for weight in trained.values()) == count_adapters(published(name), config.lora_rank) > 0
     assert not [name for name in trained if "visual" in name or "lm_head" in name]
 
 
@@ -84,7 +84,7 @@ def test_training_state_is_what_verls_fsdp2_leaves_on_one_of_two_devices(two_dev
     optimizer = torch.optim.AdamW(weights)
     optimizer.step()
     config = root("gpu_2x80g")
-    parts = memory.training(published("qwen2_5_vl_3b"), config.hardware, config.policy)
+    parts = memory.training(published("qwen2_5_vl_3b"), config.hardware, Policy.of(config.policy))
     assert parts["weights"] == pytest.approx(gigabytes(weights), rel=1e-3)
     assert parts["gradients"] == pytest.approx(gigabytes(weight.grad for weight in weights), rel=1e-3)
     moments = (tensor for state in optimizer.state.values() for tensor in state.values())
@@ -136,35 +136,35 @@ def test_activations_of_a_layer_are_what_autograd_keeps(name):
 def test_the_cache_holds_as_many_sequences_as_vllms_own_specification_says(name):
     from vllm.v1.kv_cache_interface import FullAttentionSpec
 
-    text = published(name).text
-    head = text["hidden_size"] // text["num_attention_heads"]
-    page = FullAttentionSpec(block_size=16, num_kv_heads=text["num_key_value_heads"], head_size=head,
+    text = published(name).config.get_text_config()
+    head = text.hidden_size // text.num_attention_heads
+    page = FullAttentionSpec(block_size=16, num_kv_heads=text.num_key_value_heads, head_size=head,
                              dtype=torch.bfloat16).page_size_bytes  # fmt: skip
     config = root("gpu_2x80g", policy=name)
     result = memory.estimate(config)
-    sequence = page * text["num_hidden_layers"] * config.policy.max_length / 16
-    assert result["sequences"] == int(result["rollout"]["vLLM cache"] * GIB // sequence)
+    sequence = page * text.num_hidden_layers * config.policy.max_length / 16
+    assert result.sequences == int(result.phases["rollout"]["vLLM cache"] * GIB // sequence)
 
 
 @pytest.mark.parametrize("hardware", ["gpu_1x24g", "gpu_2x80g", "node_8x80g", "multi_node"])
 def test_the_papers_policy_fits_every_gpu_profile(hardware):
     config = root(hardware)
     result = memory.estimate(config)
-    assert result["peak"] < result["device"] == config.hardware.device_gigabytes
-    assert result["sequences"] >= config.hardware.vllm.max_num_seqs
+    assert result.peak < result.device == config.hardware.device_gigabytes
+    assert result.sequences >= config.hardware.vllm.max_num_seqs
     assert config.hardware.max_tokens_per_device >= config.policy.max_length  # or verl refuses its longest sequence
 
 
 def test_what_does_not_fit_is_said():
-    assert (full := memory.estimate(root("gpu_2x80g", policy="qwen2_5_vl_7b")))["peak"] > full["device"]
-    assert (larger := memory.estimate(root("gpu_1x24g", policy="qwen2_5_vl_7b")))["peak"] > larger["device"]
-    assert larger["sequences"] == 0
+    assert (full := memory.estimate(root("gpu_2x80g", policy="qwen2_5_vl_7b"))).peak > full.device
+    assert (larger := memory.estimate(root("gpu_1x24g", policy="qwen2_5_vl_7b"))).peak > larger.device
+    assert larger.sequences == 0
 
 
 def test_what_makes_it_smaller():
     def peak(*overrides: str) -> float:
         result = memory.estimate(root("gpu_2x80g", *overrides))
-        return sum(result["training"].values())
+        return sum(result.phases["training"].values())
 
     assert peak("hardware.devices_per_node=4") < peak("hardware.lora_rank=0")
     assert peak("hardware.lora_rank=32") < peak() - 20
@@ -174,20 +174,29 @@ def test_what_makes_it_smaller():
 
 
 def test_phases_are_those_of_the_recipe():
-    assert {"training", "transfer", "rollout"} <= set(memory.estimate(root("gpu_1x24g")))
+    assert {"training", "transfer", "rollout"} <= set(memory.estimate(root("gpu_1x24g")).phases)
     sft, evaluation = (memory.estimate(root("gpu_1x24g", recipe=recipe)) for recipe in ("sft", "evaluate"))
-    assert "training" in sft and "rollout" not in sft and sft["sequences"] is None
-    assert "rollout" in evaluation and "training" not in evaluation
+    assert set(sft.phases) == {"training"} and sft.sequences is None
+    assert set(evaluation.phases) == {"rollout"}
 
 
 def test_on_a_cpu_it_is_what_the_preflight_checks():
     config = root("cpu")
     result, processes = memory.estimate(config), config.hardware.min_free_gigabytes
-    assert result["peak"] == pytest.approx(PUBLISHED["qwen2_5_vl_3b"] * BYTES_A_PARAMETER / GIB + processes)
-    assert result["device"] > 0
+    assert result.peak == pytest.approx(PUBLISHED["qwen2_5_vl_3b"] * BYTES_A_PARAMETER / GIB + processes)
+    assert result.device > 0
 
 
-def test_a_policy_of_unknown_shape_has_no_estimate(tmp_path):
+def test_a_policy_of_unknown_size_has_no_estimate(tmp_path):
     assert memory.estimate(root("gpu_2x80g", "policy.name=other", "policy.path=somebody/other")) is None
-    (tmp_path / "config.json").write_text((shape.PUBLISHED / "qwen2_5_vl_7b.json").read_text())
-    assert memory.estimate(root("gpu_2x80g", f"policy.path={tmp_path}"))["parameters"] == PUBLISHED["qwen2_5_vl_7b"]
+    (tmp_path / "config.json").write_text('{"model_type": "of_tomorrow"}')
+    assert memory.estimate(root("gpu_2x80g", f"policy.path={tmp_path}")) is None
+
+
+def test_a_local_folder_is_measured_by_its_own_config(tmp_path):
+    config = root("gpu_2x80g", f"policy.path={tmp_path}")
+    Qwen3VLConfig(tie_word_embeddings=True).save_pretrained(tmp_path)
+    with torch.device("meta"):
+        other = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(tmp_path))
+    assert count(find(Policy.of(config.policy))) == sum(weight.numel() for weight in other.parameters())
+    assert memory.estimate(config).peak > memory.estimate(root("gpu_2x80g")).peak

@@ -1,4 +1,4 @@
-"""Running cells: real processes, toy recipes."""
+"""Runs cells in real processes, with toy recipes."""
 
 import signal
 import subprocess
@@ -55,7 +55,7 @@ def test_what_cells_share_runs_once_and_what_stands_is_skipped(root):
     assert failed == [] and times(root, "rows", "a", "b") == [1, 1, 1]
     failed, said = run(work)
     assert times(root, "rows", "a", "b") == [1, 1, 1]
-    assert said == [f"cell {n}/2  tiny/toy-all/{name}: stands, skipped" for n, name in ((1, "a"), (2, "b"))]
+    assert said == [f"cell {n}/2  tiny/toy-all/{name}: done before, skipped" for n, name in ((1, "a"), (2, "b"))]
 
 
 def test_a_failed_cell_is_listed_and_the_others_run(root):

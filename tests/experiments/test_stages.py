@@ -1,4 +1,4 @@
-"""Cells -> stages: what runs, in which order, from which policy."""
+"""Checks the stages of cells: what runs, in which order, from which policy."""
 
 from pathlib import Path
 
@@ -11,7 +11,6 @@ from vrft_aug.experiments.plan import cost, lines
 from vrft_aug.experiments.stages import Plan, Stage
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
-
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +41,8 @@ def test_the_tiny_policy_starts_warm_from_rows_of_its_own(plan):
     assert "policy.path=runs/tiny/phantom-10/v_rft_pa_p/train/policy" in found["v_rft_pa_p/test"].overrides
     assert "trainer.save_freq=1" in found["v_rft_pa_p/train"].overrides
     assert "trainer.save_freq=1" not in found["warm_start/knowledge"].overrides
+    for name in ("rows/knowledge-warm_start", "warm_start/knowledge"):
+        assert "preset=warm_start" in found[name].overrides
 
 
 def test_localisation_is_followed_by_zero_shot_diagnosis(plan):
@@ -74,7 +75,7 @@ def test_the_plan_counts_what_cells_share_once(plan):
     cells = [Cell(experiment, "phantom", 10, "tiny") for experiment in ("v_sft", "v_rft")]
     work = [(cell, plan.stages(cell)) for cell in cells]
     text = list(lines(work, plan.compose, {work[0][1][0]}))
-    assert text[-1] == "2 cells, 7 stages: 1 stand, 6 to run"
+    assert text[-1] == "2 cells, 7 stages: 1 done, 6 to run"
     assert sum("shared" in line for line in text) == 2
 
 
@@ -83,4 +84,4 @@ def test_the_papers_cost(plan):
     train = plan.stages(cell)[1]
     line = cost(plan.compose("grpo", [*train.overrides, "hardware=gpu_2x80g"]), cell)
     assert line.startswith("120 steps, 2048 images, 245,760 rollouts, up to 755.0 M tokens, about ")
-    assert line.endswith("of 80 GiB a device")
+    assert line.endswith("of 80 GiB per device")

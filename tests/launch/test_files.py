@@ -1,4 +1,4 @@
-"""The files of launch/ that other programs read: KubeRay's YAML, the Dockerfile, what stays out of both."""
+"""Checks the files of launch/ that other programs read: KubeRay's YAML, the Dockerfile, and what neither contains."""
 
 import re
 from string import Template

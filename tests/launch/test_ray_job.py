@@ -1,4 +1,4 @@
-"""launch/ray_job.py and check_nodes.py: what is sent to a cluster, and what is refused before."""
+"""Checks what launch/ray_job.py and check_nodes.py send to a cluster, and what they refuse before that."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess:
 
 
 def entrypoint_calls(ray_job, tmp_path: Path, recipe: str, *overrides: str) -> list[str]:
-    """What the job's shell command runs, and where; `python` is a stand-in that writes it down."""
+    """What the job's shell command runs, and where; `python` is a stand-in that records it."""
     code, folder, calls = tmp_path / "code", tmp_path / "shared by all", tmp_path / "calls.txt"
     for made in (code, folder):
         made.mkdir()
@@ -63,7 +63,7 @@ def test_grpo_joins_the_cluster_unless_told_otherwise(ray_job, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Possible nested set")  # of the file with brackets in its name
 def test_the_code_is_uploaded_and_nothing_else(ray_job, tmp_path, monkeypatch):
-    """Packed by Ray's own function, as its client packs what it uploads."""
+    """Ray's own function packs the files here, as its client does for an upload."""
     from ray._private.ray_constants import get_runtime_env_default_excludes
     from ray._private.runtime_env.packaging import create_package
 

@@ -1,4 +1,4 @@
-"""launch/slurm.sbatch: which programs it starts, with which arguments. Stand-ins for them write it down."""
+"""Checks which programs launch/slurm.sbatch starts, with which arguments. Stand-ins for the programs record it."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ SCRIPT = ROOT / "launch" / "slurm.sbatch"
 WRITE_DOWN = 'echo "$(basename "$0") $*" >> "$CALLS"\n'
 FAKES = {
     "scontrol": WRITE_DOWN + '[[ "$*" == "show hostnames $SLURM_JOB_NODELIST" ]] && printf "%s\\n" $FAKE_NODES',
-    # as Slurm: the command once a task, on a node each; a signal goes to all of them
+    # as Slurm: the command once per task, one task per node; a signal goes to all of them
     "srun": WRITE_DOWN
     + """
         trap 'kill $(jobs -p) 2>/dev/null' TERM
@@ -44,7 +44,7 @@ FAKES = {
 
 @pytest.fixture
 def job(tmp_path):
-    """Two functions: start the script as Slurm would, and read which programs it has called."""
+    """Two functions: one starts the script as Slurm would, the other reads which programs it has called."""
     pytest.importorskip("ray", reason="the training stack is not installed (make setup)")
     for name, body in FAKES.items():
         program = tmp_path / "bin" / name

@@ -1,4 +1,4 @@
-"""A cluster of two nodes on this machine takes launch/ray_job.py's jobs, finishes them and stops them."""
+"""A cluster of two nodes on this machine runs the jobs of launch/ray_job.py, finishes them and stops them."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 pytestmark = pytest.mark.slow
 
 SMALL = ["dataset.loader.train=32", "dataset.loader.val=16", "dataset.loader.test=16", "out=rows"]
-STEPS = ["parquet=rows", "data.train_batch_size=8", "trainer.val_before_train=false"]
+STEPS = ["parquet=rows", "schedule.batch_size=8", "trainer.val_before_train=false"]
 
 
 @pytest.fixture(scope="module")
@@ -110,4 +110,4 @@ def test_without_the_token_nobody_gets_in(cluster):
     env = {name: value for name, value in cluster.env.items() if not name.startswith("RAY_AUTH")}
     result = subprocess.run(command("list"), cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
     assert result.returncode == 2
-    assert "wants its token" in result.stderr
+    assert "requires its token" in result.stderr

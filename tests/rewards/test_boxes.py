@@ -1,4 +1,4 @@
-"""A box stated in the frame of the real Qwen2.5-VL image processor comes back to the original pixels."""
+"""A box in the frame of the real Qwen2.5-VL image processor is converted to the original pixels."""
 
 import json
 

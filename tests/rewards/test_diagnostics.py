@@ -1,4 +1,4 @@
-"""Signs of reward hacking, on samples whose shares can be counted by hand."""
+"""Signs of reward hacking are measured right, on samples where the shares can be counted by hand."""
 
 import pytest
 from reward_rows import BOX, BREAST, PIXELS, RETINA, think
@@ -29,7 +29,7 @@ def test_shares_are_counted_per_task():
 
 
 def test_the_constant_answer_is_seen():
-    """A policy that says `normal, benign` to everything, as behind the 73.07 of the paper's Breast column."""
+    """A policy that always answers `normal, benign`, as the 73.07 of the paper's Breast column suggests."""
     truths = ["normal, benign"] * 73 + ["malignant"] * 27
     constant = [s for truth in truths for s in samples("normal, benign", row=BREAST, truth=truth)]
     metrics = measure(constant, [str(i // 2) for i in range(100)])

@@ -1,4 +1,4 @@
-"""Objectives: files and mappings, and what must be refused."""
+"""Objectives are read from files and mappings, and malformed ones are refused."""
 
 import copy
 import pickle
@@ -8,8 +8,9 @@ import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
-from reward_rows import BOX, BREAST, PIXELS, RETINA, think
+from reward_rows import BOX, BREAST, COUNTING, PIXELS, RETINA, think
 
+from vrft_aug.configs import compose as compose_config
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import compose, compute_score
 from vrft_aug.rewards.objective import FOLDER, load, rewards
@@ -17,7 +18,7 @@ from vrft_aug.rewards.parsing import TASKS
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 PLAIN = load("accuracy")
-GOLD = [
+RIGHT = [
     (BREAST, "normal, benign", think(r"\boxed{normal, benign}", "x")),
     (RETINA, "3", think(r"\boxed{3}", "x")),
     (PIXELS, BOX, think(f"<answer>{BOX}</answer>", "x")),
@@ -46,10 +47,10 @@ def test_hydra_and_the_library_read_a_file_alike(name: str):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("row, truth, gold", GOLD, ids=TASKS)
-def test_gold_answers_score_full_marks(name: str, row: dict, truth: str, gold: str):
-    recited = 0.0  # the one-letter thought recites nothing, so eq. 8 gives 0.9 + 0.1
-    assert compute_score("d", gold, truth, row, name)["score"] == pytest.approx(1.0 + recited)
+@pytest.mark.parametrize("row, truth, right", RIGHT, ids=TASKS)
+def test_right_answers_score_full_marks(name: str, row: dict, truth: str, right: str):
+    score = compute_score("d", right, truth, row, name)["score"]
+    assert score == pytest.approx(1.0)  # the one-letter thought recites nothing, so eq. 8 gives 0.9 + 0.1
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,12 +60,24 @@ def test_weights_of_a_task_add_up_to_one_beside_recitation(name: str):
 
 
 def test_name_mapping_and_composed_are_the_same():
-    row, truth, gold = GOLD[1]
+    row, truth, right = RIGHT[1]
     composed = pickle.loads(pickle.dumps(compose("mfrs")))
     by_name, by_mapping, by_composed = (
-        compute_score("d", gold, truth, row, o) for o in ("mfrs", load("mfrs"), composed)
+        compute_score("d", right, truth, row, o) for o in ("mfrs", load("mfrs"), composed)
     )
     assert by_name == by_mapping == by_composed
+
+
+def test_a_config_is_an_objective_too():
+    row, truth, right = RIGHT[1]
+    config = compose_config("prepare", ["objective=mfrs"])
+    assert compute_score("d", right, truth, row, config.objective) == compute_score("d", right, truth, row, "mfrs")
+
+
+@pytest.mark.parametrize("row, truth, right", RIGHT, ids=TASKS)
+def test_a_reward_sees_the_number_of_tokens(row: dict, truth: str, right: str):
+    assert compute_score("d", right, truth, row, COUNTING, tokens=17)["score"] == 17
+    assert compute_score("d", right, truth, row, COUNTING)["score"] == -1
 
 
 def test_mfrs_takes_the_place_of_accuracy_for_grades_alone():

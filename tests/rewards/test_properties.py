@@ -1,4 +1,4 @@
-"""Properties that hold for any text, box and grade."""
+"""Rewards keep their properties for any text, box and grade."""
 
 import math
 import time
@@ -52,7 +52,7 @@ def test_any_text_gives_finite_rewards_in_range(response: str, row_and_truth: tu
 @given(responses, text, st.sampled_from(ROWS[:2]))
 def test_words_around_the_answer_never_raise_accuracy(answer: str, words: str, row_and_truth: tuple):
     row, truth = row_and_truth
-    words = words.translate(dict.fromkeys(map(ord, "\\{}<>")))  # what is left cannot be part of an answer
+    words = words.translate(dict.fromkeys(map(ord, "\\{}<>")))  # so the words cannot be part of an answer
     plain = compute_score("d", think(answer), truth, row)["acc"]
     for other in (words + think(answer), think(answer, words or "x"), think(answer) + " " + words):
         assert compute_score("d", other, truth, row)["acc"] <= plain

@@ -1,4 +1,4 @@
-"""Recitation against sacrebleu itself, in its readings, and in flat memory."""
+"""The recitation reward agrees with sacrebleu, has the readings that its parameters name, and keeps no text."""
 
 import random
 import tracemalloc
@@ -70,7 +70,7 @@ def test_a_row_without_the_reference_is_an_error(reference: str):
 
 
 def test_memory_stays_flat():
-    """No response is kept: once the n-grams of 128 prompts are, further calls leave nothing behind."""
+    """No response is kept: once the n-grams of 128 prompts are in the cache, further calls use no more memory."""
     rng = random.Random(0)
 
     def memory_after(calls: int) -> int:
@@ -84,4 +84,4 @@ def test_memory_stays_flat():
     before = memory_after(2000)
     grown = memory_after(2000) - before
     tracemalloc.stop()
-    assert grown < 600_000  # Python's own free lists; kept texts of 2,000 responses would be several times as much
+    assert grown < 600_000  # Python's own free lists; the texts of 2,000 responses would take several times as much

@@ -1,8 +1,8 @@
-r"""Hand-written responses and what the paper's equations give for each, for every reward and every objective.
+r"""Every reward and objective gives what the paper's equations give for a table of hand-written responses.
 
-A line is: the row's task, the ground truth, the response, then by hand: format (A.4), accuracy (A.4, or eq. 2 at 0.5
-for a box), the reason for rejection. `mfrs` is eq. 9 for grades, `overlap` the IoU for boxes, `thought` what eq. 7
-reads.
+A case has the row's task, the ground truth and the response. The rest is worked out by hand: format (A.4), accuracy
+(A.4, or eq. 2 at 0.5 for a box), the reason for rejection, `mfrs` (eq. 9) for grades, `overlap` (IoU) for boxes, and
+`thought`, the text that eq. 7 reads.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def box(response: str, format: float, overlap: float, rejected: str = "", truth:
 NOT, NONE, MANY = "not a class", "no answer", "several answers"
 COPIED = f"malignant: {KNOWLEDGE[0]}; normal, benign: {KNOWLEDGE[1]}"
 TABLE = [
-    # --- classification: the right label, however it is dressed
+    # --- classification: the right label in several forms
     label(think(r"\boxed{normal, benign}"), 1, 1),
     label(think(r"\boxed{Normal, Benign}"), 1, 1),
     label(think(r"\boxed{NORMAL,   BENIGN }"), 1, 1),
@@ -78,7 +78,7 @@ TABLE = [
     label(think(r"\boxed{0}"), 1, 0, NOT),
     label(think(r"\boxed{...}"), 1, 0, NOT),
     label(think(r"\boxed{\{normal, benign\}}"), 1, 0, NOT),
-    # --- classification: no answer, or too many
+    # --- classification: no answer, or several
     label(think(r"\boxed{malignant} \boxed{normal, benign}"), 0, 0, MANY),
     label(think(r"\boxed{normal, benign} \boxed{malignant}", LOOK), 0, 0, MANY),
     label(think("normal, benign"), 0, 0, NONE),
@@ -92,7 +92,7 @@ TABLE = [
     label("{" * 100_000, 0, 0, NONE, thought="{" * 100_000),
     label(think("\\boxed" + "{" * 100_000), 0, 0, NONE),
     label(think(r"\boxed{" * 15_000), 0, 0, NONE),
-    # --- classification: the thought is no answer, and hides nothing
+    # --- classification: an answer in the thought does not count
     label(r"<think>\boxed{normal, benign}</think>", 0, 0, NONE, thought=r"\boxed{normal, benign}"),
     label(r"<think>It is \boxed{normal, benign}", 0, 0, NONE, thought=r"It is \boxed{normal, benign}"),
     label(
@@ -143,7 +143,7 @@ TABLE = [
     grade("2", think(r"\boxed{" + "9" * 10_000 + "}"), 1, 0, NOT),
     grade("2", think(r"\boxed{1} or \boxed{2}"), 0, 0, MANY),
     grade("2", think("2"), 0, 0, NONE),
-    # --- localization: JSON of every kind
+    # --- localization: JSON in several forms
     box(think("<answer>[100, 100, 200, 200]</answer>"), 1, 1),
     box(think('<answer>{"bbox_2d": [100, 100, 200, 200], "label": "lesion"}</answer>'), 1, 1),
     box(think('<answer>```json\n[{"bbox_2d": [100, 100, 200, 200]}]\n```</answer>'), 1, 1),

@@ -64,7 +64,7 @@ def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     for task, overrides in TASKS.items():
         recipe("prepare", *overrides, f"out={folder / task}")
-    warm_start = ["experiment=warm_start", "trainer.total_training_steps=20", "trainer.save_freq=20"]
+    warm_start = ["preset=warm_start", "trainer.total_training_steps=20", "trainer.save_freq=20"]
     recipe("sft", f"parquet={folder / 'classification'}", *warm_start, f"out={folder / 'warm_start'}")
     return folder
 
@@ -74,8 +74,8 @@ def grpo(runs) -> Path:
     """Two steps, then one more in a second process."""
     files = {split: ",".join(str(runs / task / f"{split}.parquet") for task in TASKS) for split in ("train", "val")}
     common = [f"data.train_files=[{files['train']}]", f"data.val_files=[{files['val']}]", "objective=mfrs",
-              f"policy.path={runs / 'warm_start' / 'policy'}", f"out={runs / 'grpo'}", "data.train_batch_size=24",
-              "policy.mini_batch_size=24", "trainer.save_freq=2", "trainer.test_freq=2",
+              f"policy.path={runs / 'warm_start' / 'policy'}", f"out={runs / 'grpo'}", "schedule.batch_size=24",
+              "schedule.mini_batch_size=24", "trainer.save_freq=2", "trainer.test_freq=2",
               "hardware.reuse_log_probs=false"]  # fmt: skip
     seen: set = set()
     recipe("grpo", *common, "trainer.total_training_steps=2", watch=seen)

@@ -1,4 +1,4 @@
-"""Bad input: one line, a non-zero exit, nothing half-written."""
+"""Bad input gives an error of one line and exit code 2, and leaves nothing half-written."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from repository import ROOT
 
 
 def refused(recipe: str, *overrides: str) -> str:
-    """The one line with which a recipe refuses."""
+    """Run a recipe that must refuse its input, and return its error line."""
     command = [sys.executable, str(ROOT / "recipes" / f"{recipe}.py"), *overrides]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
     assert done.returncode == 2, done.stdout + done.stderr

@@ -1,7 +1,7 @@
-"""What happens in a day: any process of a training may die, and nothing may be left of it.
+"""Faults of an ordinary day: any process of a training may die, and the training must leave nothing behind.
 
-Each test is a real training of the tiny policy with verl, Ray, vLLM and FSDP. Processes, shared memory, ports and
-temporary files are listed before and after.
+Each test is a real training of the tiny policy with verl, Ray, vLLM and FSDP. It lists processes, shared memory, ports
+and temporary files before and after.
 """
 
 import json
@@ -26,17 +26,17 @@ import pytest
 from namespaces import on_tmpfs
 from repository import ROOT
 
+from vrft_aug.engine.run.metrics_file import read_steps
 from vrft_aug.engine.run.reaper import SHARED_MEMORY, lives, relatives, shared_memory
-from vrft_aug.engine.training.checkpoints import read_steps
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 pytestmark = pytest.mark.slow
 
 SMALL = ["dataset.loader.train=64", "dataset.loader.val=16", "dataset.loader.test=16"]
-SETTINGS = ["data.train_batch_size=8", "actor_rollout_ref.actor.ppo_mini_batch_size=8", "trainer.save_freq=20",
+SETTINGS = ["schedule.batch_size=8", "schedule.mini_batch_size=8", "trainer.save_freq=20",
             "trainer.test_freq=-1", "trainer.val_before_train=false"]  # fmt: skip
 CANARY = "a-key-that-no-file-may-hold"
-TITLES = {  # of the process that is killed -> what the person is told
+TITLES = {  # title of the process that is killed -> its name in the message
     "VLLM::EngineCore": "the rollout engine",
     "ray::PromptOnceServer": "the rollout engine's server",
     "ray::WorkerDict": "the FSDP worker",
@@ -50,7 +50,7 @@ TITLES = {  # of the process that is killed -> what the person is told
 
 
 class Training:
-    """One training in `out`, and all processes that it has had."""
+    """One training in `out`, with all processes that it has started."""
 
     def __init__(self, rows: Path, out: Path, *overrides: str, inside: tuple[str, ...] = ()):
         self.out = out
@@ -80,7 +80,7 @@ class Training:
             time.sleep(0.2)
 
     def at_step(self, step: int) -> None:
-        """Wait for this step's line, and then into the next step."""
+        """Wait until the line of this step is printed and the next step has begun."""
         self.until(lambda: any(f"step {step}/" in line for line in self.lines))
         time.sleep(0.5)
 
@@ -88,7 +88,7 @@ class Training:
         return [process for process in self.family.copy() if lives(process) and process.name().startswith(title)]
 
     def end(self, seconds: float = 60) -> int:
-        """Exit code, once the process and its reaper, who hold the terminal, have ended; `seconds` from now at most."""
+        """Wait until the process (`seconds` at most) and its reaper have ended, and return the exit code."""
         code = self.process.wait(seconds)
         self._reader.join(15)
         assert not self._reader.is_alive()
@@ -110,7 +110,7 @@ class Training:
 
 
 def listing(folder: Path) -> dict[Path, set[Path]]:
-    """What is in a training's temporary folder, in shared memory, and of verl's sockets."""
+    """The files in a training's temporary folder, the segments in shared memory, and verl's sockets."""
     return {
         folder: set(folder.iterdir()),
         SHARED_MEMORY: set(SHARED_MEMORY.iterdir()),
@@ -119,7 +119,7 @@ def listing(folder: Path) -> dict[Path, set[Path]]:
 
 
 def listening(family: set[psutil.Process]) -> set[tuple[str, str, int]]:
-    """(title, address, port) of each port that a family listens on."""
+    """(title, address, port) of each port on which a family of processes listens."""
     ports = set()
     for process in filter(lives, family):
         connections = process.net_connections(kind="inet")
@@ -136,8 +136,8 @@ def rows(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def train(rows, tmp_path, monkeypatch):
-    """Start trainings; at the end of a test nothing may be left of them."""
-    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # a short name: it holds Unix sockets
+    """Start trainings. At the end of the test, they must have left nothing."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # a short name, because it holds Unix sockets
     monkeypatch.setenv("TMPDIR", str(folder))
     trainings, before = [], listing(folder)
 
@@ -151,7 +151,7 @@ def train(rows, tmp_path, monkeypatch):
         training.end()
         assert [process for process in training.family if lives(process)] == []
     new = {place: found - before[place] for place, found in listing(folder).items()}
-    new[SHARED_MEMORY] -= set().union(*map(shared_memory, psutil.process_iter()))  # of other programs that run now,
+    new[SHARED_MEMORY] -= set().union(*map(shared_memory, psutil.process_iter()))  # of other programs that run now
     new[SHARED_MEMORY] -= {path for pid in psutil.pids() for path in SHARED_MEMORY.glob(f"sem.loky-{pid}-*")}
     assert not any(new.values()), new
     folder.rmdir()
@@ -170,7 +170,7 @@ def test_a_process_that_dies_ends_the_run_with_its_name(train, title):
 
 
 def test_the_driver_is_killed(train):
-    """Also: where its servers listen, and that a key in the environment stays there."""
+    """Also checks where the servers listen, and that a key in the environment is written to no file."""
     before = psutil.pids()
     training = train()
     training.at_step(2)
@@ -228,7 +228,7 @@ def test_a_loss_that_is_no_number(train):
 
 
 def test_two_runs_at_once(train):
-    """Each with its own weights: were they mixed, a policy would not agree with what its rollout engine answered."""
+    """If the runs mixed their weights, the policy would not agree with the answers of its rollout engine."""
     if psutil.virtual_memory().available < 12 * 2**30:
         pytest.skip("two trainings at once need 12 GiB of free memory")
     both = [
@@ -242,9 +242,9 @@ def test_two_runs_at_once(train):
 
 
 def test_killed_three_times_it_takes_the_batches_of_a_run_that_was_not(train, tmp_path):
-    """Exact: each step's prompts with their gold answers, their order of steps, and the learning rate, a step's metrics
-    once each. The samples are not, and so rewards and losses are not: vLLM draws from one stream in the order in which
-    requests happen to be batched."""
+    """Equal: the prompts of each step with their ground truth, the order of the steps, the learning rate, and the
+    number of metrics records (one per step). Not equal: samples, rewards and losses, because vLLM draws all samples
+    from one stream, in the order in which requests happen to be batched."""
     steps, moments = 10, [random.uniform(5, 60) for _ in range(3)]
 
     def start(out: str) -> Training:
@@ -269,7 +269,7 @@ def test_killed_three_times_it_takes_the_batches_of_a_run_that_was_not(train, tm
 
 
 def questions(file: Path) -> Counter:
-    """How often each prompt was sampled in a step, with its gold answer."""
+    """How often each prompt, with its ground truth, was sampled in a step."""
     samples = [json.loads(line) for line in file.read_text().splitlines()]
     return Counter((sample["input"], str(sample["gts"])) for sample in samples)
 
@@ -282,7 +282,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(train):
     resumed = train("trainer.save_freq=1", "trainer.total_training_steps=3")
     assert resumed.end(300) == 0, resumed.lines
     told = [line for line in resumed.lines if "checkpoint of step 2 is not whole" in line]
-    assert len(told) == 1 and file.name in told[0] and "going on from step 1" in told[0]
+    assert len(told) == 1 and file.name in told[0] and "resuming from step 1" in told[0]
     assert resumed.steps() == [1, 2, 3] and resumed.newest_checkpoint() == 3
 
 

@@ -1,7 +1,7 @@
-"""The GPU profiles as far as a CPU can check them: what verl and vLLM build from them before a GPU is touched.
+"""Checks the GPU profiles on a CPU: what verl and vLLM build from them before they use a GPU.
 
-The policy is Qwen2.5-VL-3B's published config with the tiny policy's tokenizer, and no weights. What is left for a GPU:
-vLLM's sleep mode and CUDA graphs (the CPU build has neither), flash attention, NCCL, and verl's engines for CUDA.
+The policy is Qwen2.5-VL-3B's published config with the tiny policy's tokenizer and no weights. These parts need a GPU
+and are not checked here: vLLM's sleep mode and CUDA graphs, flash attention, NCCL, and verl's engines for CUDA.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ PROFILES = ["gpu_1x24g", "gpu_2x80g", "node_8x80g", "multi_node"]
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory) -> Path:
-    """Folder with all of a policy but its weights."""
+    """The folder of a policy without its weights."""
     folder = tmp_path_factory.mktemp("qwen2_5_vl_3b")
     tokenizer = tiny_tokenizer.train_tokenizer(tiny_tokenizer.read_corpus())
     tiny_policy.make_processor(tokenizer).save_pretrained(folder)
@@ -51,7 +51,7 @@ def test_verl_accepts_the_run(hardware, policy):
 
 @pytest.mark.parametrize("hardware", PROFILES)
 def test_verls_workers_get_their_configs(hardware, policy):
-    """What ActorRolloutRefWorker.init_model builds before its engines (verl/workers/engine_workers.py:528-640)."""
+    """Build what ActorRolloutRefWorker.init_model builds first (verl/workers/engine_workers.py:528-640)."""
     from verl.utils.config import omega_conf_to_dataclass
     from verl.workers.config import TrainingWorkerConfig
 
@@ -95,7 +95,7 @@ def test_verls_sft_trainer_gets_its_configs(hardware, policy):
 
 
 def vllm_arguments(config: DictConfig):
-    """vLLM's engine arguments as verl's own server makes them, parsed by vLLM; the engine is not started."""
+    """vLLM's engine arguments from verl's own server, parsed by vLLM. The engine is not started."""
     from verl.utils.config import omega_conf_to_dataclass
     from verl.workers.rollout.vllm_rollout.vllm_async_server import vLLMHttpServer
     from vllm.engine.arg_utils import AsyncEngineArgs

@@ -1,4 +1,4 @@
-"""Programs beside ours: somebody else's Ray cluster stays as it was, and `vllm serve` serves our policy."""
+"""Programs beside ours: a Ray cluster of somebody else is left alone, and `vllm serve` serves our policy."""
 
 import base64
 import io
@@ -62,8 +62,8 @@ def test_somebody_elses_ray_cluster_is_neither_joined_nor_stopped(tmp_path):
         small = ["dataset.loader.train=32", "dataset.loader.val=16", "dataset.loader.test=16"]
         assert python("recipes/prepare.py", *small, f"out={tmp_path / 'rows'}").returncode == 0
         steps = ["trainer.total_training_steps=1", "trainer.save_freq=1", "trainer.val_before_train=false"]
-        run = python("recipes/grpo.py", f"parquet={tmp_path / 'rows'}", "data.train_batch_size=8", *steps,
-                     "policy.mini_batch_size=8", f"out={tmp_path / 'run'}", RAY_ADDRESS=address)  # fmt: skip
+        run = python("recipes/grpo.py", f"parquet={tmp_path / 'rows'}", "schedule.batch_size=8", *steps,
+                     "schedule.mini_batch_size=8", f"out={tmp_path / 'run'}", RAY_ADDRESS=address)  # fmt: skip
         assert run.returncode == 0, run.stderr
         assert "Started a local Ray instance" in (tmp_path / "run" / "log.txt").read_text()
         assert listed(address, env) == {"nodes": 1, "jobs": 2, "actors": 0}  # the two that listed
@@ -73,8 +73,8 @@ def test_somebody_elses_ray_cluster_is_neither_joined_nor_stopped(tmp_path):
 
 
 def listed(address: str, env: dict[str, str]) -> dict[str, int]:
-    """What a cluster says of itself, asked from a process of its own, since Ray keeps a token for a process's life."""
-    for _ in range(20):  # until it has started
+    """Count the nodes, jobs and actors of a cluster, in a new process, since Ray keeps a token until it ends."""
+    for _ in range(20):  # attempts, until the cluster has started
         command = [sys.executable, "-c", LIST, address]
         done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
         if done.returncode == 0:

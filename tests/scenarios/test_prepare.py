@@ -1,4 +1,4 @@
-"""The recipes of the data stage as a person runs them."""
+"""The recipes of the data stage, run as a person runs them."""
 
 import json
 import subprocess
@@ -9,10 +9,10 @@ from PIL import Image
 from repository import ROOT
 
 
-def run(recipe, *arguments):
+def run(recipe, *arguments, folder=ROOT):
     command = [sys.executable, str(ROOT / "recipes" / f"{recipe}.py"), "policy.max_prompt_length=null", *arguments]
     command = command if recipe == "prepare" else [command[0], command[1], *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("shots", [10, 20, 256])
@@ -25,6 +25,13 @@ def test_retina_as_the_readme_says(tmp_path, shared_data, shots):
     assert list(manifest["splits"]["train"]["drawn"].values()) == counts
     assert manifest["splits"]["test"]["rows"] == 400
     assert "test     400 rows of 400" in done.stdout and "train.parquet" in done.stdout
+
+
+def test_the_default_output_folder(tmp_path):
+    small = ("dataset.loader.train=26", "dataset.loader.val=13", "dataset.loader.test=13")
+    done = run("prepare", "dataset=phantom", *small, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "prepared" / "phantom-names-None" / "manifest.json").exists()
 
 
 def test_show_draws_a_sheet(tmp_path):
@@ -41,8 +48,8 @@ def test_show_draws_a_sheet(tmp_path):
     (("dataset=retina", "data_root=nowhere"), "retinamnist.npz: no such file; get it with `make data"),
     (("dataset=retinas",), "retina"),
     (("prompt=knowlege",), "knowledge"),
-    (("protocol=papers",), "protocol=papers: one of full, paper"),
-    (("export=csv",), "export=csv: one of null, easyr1, trl"),
+    (("protocol=papers",), "protocol=papers: must be one of full, paper"),
+    (("export=csv",), "export=csv: must be one of null, easyr1, trl"),
     (("shotz=10",), "shotz"),
 ])
 def test_a_slip_gets_one_line_and_exit_code_2(tmp_path, arguments, message):

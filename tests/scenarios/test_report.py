@@ -1,4 +1,4 @@
-"""recipes/report.py as a person runs it."""
+"""Runs recipes/report.py as a person does."""
 
 import os
 import subprocess
@@ -63,7 +63,7 @@ def test_a_table_of_the_paper(matrix: Path, tmp_path: Path):
     assert sorted(file.name for file in out.iterdir()) == names
     text = (out / "report.md").read_text()
     for part in (
-        "| Method | Images a class | retina<br>n 100; paper 400 | phantom_grade<br>n 100 | average |",
+        "| Method | Images per class | retina<br>n 100; paper 400 | phantom_grade<br>n 100 | average |",
         "| 0-shot, tiny | 0 | 60.0 (50.2–69.1) †<br>paper 14.75 | 60.0 (50.2–69.1) †<br>paper – |",
         "| V-SFT | 256 | no run<br>paper 50.00 | no run<br>paper – | no run<br>paper – |",
         "### Signs of reward hacking",
@@ -75,8 +75,8 @@ def test_a_table_of_the_paper(matrix: Path, tmp_path: Path):
     assert pd.isna(cells.loc[("v_rft_pa_p_mfrs", "phantom_grade"), "paper"])
 
 
-def test_an_objective_tells_the_runs_of_an_experiment_apart(matrix: Path, tmp_path: Path):
-    """v_rft's own objective is accuracy; Table 3 wants MFRS on retina."""
+def test_the_objective_distinguishes_the_runs_of_an_experiment(matrix: Path, tmp_path: Path):
+    """The objective of v_rft is accuracy; Table 3 needs MFRS on retina."""
     for objective, answers in (("accuracy", ["0"] * 100), ("mfrs", TRUTH)):
         rows = predictions(TRUTH, answers, data_source="retina")
         folder = cell_folder(matrix, "tiny", "retina", 256, f"v_rft_{objective}") / "test"
@@ -94,7 +94,7 @@ def test_report_of_a_training_with_before_and_after(runs: Path, tmp_path: Path):
     done = _report(f"runs={runs}", f"out={out}")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    for text in ("60.0 (50.2–69.1) †", "100.0 (96.3–100.0)", "< 0.001 (+40 −0)", "lies inside the 95 % interval"):
+    for text in ("60.0 (50.2–69.1) †", "100.0 (96.3–100.0)", "< 0.001 (+40 −0)", "is inside the 95 % interval"):
         assert text in done.stdout
     assert "before on toy/grading: not evaluated with shuffled images" in done.stdout
     assert sorted(file.name for file in out.iterdir()) == ["curve.png", "report.html", "report.md", "table.csv"]
@@ -106,7 +106,7 @@ def test_report_of_a_training_with_before_and_after(runs: Path, tmp_path: Path):
 
 
 def test_same_runs_same_bytes(matrix: Path, tmp_path: Path):
-    """In another process too, whose sets have another order."""
+    """Also in another process, where sets have a different order."""
     reports = []
     for seed in ("1", "2"):
         out = tmp_path / seed
@@ -116,7 +116,7 @@ def test_same_runs_same_bytes(matrix: Path, tmp_path: Path):
     assert reports[0] == reports[1]
 
 
-def test_missing_pieces_are_said(runs: Path, tmp_path: Path):
+def test_missing_pieces_are_named(runs: Path, tmp_path: Path):
     write_report([runs / "before"], tmp_path / "one", None, Console(quiet=True))
     text = (tmp_path / "one" / "report.md").read_text()
     assert "no training metrics" in text and "nothing to compare with" in text
@@ -130,7 +130,7 @@ def test_missing_pieces_are_said(runs: Path, tmp_path: Path):
     [
         (["runs=absent_folder"], "absent_folder: no such run folder"),
         (["runs={runs}", "baseline=sft"], "baseline=sft: no evaluation has this name; the runs are: after, before"),
-        (["runs={runs}", "gallery=-1"], "gallery=-1: the number of test images a data set is 0 or more"),
+        (["runs={runs}", "gallery=-1"], "gallery=-1: the number of test images per data set must be 0 or more"),
         (["runs={runs}", "table=table9"], "Could not find 'table/table9'"),
         (["runs={runs}", "table=table3", "table.rows=[{{experiment:v_rft,shot:1}}]"], "no key shot"),
         ([], "runs"),

@@ -1,4 +1,4 @@
-"""SECURITY.md's claims, where one process can check them; servers, keys and leftovers: test_faults.py."""
+"""The claims of SECURITY.md that one process can check. For servers, keys and leftovers, see test_faults.py."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from repository import ROOT
 
+from vrft_aug.configs import flatten
 from vrft_aug.errors import InputError
 
 CONF = ROOT / "conf"
@@ -21,18 +22,12 @@ def composed(root: str, *overrides: str) -> DictConfig:
         return compose(root, list(overrides))
 
 
-def leaves(tree: object, name: str = "") -> dict[str, object]:
-    if not isinstance(tree, dict):
-        return {name: tree}
-    return {path: leaf for key, value in tree.items() for path, leaf in leaves(value, f"{name}.{key}").items()}
-
-
 @pytest.mark.parametrize("hardware", sorted(path.stem for path in (CONF / "hardware").glob("*.yaml")))
 @pytest.mark.parametrize("root", ["grpo", "sft", "evaluate", "prepare"])
 def test_no_composed_config_trusts_remote_code(root, hardware):
     pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
     config = OmegaConf.to_container(composed(root, f"hardware={hardware}"), resolve=False)
-    trust = {name: value for name, value in leaves(config).items() if "trust_remote_code" in name}
+    trust = {name: value for name, value in flatten(config).items() if "trust_remote_code" in name}
     assert not any(trust.values()), trust
     assert len(trust) >= {"grpo": 3, "sft": 1}.get(root, 0), "verl renamed its key: check it again"
 

@@ -1,4 +1,4 @@
-"""The tiny policy is a Qwen2.5-VL in every respect that another program relies on; its eyes learn."""
+"""The tiny policy is a Qwen2.5-VL for every program that loads it, and its vision tower learns."""
 
 import hashlib
 import json
@@ -141,7 +141,7 @@ def test_failure_leaves_nothing(tmp_path, monkeypatch):
 
 
 def test_eyes_learn(processor, monkeypatch):
-    """After a hundred small steps the probes are far above chance (0.25) on images that they never saw."""
+    """After a hundred small steps the probes are far above chance (0.25) on new images."""
     monkeypatch.setattr(tiny_vision, "STEPS", 100)
     monkeypatch.setattr(tiny_vision, "BATCH", 16)
     lines = []

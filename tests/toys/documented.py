@@ -1,4 +1,4 @@
-"""The commands that README.md, docs/ and launch/README.md show, and what each of them runs in the end."""
+"""The commands that README.md, CONTRIBUTING.md, docs/ and launch/README.md show, and the recipes that each one runs."""
 
 import re
 import shlex
@@ -58,7 +58,7 @@ def made_by(words: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def recipes(words: tuple[str, ...]) -> list[tuple[str, list[str]]]:
-    """(recipe, overrides) of each recipe that a command runs, also by way of make, sbatch or a Ray job."""
+    """(recipe, overrides) of each recipe that a command runs, directly or through make, sbatch or a Ray job."""
     if words[0] == "make":
         return [one for part in made_by(words) for one in recipes(part) if part[0] != "make"]
     for place, word in enumerate(words):

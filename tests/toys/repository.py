@@ -1,4 +1,4 @@
-"""The checkout that is tested: its folders and its composed configs."""
+"""Finds the folders of the checkout under test and composes its configs."""
 
 import functools
 from pathlib import Path
@@ -18,5 +18,5 @@ def choices(group: str) -> list[str]:
 
 @functools.cache
 def composed(root: str, *overrides: str) -> DictConfig:
-    """The resolved config; shared, so a test that changes it copies it first."""
+    """The resolved config of a root file. It is cached: a test that changes it must copy it first."""
     return compose(root, overrides)

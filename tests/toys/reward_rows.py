@@ -1,5 +1,8 @@
 """Rows (extra_info and ground truth) of the three tasks, as `recipes/prepare.py` writes them."""
 
+from vrft_aug.rewards.objective import Objective, Term
+from vrft_aug.rewards.parsing import TASKS, Response
+
 KNOWLEDGE = [
     "irregular dark mass, taller than wide, with spiculated margins",
     "layered fat and gland without any mass",
@@ -28,9 +31,17 @@ LESION = {
     "image_size": [600, 450],
     "frame_size": [602, 448],
 }
-PIXELS = LESION | {"frame_size": [600, 450]}  # the policy's frame is the image itself: easy to reckon by hand
+PIXELS = LESION | {"frame_size": [600, 450]}  # the frame is the image itself: easy to compute by hand
 BOX = "[100, 100, 200, 200]"
 
 
 def think(answer: str, thought: str = "I look at the image.") -> str:
     return f"<think>{thought}</think> {answer}"
+
+
+def token_count(response: Response, ground_truth: str, row: dict) -> float:
+    """A toy reward that shows which number of tokens it was given; -1 for none."""
+    return -1.0 if response.tokens is None else float(response.tokens)
+
+
+COUNTING = Objective({task: (Term("token_count", token_count, 1.0),) for task in TASKS}, ("token_count",))

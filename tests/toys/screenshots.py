@@ -1,4 +1,4 @@
-"""Pictures of a report for the README, taken by the system's Chromium.
+"""Takes pictures of a report for the README with the system's Chromium.
 
     python tests/toys/screenshots.py runs/table3/report/report.html docs
 
@@ -14,7 +14,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def chromium() -> str | None:
-    """Path of the system's Chromium; None where there is none."""
+    """Path of the system's Chromium; None if there is none."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 

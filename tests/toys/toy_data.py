@@ -1,26 +1,47 @@
-"""Toy data sets in the layouts of the real ones, and the config of conf/prepare.yaml."""
+"""Writes toy data sets in the layouts of the real ones, and composes the config of conf/prepare.yaml."""
 
 import csv
+import functools
 from pathlib import Path
 
 import numpy as np
-import yaml
 from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from repository import ROOT
+
+from vrft_aug.data.datasets.image_files import open_image
+from vrft_aug.data.datasets.sample import Sample
+from vrft_aug.data.settings import Dataset
 
 DATASETS = sorted(path.stem for path in (ROOT / "conf" / "dataset").glob("*.yaml"))
 RNG_SEED = 7
 
 
 def compose_config(*overrides: str, root: str = "prepare"):
-    """conf/<root>.yaml with overrides, the prompt check off (no policy is built in these tests)."""
+    """conf/<root>.yaml with overrides, without the check of prompt lengths (these tests build no policy)."""
     with initialize_config_dir(str(ROOT / "conf"), version_base=None):
         return compose(root, ["policy.max_prompt_length=null", *overrides] if root == "prepare" else list(overrides))
 
 
 def dataset_yaml(name: str) -> dict:
-    return yaml.safe_load((ROOT / "conf" / "dataset" / f"{name}.yaml").read_text(encoding="utf-8"))
+    """The config group `dataset` with its interpolations, as Hydra composes it."""
+    return OmegaConf.to_container(_composed_dataset(name), resolve=False)
+
+
+@functools.cache
+def _composed_dataset(name: str) -> DictConfig:
+    return compose_config(f"dataset={name}").dataset
+
+
+def toy_dataset(**changes: object) -> Dataset:
+    """The settings of a small data set with the classes a and b."""
+    return Dataset.of(dataset_yaml("folder") | {"name": "toy", "classes": ["a", "b"]} | changes)
+
+
+def pixels(sample: Sample) -> np.ndarray:
+    """Decoded image of a sample, (H, W) or (H, W, 3) uint8."""
+    return np.asarray(open_image(sample.source()).image)
 
 
 def noise(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -67,7 +88,7 @@ def write_mask(path: Path, box: tuple[int, int, int, int], size: tuple[int, int]
 
 
 def write_ham10000(root: Path, dataset: dict) -> None:
-    """Ten lesions a diagnosis, every other one with two images, over two image folders as published."""
+    """Ten lesions per diagnosis, every second one with two images, in two image folders as published."""
     rng, folder, rows = np.random.default_rng(RNG_SEED), root / "ham10000", []
     for code in dataset["loader"]["codes"]:
         for lesion in range(10):
@@ -89,7 +110,7 @@ def write_heel(root: Path, dataset: dict) -> None:
 
 
 def write_covid19(root: Path, dataset: dict) -> None:
-    """Four images a grade, one patient with three images over two official subsets, reader D missing in places."""
+    """Four images per grade, one patient with three images in two official subsets, some scores of reader D missing."""
     rng, rows = np.random.default_rng(RNG_SEED), []
     for grade in range(7):
         for i, subset in enumerate(("train", "train", "val", "test")):
@@ -120,7 +141,7 @@ WRITERS = {
 
 
 def write_toy(root: Path, name: str, **loader: object) -> dict:
-    """Write toy files for conf/dataset/<name>.yaml in the layout its loader reads; returns the YAML's content."""
+    """Write toy files for conf/dataset/<name>.yaml in the layout that its loader reads; returns the YAML's content."""
     dataset = dataset_yaml(name)
     dataset["loader"] |= loader
     module = dataset["loader"]["_target_"].split(".")[-2]

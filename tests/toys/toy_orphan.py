@@ -1,5 +1,7 @@
-"""Stands for vLLM's engine: a process that outlives who started it, in a session of its own, with shared memory that
-nobody else removes. Prints its process id and the segment's name."""
+"""Plays vLLM's engine: a process in a new session that outlives the process that started it.
+
+It holds shared memory that nobody else removes. It prints its process id and the name of the segment.
+"""
 
 import os
 import subprocess

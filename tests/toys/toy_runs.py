@@ -1,4 +1,4 @@
-"""Writes small runs in the layout that the recipes leave, for the tests of metrics and report."""
+"""Writes small runs in the layout of the recipes' output, for the tests of metrics and report."""
 
 import io
 import json
@@ -17,7 +17,7 @@ GRADES = ["0", "1", "2", "3", "4"]
 def predictions(
     truth: Sequence[str], answers: Sequence[str], classes: Sequence[str] = GRADES, task: str = "grading", **columns
 ) -> pd.DataFrame:
-    """A predictions table of one data set; the answer "" is an unparseable one."""
+    """A predictions table of one data set; the answer "" is unparseable."""
     names = [f"image_{position}" for position in range(len(truth))]
     table = {
         "data_source": "toy",
@@ -51,7 +51,7 @@ def write_evaluation(folder: Path, name: str, rows: pd.DataFrame, **run) -> Path
 
 
 def write_rows(folder: Path, rows: pd.DataFrame, size: tuple[int, int] = (28, 28)) -> Path:
-    """What recipes/prepare.py leaves for the images of a predictions table: noise, another for each image."""
+    """The output of recipes/prepare.py for the images of a predictions table; each image is a different noise."""
     folder.mkdir(parents=True)
     table = []
     for index, name in enumerate(dict.fromkeys(rows["source_id"])):
@@ -65,25 +65,25 @@ def write_rows(folder: Path, rows: pd.DataFrame, size: tuple[int, int] = (28, 28
 
 
 def cell_facts(policy: str, dataset: str, shots: int, experiment: str, objective: str = "accuracy") -> dict:
-    """What a run of a table's cell records beside its name and state."""
+    """What a run of a table's cell records in addition to its name and state."""
     facts = {"experiment": experiment, "dataset": dataset, "shots": shots, "policy_name": policy}
     return facts | {"objective": objective, "protocol": "paper"}
 
 
 def cell_folder(root: Path, policy: str, dataset: str, shots: int, experiment: str) -> Path:
-    """Where the stages of a table's cell stand."""
+    """The folder that contains the stages of a table's cell."""
     return root / policy / f"{dataset}-{shots}" / experiment
 
 
 def write_cell(root: Path, *cell, rows: pd.DataFrame, **run) -> Path:
-    """The evaluation of a table's cell: (policy, data set, shots, experiment) and, where it is another, objective."""
+    """The evaluation of a table's cell: (policy, data set, shots, experiment) and, if it is not accuracy, objective."""
     return write_evaluation(cell_folder(root, *cell[:4]) / "test", "test", rows, **cell_facts(*cell) | run)
 
 
 def write_training(folder: Path, steps: int, rise: float = 0.4, signs: dict | None = None, **run) -> Path:
-    """The metrics file of a GRPO run: a reward that rises from 0.2 to 0.8, validation accuracy by `rise` from 0.3.
+    """The metrics file of a GRPO run: the reward rises from 0.2 to 0.8, validation accuracy by `rise` from 0.3.
 
-    signs: {measure of vrft_aug/rewards/diagnostics.py: its value at each step from the first}.
+    signs: {measure of vrft_aug/rewards/diagnostics.py: its value at each step, from step 1}.
     """
     folder.mkdir(parents=True)
     lines = []

@@ -1,1 +1,1 @@
-"""Medical images to parquet rows: data sets, knowledge, prompts, preparation, rows. Needs neither torch nor verl."""
+"""Turns medical images into parquet rows: data sets, knowledge, prompts, preparation, rows. Needs no torch or verl."""

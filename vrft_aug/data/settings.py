@@ -1,48 +1,48 @@
-"""The config groups `dataset`, `prompt` and `policy`, and the rule of a preparation, as types that check themselves.
+"""Turns the config groups `dataset`, `prompt` and `policy`, and the rule of a preparation, into checked types.
 
-A recipe makes them once from its config; what is passed on afterwards is never a bare dict.
+A recipe makes these objects once from its config. The other functions take them, never a bare dict of settings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import TASKS
 
-BOX_FRAMES = ("resized", "thousand")
-CLASS_ORDERS = ("fixed", "shuffled")
-EXPORTS = (None, "easyr1", "trl")
-LEAKAGE = ("warn", "refuse", "drop")
-PROTOCOLS = ("full", "paper")
+Load = Callable[[str], Iterable[Sample]]  # split -> its samples, in the data set's order
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the groups have in common: they are made from a config, whose keys are their fields."""
+    """The base class: an object is made from a config whose keys are the names of its fields."""
 
     @classmethod
     def of(cls, config: DictConfig | Mapping[str, Any]) -> Self:
-        """Read the keys that are fields. Raises InputError for a key that is missing or a value that cannot be."""
-        if isinstance(config, DictConfig):
-            names = [one.name for one in fields(cls)]
-            config = OmegaConf.to_container(OmegaConf.masked_copy(config, names), resolve=True)
+        """Read the fields from `config` and ignore its other keys.
+
+        Raises InputError for a missing key and for a value that is not allowed.
+        """
+        found = {one.name: config[one.name] for one in fields(cls) if one.name in config}
         try:
-            return cls(**config)
+            return cls(**{key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+                          for key, value in found.items()})
         except TypeError as error:
-            raise InputError(f"{cls.__name__.lower()}: {str(error).partition(' ')[2]}; see conf/") from None
+            raise InputError(f"{cls.__name__}: {str(error).partition(' ')[2]}; add it (see conf/)") from None
 
 
 @dataclass(frozen=True)
 class Dataset(Settings):
     """A data set, as conf/dataset/<name>.yaml describes it.
 
-    aliases: class -> other names of it. knowledge: path of a bank file; None: the bank's file of this name.
-    paper_train, paper_test: how the paper draws from it ("whole", "quarter"). loader: what `load` instantiates.
+    aliases: class -> its other names. knowledge: path of a bank file; None: the bank's file of the same name.
+    paper_train, paper_test: how the paper draws from it ("whole", "quarter"). loader: `_target_` and its options.
     """
 
     name: str
@@ -63,23 +63,21 @@ class Dataset(Settings):
     def __post_init__(self) -> None:
         where, names = f"conf/dataset/{self.name}.yaml", self.classes
         check_choice("dataset.task", self.task, TASKS)
-        if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
             raise InputError(f"{where}: the classes must be different strings (quote grades, as in \"0\")")
         if self.task == "grading" and not all(name.isdecimal() for name in names):
-            raise InputError(f"{where}: the classes of a grading task are integers, as \"0\", \"1\"")
+            raise InputError(f"{where}: the classes of a grading task must be integers, as \"0\", \"1\"")
         if unknown := set(self.aliases) - set(names):
-            raise InputError(f"{where}: aliases of '{min(unknown)}', which is no class; correct the name")
+            raise InputError(f"{where}: '{min(unknown)}' has aliases but is not a class; correct the name")
 
-    def load(self, data_root: str) -> partial:
-        """A function from a split's name to its samples, in the data set's order; no image is read yet."""
-        from hydra.utils import instantiate
-
+    def load(self, data_root: str) -> Load:
+        """A function from the name of a split to its samples, in the data set's order. It opens no image."""
         return partial(instantiate(self.loader, _partial_=True), Path(data_root))
 
 
 @dataclass(frozen=True)
 class Prompt(Settings):
-    """A prompt, as conf/prompt/<name>.yaml describes it. task: None takes the data set's own."""
+    """A prompt, as conf/prompt/<name>.yaml describes it. task: None means the data set's own task."""
 
     name: str
     template: str
@@ -89,16 +87,16 @@ class Prompt(Settings):
     aliases: bool
 
     def __post_init__(self) -> None:
-        check_choice("prompt.class_order", self.class_order, CLASS_ORDERS)
+        check_choice("prompt.class_order", self.class_order, ("fixed", "shuffled"))
         check_choice("prompt.task", self.task, (None, *TASKS))
 
 
 @dataclass(frozen=True)
 class Policy(Settings):
-    """The facts about a model that conf/policy/<name>.yaml states; lengths in tokens, sizes in pixels.
+    """The facts about a model, as conf/policy/<name>.yaml states them. Lengths are in tokens, sizes in pixels.
 
-    path: folder, hub id or run; None: `build` makes it. box_frame: boxes are stated in pixels of the resized image, or
-    from 0 to 1000. max_prompt_length: None leaves the check of prompt lengths out.
+    path: a folder, a hub id or a run; None: `build` makes the policy. box_frame: `resized` (boxes are in pixels of the
+    resized image) or `thousand` (from 0 to 1000). max_prompt_length: None skips the check of prompt lengths.
     """
 
     name: str
@@ -115,15 +113,15 @@ class Policy(Settings):
     warm_start: str | None = None
 
     def __post_init__(self) -> None:
-        check_choice("policy.box_frame", self.box_frame, BOX_FRAMES)
+        check_choice("policy.box_frame", self.box_frame, ("resized", "thousand"))
         if not 0 < self.min_pixels <= self.max_pixels:
-            raise InputError(f"policy.min_pixels={self.min_pixels}, policy.max_pixels={self.max_pixels}: the first "
-                             "must be above 0 and not above the second")
+            raise InputError(f"policy.min_pixels={self.min_pixels}, policy.max_pixels={self.max_pixels}: the minimum "
+                             "must be above 0 and at most the maximum")
 
 
 @dataclass(frozen=True)
 class PreparationRule(Settings):
-    """Which images are drawn and how they are written: the keys of conf/prepare.yaml, explained there."""
+    """Which images are drawn and how they are written. conf/prepare.yaml has the same keys and explains them."""
 
     protocol: str
     shots: int | None
@@ -142,20 +140,20 @@ class PreparationRule(Settings):
     out: str
 
     def __post_init__(self) -> None:
-        check_choice("protocol", self.protocol, PROTOCOLS)
-        check_choice("leakage", self.leakage, LEAKAGE)
-        check_choice("export", self.export, EXPORTS)
-        numbers = {key: getattr(self, key) for key in ("up_to", "seed", "test_seed", "shard_mb")}
-        optional = {key: getattr(self, key) for key in ("shots", "workers")}
-        optional |= {f"limit.{split}": number for split, number in self.limit.items()}
-        for key, value in (numbers | optional).items():
-            if not ((type(value) is int and value >= 0) or (value is None and key in optional)):
-                raise InputError(f"{key}={value}: a whole number is needed{' (or null)' if key in optional else ''}")
+        check_choice("protocol", self.protocol, ("full", "paper"))
+        check_choice("leakage", self.leakage, ("warn", "refuse", "drop"))
+        check_choice("export", self.export, (None, "easyr1", "trl"))
+        numbers = {key: getattr(self, key) for key in ("up_to", "seed", "test_seed", "shard_mb", "shots", "workers")}
+        numbers |= {f"limit.{split}": number for split, number in self.limit.items()}
+        for key, value in numbers.items():
+            optional = key in ("shots", "workers") or key.startswith("limit.")
+            if not ((type(value) is int and value >= 0) or (value is None and optional)):
+                raise InputError(f"{key}={value}: must be a whole number{' or null' if optional else ''}")
         if not 0 <= self.label_noise <= 1:
-            raise InputError(f"label_noise={self.label_noise}: a share between 0 and 1")
+            raise InputError(f"label_noise={self.label_noise}: must be a share between 0 and 1")
 
 
 def check_choice(key: str, value: Any, choices: tuple) -> None:
-    """Raise InputError, which lists the choices, for a value that is none of them."""
+    """Raise InputError, which lists the choices, for any other value."""
     if value not in choices:
-        raise InputError(f"{key}={value}: one of {', '.join('null' if one is None else one for one in choices)}")
+        raise InputError(f"{key}={value}: must be one of {', '.join('null' if c is None else c for c in choices)}")

@@ -1,1 +1,1 @@
-"""Measures what a policy has learnt: answers, metrics, and the report."""
+"""Measures what a policy has learnt: its answers, metrics and the report."""

@@ -1,1 +1,1 @@
-"""From a table of the paper to commands: cells, their stages, what they cost, and running them."""
+"""Turns a table of the paper into commands: its cells, their stages, their cost; and runs them."""

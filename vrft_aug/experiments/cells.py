@@ -1,17 +1,16 @@
-"""A table of conf/table -> its cells: which experiment on which data set, with how many images, of which policy."""
+"""Turns a table of conf/table into its cells: one experiment on one data set, with a number of images and a policy."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.errors import InputError
 
-ROW = {"experiment", "shots", "policy", "objectives"}
-
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table. objective: where it differs from the experiment's own, else None."""
+    """One number of a table. objective: None where it is the experiment's own."""
 
     experiment: str
     dataset: str
@@ -26,30 +25,59 @@ class Cell:
 
     @property
     def folder(self) -> str:
-        """Below the root folder of all cells."""
+        """The cell's folder, relative to the root folder of all cells."""
         return f"{self.setting}/{self.experiment}{f'-{self.objective}' if self.objective else ''}"
 
 
-def cells(table: DictConfig) -> list[Cell]:
-    """Every cell of the config group `table`, data set by data set, in the order of its rows.
+@dataclass(frozen=True)
+class TableRow:
+    """shots: None means each of the table's `shots`. policy: "larger" or a choice of conf/policy; None: the table's.
+    objectives: data set -> objective, where it is not the experiment's own."""
 
-    A row of the larger policy has no cells where `larger_policy` is null.
-    Raises InputError for a row with an unknown key, or a table without rows or data sets.
+    experiment: str
+    shots: int | None = None
+    policy: str | None = None
+    objectives: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The config group `table`; conf/table/table1.yaml explains its keys."""
+
+    title: str
+    protocol: str
+    policy: str
+    larger_policy: str | None
+    datasets: list[str]
+    shots: list[int | None]
+    rows: list[TableRow]
+
+    @staticmethod
+    def of(config: DictConfig) -> "Table":
+        """Raises InputError for a row with an unknown key, and for a table without rows or data sets."""
+        spec: Any = OmegaConf.to_container(config, resolve=True)
+        known = [one.name for one in fields(TableRow)]
+        for row in spec["rows"]:
+            if unknown := ", ".join(key for key in row if key not in known):
+                raise InputError(f"{spec['title']}: row {row}: no key {unknown}; known: {', '.join(known)}")
+        if not spec["rows"] or not spec["datasets"]:
+            raise InputError(f"{spec['title']}: a table needs rows and datasets")
+        return Table(**(spec | {"rows": [TableRow(**row) for row in spec["rows"]]}))
+
+
+def cells(table: Table) -> list[Cell]:
+    """All cells, data set by data set, in the order of the rows.
+
+    A row of the larger policy has no cells where `larger_policy` is None.
     """
-    spec = OmegaConf.to_container(table, resolve=True)
-    if not spec["rows"] or not spec["datasets"]:
-        raise InputError(f"{spec['title']}: a table needs rows and datasets")
-    found = [cell for dataset in spec["datasets"] for row in spec["rows"] for cell in row_cells(spec, row, dataset)]
+    found = [cell for dataset in table.datasets for row in table.rows for cell in row_cells(table, row, dataset)]
     return list(dict.fromkeys(found))
 
 
-def row_cells(spec: dict, row: dict, dataset: str) -> list[Cell]:
-    """The cells of one row on one data set: one for each number of images."""
-    if unknown := set(row) - ROW:
-        raise InputError(f"{spec['title']}: row {row}: no key {', '.join(sorted(unknown))}; known: {', '.join(ROW)}")
-    policy = spec["larger_policy"] if row.get("policy") == "larger" else row.get("policy") or spec["policy"]
+def row_cells(table: Table, row: TableRow, dataset: str) -> list[Cell]:
+    """The cells of one row on one data set: one per number of images."""
+    policy = table.larger_policy if row.policy == "larger" else row.policy or table.policy
     if policy is None:
         return []
-    shots = spec["shots"] if row.get("shots") is None else [row["shots"]]
-    objective = (row.get("objectives") or {}).get(dataset)
-    return [Cell(row["experiment"], dataset, count, policy, objective) for count in shots]
+    shots = table.shots if row.shots is None else [row.shots]
+    return [Cell(row.experiment, dataset, count, policy, row.objectives.get(dataset)) for count in shots]

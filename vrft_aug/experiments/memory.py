@@ -1,138 +1,142 @@
-"""Memory that a run needs on each device, in GiB, by formula: not measured, for nobody has run it on a GPU yet.
+"""Estimates by formula the GiB of memory that a run needs on each device; nobody has measured it on a GPU yet.
 
-N devices; P parameters, Q of them trained (all, or LoRA's adapters), w bytes each (`master_dtype`); c bytes a number in
-computation (`dtype`); T tokens in a full micro-batch (`max_tokens_per_device`); V vocabulary, h hidden, L layers.
+N devices; P parameters, Q of them trained (all, or LoRA's adapters), w bytes each (`master_dtype`); c bytes per number
+in a computation (`dtype`); T tokens in a full micro-batch (`max_tokens_per_device`); V vocabulary, h hidden, L layers.
 
     training  weights      w (P + adapters) / N     FSDP2 shards every parameter
-              gradients    w Q / N                  reduced after every micro-batch, as verl's default has it
+              gradients    w Q / N                  reduced after every micro-batch, verl's default
               optimizer    2 w Q / N                AdamW's two moments
-              gathered     what FSDP2 holds whole: the embedding, two layers; the embedding's gradient in c and float32
-              activations  T (c h L + one layer's), and the same for the patches, with gradient checkpointing
-              logits       2 c T V                  the head's, and those divided by the temperature; the gradient
+              gathered     what FSDP2 holds whole: embedding and two layers; the embedding's gradient in c and float32
+              activations  T (c h L + one layer's), and the same for the image patches, with gradient checkpointing
+              logits       2 c T V                  the head's output and its quotient by the temperature; the gradient
                                                     replaces them in place (flash-attn's cross entropy). With verl's
                                                     fused kernels: chunks of 512 tokens, four times in float32
-    transfer  weights and optimizer as far as they are not off-loaded (LoRA's weights are loaded for it), vLLM's
-              weights, the bucket, the largest tensor whole
+    transfer  the weights and the optimizer where they are not off-loaded (LoRA's weights are loaded for the transfer),
+              vLLM's weights, the bucket, the largest tensor whole
     rollout   the same training state, and vLLM's share: `memory_fraction` of the device
-    always    the two processes: CUDA contexts, NCCL, workspaces, CUDA graphs. 2 GiB are assumed.
+    always    the two processes: CUDA contexts, NCCL, workspaces, CUDA graphs. We assume 2 GiB.
 
-The frozen reference adds nothing: it lies in host memory and passes layer by layer, or it is LoRA's own base. Left out:
-what the allocator loses in gaps, the images' own tensors, and vLLM's vision tower at work, for which vLLM reserves
-nothing here (`skip_mm_profiling`).
+The frozen reference policy adds nothing: it is in host memory and comes to the device layer by layer, or it is LoRA's
+own base. Not counted: gaps in the allocator's memory, the images' own tensors, and the work of vLLM's vision tower, for
+which vLLM reserves nothing here (`skip_mm_profiling`).
 """
+
+from typing import Any, NamedTuple
 
 import psutil
 from omegaconf import DictConfig
 
+from vrft_aug.data.settings import Policy
 from vrft_aug.engine.run.preflight import BYTES_A_PARAMETER, GIB
-from vrft_aug.experiments import model_size as shapes
-from vrft_aug.experiments.model_size import Shape
+from vrft_aug.experiments.model_size import Model, cached_numbers, count, count_adapters, find
 
 BYTES = {"float32": 4, "bfloat16": 2}
 PROCESSES = 2.0  # GiB, assumed
-# A layer's saved tensors in bytes a token, beside 8 for each inner number of its SwiGLU: the multiple of its width.
+# A layer saves (this factor x its width + 8 x its MLP's inner width) bytes per token in bfloat16.
 DECODER_LAYER, VISION_BLOCK = 21, 31
 
 
-def estimate(config: DictConfig) -> dict | None:
-    """The memory of a worker under a resolved root config: of grpo.yaml, sft.yaml or evaluate.yaml.
+class Estimate(NamedTuple):
+    """GiB per phase (training, transfer, rollout) and part; GiB of the largest phase and of the device. sequences: how
+    many of full length fit into vLLM's cache; 0: vLLM does not start; None: there is no vLLM."""
 
-    Returns parts in GiB for each phase that the recipe has (`training`, `transfer`, `rollout`), their largest sum
-    (`peak`), the device's size (`device`; this machine's memory where the profile gives none), the number of
-    `parameters`, and how many `sequences` of full length vLLM's cache holds (0: vLLM does not start; None: there is no
-    vLLM). None for a policy of unknown shape.
-    """
-    shape, hardware = shapes.find(config.policy), config.hardware
-    if shape is None:
+    phases: dict[str, dict[str, float]]
+    peak: float
+    device: float
+    sequences: int | None
+
+
+def estimate(config: DictConfig) -> Estimate | None:
+    """The memory of a worker, by a config of grpo.yaml, sft.yaml or evaluate.yaml. None: a policy of unknown size."""
+    hardware, policy = config.hardware, Policy.of(config.policy)
+    if (model := find(policy)) is None:
         return None
-    phases = _phases(shape, config)
-    sequence = 2 * shape.text["num_hidden_layers"] * shape.kv_width * BYTES[hardware.dtype] * config.policy.max_length
+    phases = _phases(model, config, policy)
+    peak = max(sum(parts.values()) for parts in phases.values())
+    sequence = cached_numbers(model) * BYTES[hardware.dtype] * policy.max_length / GIB
     cache = phases.get("rollout", {}).get("vLLM cache")
-    return phases | {
-        "peak": max(sum(parts.values()) for parts in phases.values()),
-        "device": hardware.device_gigabytes or psutil.virtual_memory().total / GIB,
-        "parameters": shape.parameters,
-        "sequences": None if cache is None else int(cache * GIB * hardware.vllm.tensor_parallel // sequence),
-    }
+    sequences = None if cache is None else int(cache * hardware.vllm.tensor_parallel // sequence)
+    return Estimate(phases, peak, hardware.device_gigabytes or psutil.virtual_memory().total / GIB, sequences)
 
 
-def _phases(shape: Shape, config: DictConfig) -> dict[str, dict[str, float]]:
-    hardware, policy = config.hardware, config.policy
+def _phases(model: Model, config: DictConfig, policy: Policy) -> dict[str, dict[str, float]]:
+    hardware = config.hardware
     if hardware.device == "cpu":
-        copies = shape.parameters * BYTES_A_PARAMETER / GIB  # as preflight.py checks it
+        copies = count(model) * BYTES_A_PARAMETER / GIB  # as preflight.py checks it
         return {"training": {"copies": copies, "processes": hardware.min_free_gigabytes}}
-    vllm = _vllm(shape, hardware)
+    vllm = _vllm(model, hardware)
     if "actor_rollout_ref" in config:
         fused = config.actor_rollout_ref.model.use_fused_kernels
         return {
-            "training": training(shape, hardware, policy, fused) | ({} if hardware.vllm.sleep else vllm),
-            "transfer": transfer(shape, hardware),
-            "rollout": _resident(shape, hardware) | vllm | {"processes": PROCESSES},
+            "training": training(model, hardware, policy, fused) | ({} if hardware.vllm.sleep else vllm),
+            "transfer": transfer(model, hardware),
+            "rollout": _resident(model, hardware) | vllm | {"processes": PROCESSES},
         }
     if "trainer" in config:
-        return {"training": training(shape, hardware, policy)}
+        return {"training": training(model, hardware, policy)}
     return {"rollout": vllm | {"processes": PROCESSES}}
 
 
-def training(shape: Shape, hardware: DictConfig, policy: DictConfig, fused_kernels: bool = False) -> dict[str, float]:
-    """GiB on a device in the backward pass of a full micro-batch."""
+def training(model: Model, hardware: DictConfig, policy: Policy, fused_kernels: bool = False) -> dict[str, float]:
+    """GiB per part on a device, in the backward pass of a full micro-batch."""
     compute, tokens = BYTES[hardware.dtype], hardware.max_tokens_per_device
-    trained = 0 if hardware.lora_rank else 1
-    whole = shape.embedding * (compute + trained * (compute + 4)) + 2 * shape.layer * compute
+    embedding, layer = model.get_input_embeddings(), max(map(count, model.get_decoder().layers))
+    whole = count(embedding) * (compute + (0 if hardware.lora_rank else compute + 4)) + 2 * layer * compute
     chunk = 512 * 16 if fused_kernels else tokens * 2 * compute
-    state = _state(shape, hardware)
+    state = _state(model, hardware)
     return state | {
         "gradients": state["optimizer"] / 2,
         "gathered": whole / GIB,
-        "activations": _activations(shape, hardware, policy) / GIB,
-        "logits": chunk * shape.text["vocab_size"] / GIB,
+        "activations": _activations(model, hardware, policy) / GIB,
+        "logits": chunk * len(embedding.weight) / GIB,
         "processes": PROCESSES,
     }
 
 
-def transfer(shape: Shape, hardware: DictConfig) -> dict[str, float]:
-    """GiB on a device while vLLM gets the new weights; its cache is not there yet."""
-    state = _resident(shape, hardware)
-    if hardware.lora_rank:  # verl loads the base to read the adapters, and sends these alone
-        largest, state["weights"] = 0, _state(shape, hardware)["weights"]
+def transfer(model: Model, hardware: DictConfig) -> dict[str, float]:
+    """GiB per part on a device while vLLM gets the new weights; vLLM has no cache at that moment."""
+    state = _resident(model, hardware)
+    if hardware.lora_rank:  # verl loads the base to read the adapters, and sends only the adapters
+        largest, state["weights"] = 0.0, _state(model, hardware)["weights"]
     else:
-        largest = shape.embedding * BYTES[hardware.master_dtype] / GIB
+        largest = count(model.get_input_embeddings()) * BYTES[hardware.master_dtype] / GIB
     return state | {
-        "vLLM weights": _vllm(shape, hardware)["vLLM weights"],
+        "vLLM weights": _vllm(model, hardware)["vLLM weights"],
         "bucket": hardware.weight_bucket_megabytes / 1024 + largest,
         "processes": PROCESSES,
     }
 
 
-def _state(shape: Shape, hardware: DictConfig) -> dict[str, float]:
-    devices, adapters = hardware.nodes * hardware.devices_per_node, shape.adapters(hardware.lora_rank)
-    share = BYTES[hardware.master_dtype] / devices / GIB
-    trained = adapters or shape.parameters
-    return {"weights": (shape.parameters + adapters) * share, "optimizer": 2 * trained * share}
+def _state(model: Model, hardware: DictConfig) -> dict[str, float]:
+    devices, adapters = hardware.nodes * hardware.devices_per_node, count_adapters(model, hardware.lora_rank)
+    share, parameters = BYTES[hardware.master_dtype] / devices / GIB, count(model)
+    return {"weights": (parameters + adapters) * share, "optimizer": 2 * (adapters or parameters) * share}
 
 
-def _resident(shape: Shape, hardware: DictConfig) -> dict[str, float]:
-    """What the trainer leaves on the device while vLLM works."""
+def _resident(model: Model, hardware: DictConfig) -> dict[str, float]:
+    """What stays on the device while vLLM works."""
     offloaded = {"weights": hardware.offload.parameters, "optimizer": hardware.offload.optimizer}
-    return {part: size for part, size in _state(shape, hardware).items() if not offloaded[part]}
+    return {part: size for part, size in _state(model, hardware).items() if not offloaded[part]}
 
 
-def _activations(shape: Shape, hardware: DictConfig, policy: DictConfig) -> float:
-    """Bytes kept for the backward pass, as if the micro-batch were nothing but the longest prompts."""
-    compute, tokens, vision = BYTES[hardware.dtype], hardware.max_tokens_per_device, shape.vision
+def _activations(model: Model, hardware: DictConfig, policy: Policy) -> float:
+    """Bytes saved for the backward pass of a micro-batch that holds only the longest prompts."""
+    compute, tokens = BYTES[hardware.dtype], hardware.max_tokens_per_device
     visual = policy.max_pixels / (policy.patch * policy.merge) ** 2
-    patches = tokens * min(1, visual / policy.max_prompt_length) * policy.merge**2
+    patches = tokens * min(1, visual / (policy.max_prompt_length or visual)) * policy.merge**2
 
-    def stack(sizes: dict, layers: int, factor: int) -> int:
-        one = (factor * sizes["hidden_size"] + 8 * sizes["intermediate_size"]) * compute // 2
-        return layers * sizes["hidden_size"] * compute + one if hardware.gradient_checkpointing else layers * one
+    def saved(sizes: Any, factor: int) -> int:
+        layers, width = getattr(sizes, "depth", None) or sizes.num_hidden_layers, sizes.hidden_size
+        inner = getattr(sizes, "intermediate_size", None) or 4 * width  # a guess for a mixture of experts
+        one = (factor * width + 8 * inner) * compute // 2
+        return layers * width * compute + one if hardware.gradient_checkpointing else layers * one
 
-    text = stack(shape.text, shape.text["num_hidden_layers"], DECODER_LAYER)
-    return tokens * text + patches * stack(vision, vision["depth"], VISION_BLOCK)
+    text, vision = model.config.get_text_config(), model.config.vision_config
+    return tokens * saved(text, DECODER_LAYER) + patches * saved(vision, VISION_BLOCK)
 
 
-def _vllm(shape: Shape, hardware: DictConfig) -> dict[str, float]:
+def _vllm(model: Model, hardware: DictConfig) -> dict[str, float]:
     vllm = hardware.vllm
-    weights = shape.parameters * BYTES[hardware.dtype] / vllm.tensor_parallel / GIB
-    left = max(0.0, vllm.memory_fraction * hardware.device_gigabytes - weights)  # its own activations lie here too
+    weights = count(model) * BYTES[hardware.dtype] / vllm.tensor_parallel / GIB
+    left = max(0.0, vllm.memory_fraction * hardware.device_gigabytes - weights)  # vLLM's activations are here too
     return {"vLLM weights": weights, "vLLM cache": left if vllm.kv_cache_bytes is None else vllm.kv_cache_bytes / GIB}

@@ -1,38 +1,44 @@
-"""What recipes/experiments.py does: a table's cells, planned or run, and their report."""
+"""Plans or runs all cells of a table and writes the table's report; recipes/experiments.py calls it."""
 
 import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from vrft_aug.configs import flatten
 from vrft_aug.errors import RunFailed
 from vrft_aug.experiments import plan
-from vrft_aug.experiments.cells import Cell, cells
+from vrft_aug.experiments.cells import Cell, Table, cells
 from vrft_aug.experiments.runner import ROOT, Runner
 from vrft_aug.experiments.stages import Plan
 
+compose = partial(hydra.compose, return_hydra_config=True)  # the config keeps `hydra`, with the chosen files
+
 
 def run_table(config: DictConfig) -> None:
-    """Print the plan, or run every cell that does not stand yet and write the report of the table.
+    """Print the plan, or run every cell that is not done yet and write the report.
 
-    Raises RunFailed with the failed cells; the others are done and reported.
+    Raises RunFailed with the failed cells; the other cells are done and in the report.
     """
-    table, chosen = config.table, HydraConfig.get().runtime.choices
+    table, chosen = Table.of(config.table), HydraConfig.get().runtime.choices
     if chosen.policy:  # one policy for the whole table
-        table.policy, table.larger_policy = chosen.policy, None
-    shared = (f"hardware={chosen.hardware}", f"data_root={config.data_root}", f"seed={config.seed}")
-    shared += overrides(config.stages)
-    common = Plan(Path(config.out), compose, shared, overrides(config.training), table.protocol)
+        table = replace(table, policy=chosen.policy, larger_policy=None)
+    shared = [f"hardware={chosen.hardware}", f"data_root={config.data_root}", f"seed={config.seed}"]
+    training = [item for item in HydraConfig.get().overrides.task if item.startswith("schedule")]
+    common = Plan(Path(config.out), compose, (*shared, *overrides(config.stages)),
+                  (*training, *overrides(config.training)), table.protocol)  # fmt: skip
     work = [(cell, common.stages(cell)) for cell in cells(table)]
     runner = Runner(print)
     if config.plan:
-        stands = {stage for _, stages in work for stage in stages if runner.stands(stage)}
-        print("\n".join(plan.lines(work, compose, stands)))
+        done = {stage for _, stages in work for stage in stages if runner.is_done(stage)}
+        print("\n".join(plan.lines(work, compose, done)))
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed = runner.run(work)
@@ -41,25 +47,18 @@ def run_table(config: DictConfig) -> None:
         raise RunFailed(f"{len(failed)} of {len(work)} cells failed: " + "; ".join(failed))
 
 
-def report(root: Path, name: str, table: DictConfig, done: list[Cell]) -> None:
-    """Run recipes/report.py on the cells that have results, into <root>/<name>, or beside the only cell of `one`."""
+def report(root: Path, name: str, table: Table, done: list[Cell]) -> None:
+    """Run recipes/report.py on the cells with results. The report goes to <root>/<name>, or for `one` into the cell."""
     folders = [folder for cell in done if (folder := root / cell.folder).is_dir()]
-    arguments = [f"runs=[{','.join(map(str, folders))}]", f"out={root / name}"]
-    if name == "one":
-        arguments[1] = f"out={folders[0] / 'report'}"
-    else:
-        values = {key: OmegaConf.to_container(table)[key] for key in ("datasets", "shots", "policy", "larger_policy")}
-        arguments += [f"table={name}", *(f"table.{key}={json.dumps(value)}" for key, value in values.items())]
+    if not folders:
+        return
+    runs = f"runs=[{','.join(map(str, folders))}]"
+    keys = ("datasets", "shots", "policy", "larger_policy")
+    whole = [f"out={root / name}", f"table={name}", *(f"table.{key}={json.dumps(getattr(table, key))}" for key in keys)]
+    arguments = [runs, f"out={folders[0] / 'report'}"] if name == "one" else [runs, *whole]
     subprocess.run([sys.executable, str(ROOT / "recipes" / "report.py"), *arguments], check=False)
 
 
-def overrides(tree: DictConfig, prefix: str = "") -> tuple[str, ...]:
-    """A mapping as Hydra's command line takes it: {a: {b: 2}} -> ("a.b=2",)."""
-    if not isinstance(tree, DictConfig):
-        return (f"{prefix.rstrip('.')}={json.dumps(OmegaConf.to_object(tree) if OmegaConf.is_config(tree) else tree)}",)
-    return tuple(item for key, value in tree.items() for item in overrides(value, f"{prefix}{key}."))
-
-
-def compose(root: str, overrides: list[str]) -> DictConfig:
-    """A recipe's config inside this one's Hydra app, with `hydra` for its choices."""
-    return hydra.compose(root, overrides, return_hydra_config=True)
+def overrides(tree: DictConfig) -> list[str]:
+    """A mapping as overrides of Hydra's command line: {a: {b: 2}} -> ["a.b=2"]."""
+    return [f"{key}={json.dumps(value)}" for key, value in flatten(tree).items()]

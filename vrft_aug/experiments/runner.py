@@ -1,4 +1,4 @@
-"""Runs the stages of cells as commands, one after another; what already stands is not run again."""
+"""Runs the stages of cells as commands, one after another, and skips what is already done."""
 
 import json
 import subprocess
@@ -9,71 +9,68 @@ from pathlib import Path
 
 from vrft_aug.experiments.cells import Cell
 from vrft_aug.experiments.stages import Stage
+from vrft_aug.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
-DONE = "stage.json"  # in a stage's folder: the command that ended well there
-Say = Callable[[str], None]
+DONE = "stage.json"  # file in a stage's folder with the command that succeeded there
 
 
 class Runner:
-    """Runs cells; a cell that fails does not stop the others.
+    """Runs cells; a cell that fails does not stop the others. A stage is done when its last successful run had the same
+    command, and no earlier stage of its cell has run again."""
 
-    A stage stands when its last good run had the same overrides and nothing before it in its cell ran again.
-    """
-
-    def __init__(self, say: Say):
+    def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        self._ended: dict[Stage, bool] = {}  # of this call's stages: did it end well
+        self._succeeded: dict[Stage, bool] = {}  # the stages that this object has run
 
     def run(self, work: Sequence[tuple[Cell, list[Stage]]]) -> list[str]:
-        """Returns a line for each cell that failed."""
+        """Returns one line per failed cell."""
         failed, started, ran = [], time.monotonic(), 0
         for number, (cell, stages) in enumerate(work, start=1):
             title = f"cell {number}/{len(work)}  {cell.folder}"
-            if all(self.stands(stage) for stage in stages):
-                self._say(f"{title}: stands, skipped")
+            if all(self.is_done(stage) for stage in stages):
+                self._say(f"{title}: done before, skipped")
                 continue
             ran += 1
             if broken := self._run_cell(title, stages):
                 failed.append(f"{cell.folder}: {broken.name} failed: python {' '.join(broken.command)}")
             minutes = (time.monotonic() - started) / 60
-            left = f"about {minutes / ran * (len(work) - number):.0f} min left, if none stands"
-            self._say(f"{title}: {'failed' if broken else 'done'}; {minutes:.0f} min, {left}")
+            left = minutes / ran * (len(work) - number)
+            self._say(f"{title}: {'failed' if broken else 'done'}; {minutes:.0f} min, at most {left:.0f} min left")
         return failed
 
     def _run_cell(self, title: str, stages: list[Stage]) -> Stage | None:
         """The stage that failed, or None."""
-        fresh = True  # nothing before has run again
+        unchanged = True  # no earlier stage has run again
         for stage in stages:
-            if stage not in self._ended:
-                if fresh and self.stands(stage):
+            if stage not in self._succeeded:
+                if unchanged and self.is_done(stage):
                     continue
                 self._say(f"{title}: {stage.name}")
                 (stage.out / DONE).unlink(missing_ok=True)
-                self._ended[stage] = _execute(stage)
-            fresh = False
-            if not self._ended[stage]:
+                self._succeeded[stage] = _execute(stage)
+            unchanged = False
+            if not self._succeeded[stage]:
                 return stage
         return None
 
-    def stands(self, stage: Stage) -> bool:
+    def is_done(self, stage: Stage) -> bool:
+        """Whether an earlier call has run the stage with success."""
         done = stage.out / DONE
-        return stage not in self._ended and done.is_file() and json.loads(done.read_text()) == list(stage.command)
+        return stage not in self._succeeded and done.is_file() and json.loads(done.read_text()) == list(stage.command)
 
 
 def _execute(stage: Stage) -> bool:
-    """Run the stage's recipe; an interruption ends it first, cleanly, and then goes on."""
+    """Run the stage's recipe and return whether it succeeded. An interruption ends the recipe cleanly first."""
     recipe, *overrides = stage.command
-    # A session of its own: Ctrl-C in the terminal reaches the recipe once, through this process.
-    recipe = subprocess.Popen([sys.executable, str(ROOT / recipe), *overrides], start_new_session=True)
+    # The recipe has its own session: Ctrl-C in the terminal reaches it once, through this process.
+    process = subprocess.Popen([sys.executable, str(ROOT / recipe), *overrides], start_new_session=True)
     try:
-        recipe.wait()
+        process.wait()
     except KeyboardInterrupt:
-        recipe.terminate()
-        recipe.wait()
+        process.terminate()
+        process.wait()
         raise
-    if recipe.returncode == 0:
-        temporary = stage.out / f".{DONE}"
-        temporary.write_text(json.dumps(stage.command) + "\n")
-        temporary.rename(stage.out / DONE)
-    return recipe.returncode == 0
+    if process.returncode == 0:
+        write_whole(stage.out / DONE, json.dumps(stage.command) + "\n")
+    return process.returncode == 0

@@ -1,7 +1,7 @@
-"""A cell -> its stages, each one recipe with overrides: prepare, warm start, train, test.
+"""Turns a cell into its stages; each stage is one recipe with overrides: prepare, warm start, train, test.
 
-    <root>/<policy>/<data set>-<shots>/rows/<prompt>         shared by the cells of a setting
-                                      /warm_start/<prompts>  likewise; only where the policy needs one
+    <root>/<policy>/<data set>-<shots>/rows/<prompt>         cells with the same setting share it
+                                      /warm_start/<prompts>  likewise; only for a policy that needs a warm start
                                       /<experiment>/train, fine_tune, test
 """
 
@@ -18,7 +18,7 @@ Compose = Callable[[str, list[str]], DictConfig]  # (root file, overrides) -> co
 
 @dataclass(frozen=True)
 class Stage:
-    """One recipe to run; `out` is its folder and one of the overrides."""
+    """One recipe to run. out: its folder, which is also one of the overrides."""
 
     name: str
     recipe: str
@@ -32,11 +32,8 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """What all cells have in common.
-
-    root: folder of all outputs. shared: overrides of every stage, as hardware and data_root. training: overrides of
-    every training but the warm start. protocol: of prepare.py.
-    """
+    """What all cells have in common. root: folder of all outputs. shared: overrides of every stage, such as hardware.
+    training: overrides of every training except the warm start. protocol: "full" or "paper", as in prepare.yaml."""
 
     root: Path
     compose: Compose
@@ -45,9 +42,9 @@ class Plan:
     protocol: str
 
     def stages(self, cell: Cell) -> list[Stage]:
-        """The cell's stages in order; what two cells share is equal.
+        """The cell's stages in order. Two cells that share a stage get equal stages.
 
-        Raises hydra's errors for an experiment, data set or policy that does not compose.
+        Raises Hydra's errors for an unknown experiment, data set or policy.
         """
         config = self.compose("grpo", [f"experiment={cell.experiment}", f"dataset={cell.dataset}",
                                        f"policy={cell.policy}", *self.shared])  # fmt: skip
@@ -55,25 +52,25 @@ class Plan:
 
 
 class _Stages:
-    def __init__(self, plan: Plan, cell: Cell, config: DictConfig):
+    def __init__(self, plan: Plan, cell: Cell, config: DictConfig) -> None:
         self._plan, self._cell, self._config = plan, cell, config
         self._setting = plan.root / cell.setting
         self._found: list[Stage] = []
 
     def all(self) -> list[Stage]:
         method, cell = self._config.method, self._cell
-        learnt = self._config.hydra.runtime.choices.prompt
-        asked = method.diagnose or learnt
+        trained = self._config.hydra.runtime.choices.prompt
+        tested = method.diagnose or trained
         objective = [f"objective={cell.objective}"] if cell.objective else []
         folder = self._plan.root / cell.folder
-        start = self._warm_start([learnt, asked])
+        start = self._warm_start(list(dict.fromkeys([trained, tested])))
         if method.train:
-            start = self._train(method.train, cell.experiment, learnt, start, folder / "train", objective)
+            start = self._train(method.train, cell.experiment, trained, start, folder / "train", *objective)
         if method.fine_tune:
             recipe = self._plan.compose("grpo", [f"experiment={method.fine_tune}"]).method.train
-            start = self._train(recipe, method.fine_tune, asked, start, folder / "fine_tune", [])
-        objective = ["objective=accuracy"] if asked != learnt else objective
-        overrides = [f"experiment={cell.experiment}", f"prompt={asked}", *objective, f"parquet={self._rows(asked)}"]
+            start = self._train(recipe, method.fine_tune, tested, start, folder / "fine_tune")
+        objective = ["objective=accuracy"] if tested != trained else objective
+        overrides = [f"experiment={cell.experiment}", f"prompt={tested}", *objective, f"parquet={self._rows(tested)}"]
         self._add("test", "evaluate", folder / "test", [*overrides, *start])
         return self._found
 
@@ -81,22 +78,21 @@ class _Stages:
         overrides = [f"prompt={prompt}", f"protocol={self._plan.protocol}"]
         return self._add("rows", "prepare", self._setting / "rows" / prompt, overrides)
 
-    def _train(self, recipe: str, experiment: str, prompt: str, start: list[str], out: Path, more: list) -> list[str]:
+    def _train(self, recipe: str, experiment: str, prompt: str, start: list[str], out: Path, *more: str) -> list[str]:
         overrides = [f"experiment={experiment}", *more, f"parquet={self._rows(prompt)}", *start, *self._plan.training]
         return [f"policy.path={self._add(out.name, recipe, out, overrides) / 'policy'}"]
 
     def _warm_start(self, prompts: list[str]) -> list[str]:
-        """The override that names the policy to start from: none, or a warm-started one."""
-        experiment = self._config.policy.warm_start
-        if not experiment:
+        """The override with the warm-started policy's path; nothing for a policy without a warm start."""
+        preset = self._config.policy.warm_start
+        if not preset:
             return []
-        prompts = list(dict.fromkeys(prompts))
-        noisy = [self._add("warm_start rows", "prepare", self._setting / "rows" / f"{prompt}-{experiment}",
-                           [f"experiment={experiment}", f"prompt={prompt}"]) for prompt in prompts]  # fmt: skip
+        noisy = [self._add("warm_start rows", "prepare", self._setting / "rows" / f"{prompt}-{preset}",
+                           [f"preset={preset}", f"prompt={prompt}"]) for prompt in prompts]  # fmt: skip
         files = {split: ",".join(f"{folder}/sft_{split}.parquet" for folder in noisy) for split in ("train", "val")}
-        overrides = [f"experiment={experiment}", f"prompt={prompts[0]}"]
-        overrides += [f"data.{split}_files=[{names}]" for split, names in files.items()]
-        out = self._add("warm_start", "sft", self._setting / "warm_start" / "+".join(prompts), overrides)
+        names = [f"data.{split}_files=[{paths}]" for split, paths in files.items()]
+        out = self._add("warm_start", "sft", self._setting / "warm_start" / "+".join(prompts),
+                        [f"preset={preset}", f"prompt={prompts[0]}", *names])  # fmt: skip
         return [f"policy.path={out / 'policy'}"]
 
     def _add(self, name: str, recipe: str, out: Path, overrides: list[str]) -> Path:

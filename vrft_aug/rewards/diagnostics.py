@@ -1,47 +1,43 @@
-"""Signs that a reward is being gamed or teaches nothing, from what `compute_score` says of each sample.
+"""Measures signs that a policy games its reward or learns nothing from it, from the results of `compute_score`.
 
-Pure functions over a step's samples and the prompt that each answers; names are `<prefix>/<task>/<measure>`.
+Pure functions of a training step's samples and of the prompt that each sample answers. A metric's name is
+`<prefix>/<task>/<measure>`.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from vrft_aug.errors import InputError
 
+Metrics = Mapping[str, float]  # name -> value
 Bound = tuple[float | None, float | None]
+MAIN = ("accuracy", "mfrs", "iou")  # the rewards for a right answer
 
-# measure -> (lowest, highest) value that passes without a warning, None for no bound
-BOUNDS: dict[str, Bound] = {
-    "equal_groups": (None, 0.9),
-    "top_prediction": (None, 0.9),
-    "not_a_class": (None, 0.1),
-    "no_answer": (None, 0.1),
-    "format_only": (None, 0.9),
-    "response_length": (4, None),
-    "knowledge_bleu": (None, 0.5),
-    "score_gap": (None, 0.3),
+# measure -> lowest and highest value without a warning (None: no bound on that side), and what a value beyond it means
+MEASURES: dict[str, tuple[float | None, float | None, str]] = {
+    "equal_groups": (None, 0.9, "groups of equal scores have no advantage and teach nothing"),
+    "top_prediction": (None, 0.9, "nearly every answer is the same: compare with the majority class"),
+    "not_a_class": (None, 0.1, "answers are not among the row's classes"),
+    "no_answer": (None, 0.1, "responses have no single readable answer"),
+    "format_only": (None, 0.9, "responses earn the format reward and nothing else"),
+    "response_length": (4, None, "the responses have few tokens: the reasoning is gone"),
+    "knowledge_bleu": (None, 0.5, "the thought copies the prompt's knowledge"),
+    "score_gap": (None, 0.3, "the training reward is far above the validation accuracy"),
 }
-MEANING = {
-    "equal_groups": "groups of equal scores have no advantage and teach nothing",
-    "top_prediction": "nearly every answer is the same: compare with the majority class",
-    "not_a_class": "answers are not among the row's classes",
-    "no_answer": "responses have no single readable answer",
-    "format_only": "responses earn the format reward and nothing else",
-    "response_length": "responses in tokens: the reasoning is gone",
-    "knowledge_bleu": "the thought copies the prompt's knowledge",
-    "score_gap": "the training reward runs ahead of the validation accuracy",
-}
+BOUNDS: dict[str, Bound] = {name: (low, high) for name, (low, high, _) in MEASURES.items()}
+MEANING = {name: meaning for name, (*_, meaning) in MEASURES.items()}
 
 
-def measure(samples: Sequence[Mapping], groups: Sequence[str], prefix: str = "reward") -> dict[str, float]:
-    """The step's metrics for each task among the samples.
+def measure(samples: Sequence[Mapping[str, Any]], groups: Sequence[str], prefix: str = "reward") -> dict[str, float]:
+    """The metrics of one step, for each task among the samples.
 
-    samples: what `compute_score` or verl's manager returned; groups: the id of the prompt that each sample answers.
-    Gives the mean of every part over the samples that it applies to, and:
-    equal_groups: share of the groups (of two and more) whose scores are all equal, so that GRPO's advantage is zero.
+    samples: results of `compute_score` or of verl's reward manager. groups: the id of the prompt that each answers.
+    Gives the mean of every part over the samples that have it, and:
+    equal_groups: share of the groups of two or more whose scores are all equal, so that GRPO's advantage is zero.
     top_prediction: share of the most frequent prediction. no_answer, not_a_class: shares of all samples.
-    format_only: share of samples that score by their format and by no other reward.
+    format_only: share of the samples that get the format reward and no other reward.
     """
     metrics = part_means(samples, prefix)
     for task in {sample["task"]: None for sample in samples}:
@@ -57,8 +53,8 @@ def measure(samples: Sequence[Mapping], groups: Sequence[str], prefix: str = "re
     return metrics
 
 
-def part_means(samples: Sequence[Mapping], prefix: str = "reward") -> dict[str, float]:
-    """The mean of each numeric part over the samples of each task that it applies to (None: it does not)."""
+def part_means(samples: Sequence[Mapping[str, Any]], prefix: str = "reward") -> dict[str, float]:
+    """The mean of each numeric part per task, over the samples that have the part (None: not part of its task)."""
     values = defaultdict(list)
     for sample in samples:
         for part, value in sample.items():
@@ -67,8 +63,8 @@ def part_means(samples: Sequence[Mapping], prefix: str = "reward") -> dict[str, 
     return {name: fmean(found) for name, found in values.items()}
 
 
-def score_gap(training: Mapping[str, float], validation: Mapping[str, float], prefix: str = "reward") -> dict:
-    """Mean training score minus validation accuracy for each task, from two results of `measure` of one prefix."""
+def score_gap(training: Metrics, validation: Metrics, prefix: str = "reward") -> dict[str, float]:
+    """Mean training score minus validation accuracy per task, from two results of `measure` with the same prefix."""
     gaps = {}
     for name, accuracy in validation.items():
         task = name.removeprefix(f"{prefix}/").removesuffix("/acc")
@@ -77,8 +73,8 @@ def score_gap(training: Mapping[str, float], validation: Mapping[str, float], pr
     return gaps
 
 
-def warnings(metrics: Mapping[str, float], bounds: Mapping[str, Bound] = BOUNDS) -> list[str]:
-    """One line for each metric outside its bound. Raises InputError for a bound on an unknown measure."""
+def warnings(metrics: Metrics, bounds: Mapping[str, Bound] = BOUNDS) -> list[str]:
+    """One line per metric outside its bound. Raises InputError for a bound on an unknown measure."""
     if unknown := set(bounds) - set(MEANING):
         raise InputError(f"diagnostics: no measure {', '.join(sorted(unknown))}; known: {', '.join(MEANING)}")
     lines = []
@@ -92,15 +88,11 @@ def warnings(metrics: Mapping[str, float], bounds: Mapping[str, Bound] = BOUNDS)
     return lines
 
 
-def _shares(samples: list[Mapping]) -> dict[str, float]:
+def _shares(samples: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     predictions = Counter(sample["prediction"] for sample in samples)
     return {
         "top_prediction": max(predictions.values()) / len(samples),
         "no_answer": predictions[""] / len(samples),
         "not_a_class": fmean(sample["rejected"] == "not a class" for sample in samples),
-        "format_only": fmean(map(_format_only, samples)),
+        "format_only": fmean(one.get("format") == 1.0 and not any(map(one.get, MAIN)) for one in samples),
     }
-
-
-def _format_only(sample: Mapping) -> bool:
-    return sample.get("format") == 1.0 and not any(sample.get(main) for main in ("accuracy", "mfrs", "iou"))

@@ -1,21 +1,20 @@
-"""Localisation reward (eq. 2, 11): intersection over union with the ground truth box."""
+"""Pays for a box that overlaps the ground truth: intersection over union (eq. 2, 11)."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import Box, Response
-
-THRESHOLD = 0.5  # A.4: "typically set to 0.5 as default"; also what counts as correct in the metric `acc`
+from vrft_aug.rewards.row import ExtraInfo
 
 
 def reward(
-    response: Response, ground_truth: str, row: Mapping, *, threshold: float | None = THRESHOLD, inclusive: bool = True
+    response: Response, ground_truth: str, row: ExtraInfo, *, threshold: float | None = 0.5, inclusive: bool = True
 ) -> float:
-    """1 if the IoU reaches `threshold`, else 0; the IoU itself where `threshold` is None.
+    """1 if the IoU reaches `threshold` (A.4: "typically set to 0.5 as default"), else 0. None: the IoU itself.
 
     `inclusive`: eq. 2 asks for IoU >= threshold (True, the default), eq. 11 for IoU > threshold (False).
-    Raises InputError where the row's ground truth is no box.
+    Raises InputError where the row's ground truth is not a box.
     """
     if response.box is None:
         return 0.0
@@ -26,7 +25,7 @@ def reward(
 
 
 def iou(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two boxes [x1, y1, x2, y2] in one frame; 0 where one has no area."""
+    """Intersection over union of two boxes [x1, y1, x2, y2] in the same frame; 0 where one has no area."""
     if not (has_area(a) and has_area(b)):
         return 0.0
     width = min(a[2], b[2]) - max(a[0], b[0])
@@ -41,10 +40,10 @@ def has_area(box: Sequence[float]) -> bool:
     return box[0] < box[2] and box[1] < box[3]
 
 
-def to_pixels(box: Box, row: Mapping) -> Box:
-    """From the frame in which the policy states boxes (`frame_size`) to the original image's pixels (`image_size`).
+def to_pixels(box: Box, row: ExtraInfo) -> Box:
+    """Convert a box from the policy's frame (`frame_size`) to pixels of the original image (`image_size`).
 
-    The frame is the processor's resized image for Qwen2.5-VL and [1000, 1000] for Qwen2-VL and Qwen3-VL.
+    For Qwen2.5-VL the frame is the processor's resized image; for Qwen2-VL and Qwen3-VL it is [1000, 1000].
     """
     (width, height), (frame_width, frame_height) = row["image_size"], row["frame_size"]
     x, y = width / frame_width, height / frame_height
@@ -52,14 +51,12 @@ def to_pixels(box: Box, row: Mapping) -> Box:
 
 
 def read_box(ground_truth: str) -> list[float]:
-    """The row's own box, a JSON list [x1, y1, x2, y2] in original pixels."""
+    """The ground truth's box, a JSON list [x1, y1, x2, y2] in original pixels. Raises InputError for other text."""
     try:
         box = json.loads(ground_truth)
         x1, y1, x2, y2 = map(float, box)
     except (TypeError, ValueError):
         raise InputError(f"ground truth {ground_truth!r} is not a JSON list [x1, y1, x2, y2]: prepare again") from None
     if not has_area((x1, y1, x2, y2)):
-        raise InputError(
-            f"ground truth {ground_truth!r} has no area (x1 < x2, y1 < y2): mend the data and prepare again"
-        )
+        raise InputError(f"ground truth {ground_truth!r} has no area (x1 < x2, y1 < y2): fix it and prepare again")
     return [x1, y1, x2, y2]

@@ -1,13 +1,14 @@
-"""Objectives: which rewards make a score, for each task (eq. 8, 10).
+"""Reads and checks objectives: which rewards make up the score of each task (eq. 8, 10).
 
-An objective is a mapping task -> reward -> {weight, clip, the reward's own parameters}, one file of `conf/objective/`:
+An objective is a mapping task -> reward -> {weight, clip, the reward's own parameters}; each file of `conf/objective/`
+holds one:
 
     grading:
       mfrs: {weight: 0.9, credit: [1.0, 0.25, 0.0625]}
       format: {weight: 0.1}
 
-A reward's name is its module in this package. `weight` multiplies the reward; `clip`, where given, then keeps the
-product in [-clip, clip]. A reward set to null is left out.
+A reward's name is its module in this package. `weight` multiplies the reward. `clip`, where given, keeps the product in
+[-clip, clip]. A reward that is null is left out.
 """
 
 import importlib
@@ -21,7 +22,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin
 
-import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from vrft_aug.configs import CONF
 from vrft_aug.errors import InputError
@@ -43,23 +46,24 @@ class Term:
 
 @dataclass(frozen=True)
 class Objective:
-    """A checked objective: picklable, and its `parts` name the same keys for every sample whatever the task."""
+    """A checked objective. It can be pickled. `parts` are the keys of every sample's result, whatever its task."""
 
     terms: dict[str, tuple[Term, ...]]
     parts: tuple[str, ...]
 
 
-def compose(objective: "str | Mapping | Objective") -> Objective:
-    """The objective of a file's name in `conf/objective/`, of a mapping, or itself.
+def compose(objective: str | Mapping | Objective) -> Objective:
+    """Check an objective, given as the name of a file in `conf/objective/`, a mapping, a config or an Objective.
 
-    Raises InputError on an unknown file, task, reward, parameter or choice, and on a task that is left out.
+    Raises InputError for an unknown file, task, reward, parameter or choice, and for a task that is left out.
     """
     if isinstance(objective, Objective):
         return objective
     if isinstance(objective, str):
         return _named(objective)
+    plain: Any = OmegaConf.to_container(objective, resolve=True) if OmegaConf.is_config(objective) else objective
     try:
-        return _checked(json.dumps(objective))
+        return _checked(json.dumps(plain))  # as a text, because the cache needs a key that can be hashed
     except TypeError:
         raise InputError(f"objective: must be a plain mapping of texts and numbers, found {objective!r}") from None
 
@@ -80,34 +84,29 @@ def _checked(text: str) -> Objective:
     return Objective(terms, tuple(dict.fromkeys([term.name for term in every] + clipped)))
 
 
-def load(name: str) -> dict:
-    """The mapping of `conf/objective/<name>.yaml`, its `defaults` merged as Hydra merges them."""
+def load(name: str) -> dict[str, Any]:
+    """The mapping of `conf/objective/<name>.yaml`, with its `defaults` merged as Hydra merges them."""
     file = FOLDER / f"{name}.yaml"
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml"))) or f"none: {FOLDER} is missing"
         raise InputError(f"unknown objective {name!r}; known: {known}; or give the mapping itself")
     try:
-        own = json.loads(json.dumps(yaml.safe_load(file.read_text())))  # so that an anchor's copies are separate
-        bases = own.pop("defaults", ["_self_"])
-    except (yaml.YAMLError, TypeError, AttributeError) as error:
+        own = OmegaConf.load(file)
+    except (YAMLError, OmegaConfBaseException, OSError) as error:
         raise InputError(f"{file}: must map each task to its rewards ({error})") from None
+    if not (isinstance(own, DictConfig) and own):
+        raise InputError(f"{file}: must map each task to its rewards; found {own}")
+    bases = own.pop("defaults", ["_self_"])
     if "_self_" not in bases:
-        raise InputError(f"{file}: `defaults` must end with _self_, as what stands in the file wins")
-    merged: dict = {}
-    for base in bases:
-        merged = _merge(merged, own if base == "_self_" else load(base))
-    return merged
+        raise InputError(f"{file}: `defaults` must end with _self_, so that the file's own values win")
+    merged = OmegaConf.merge(*(own if base == "_self_" else load(base) for base in bases))
+    tasks: Any = OmegaConf.to_container(merged, resolve=True)
+    return tasks
 
 
 def rewards() -> list[str]:
-    """The names of this package's rewards: the modules that have a function `reward`."""
+    """The names of the rewards: the modules of this package that have a function `reward`."""
     return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if "\ndef reward(" in p.read_text())
-
-
-def _merge(base: Any, over: Any) -> Any:
-    if not (isinstance(base, dict) and isinstance(over, dict)):
-        return over
-    return base | {key: _merge(base.get(key), value) for key, value in over.items()}
 
 
 def _terms(task: str, rewards: Any) -> tuple[Term, ...]:
@@ -140,7 +139,7 @@ def _term(task: str, name: str, spec: Any) -> Term:
 
 
 def _fits(value: Any, annotation: Any) -> bool:
-    """Whether a value read from YAML is what the reward's function asks for."""
+    """Whether a value read from YAML fits the annotation of the reward's parameter."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return value in inner

@@ -1,15 +1,15 @@
-r"""Reading a response, once for all rewards.
+r"""Reads the thought and the answer from a response, once for all rewards.
 
-The rules are strict on purpose, since whatever is paid for is learned:
+The rules are strict on purpose, because the policy learns whatever is paid for:
 
-- The answer stands after the last `</think>` and before a `<think>` that is never closed; the rest is the thought.
-- Classification and grading: the label is the content of `\boxed{...}`, outermost and with balanced braces.
+- The answer comes after the last `</think>` and before a `<think>` that is never closed. The rest is the thought.
+- Classification and grading: the label is the content of `\boxed{...}`, the outermost one, with balanced braces.
 - Localization: the box is a list of four finite numbers inside `<answer>...</answer>`, bare or in any JSON around it
   (`{"bbox_2d": [...]}`, a list of objects, a code fence).
-- Tags and `\boxed` are read as the prompt writes them, in lower case.
-- Several equal answers are one answer; more than one distinct answer is no answer.
+- Tags and `\boxed` count only in lower case, as the prompt writes them.
+- Several equal answers are one answer. Several different answers are no answer.
 
-Every function takes time linear in the length of the text and raises nothing on any text.
+Every function takes time linear in the length of the text and raises no error, whatever the text.
 """
 
 import math
@@ -18,45 +18,42 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 TASKS = ("classification", "grading", "localization")
-LONGEST_LABEL = 1000  # characters; no class name comes near, and it bounds the work on hostile text
+LONGEST_LABEL = 1000  # characters; class names are far shorter, and the limit bounds the work on hostile text
 
 Box = tuple[float, float, float, float]
 
 _BRACES = re.compile(r"\\[{}]|\\boxed\s*+\{|[{}]")
 _WRAPPER = re.compile(r"\\(?:boxed|emph|(?:text|math)[a-z]{0,6})\s*+\{")
-# Possessive quantifiers: a long run of digits or blanks is read once and never tried again in another way.
+# Possessive quantifiers (`++`): a long run of digits or blanks is read once, without backtracking.
 _NUMBER = r"\s*+([-+]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?+\d++)?+)\s*+"
 _BOX = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response, read. `label` is set for classification and grading, `box` for localization."""
+    """What was read from a response: `label` for classification and grading, `box` for localization."""
 
     text: str
-    thought: str  # all but the answer part, tags removed; the whole text where no `</think>` closes it
+    thought: str  # all but the answer part, without tags; the whole text where there is no `</think>`
     structured: bool  # exactly one non-empty <think>...</think>, at the start
     label: str = ""  # normalised; "" is none
     box: Box | None = None  # in the coordinates that the policy states
     rejected: str = ""  # why there is no answer, "" where there is one
+    tokens: int | None = None  # length in tokens, the end token included; None where the caller does not know it
 
 
-def parse(text: str, task: str) -> Response:
-    """Read `text` as a response to a row of `task` (one of `TASKS`)."""
+def parse(text: str, task: str, tokens: int | None = None) -> Response:
+    """Read `text` as a response to a row of `task` (one of `TASKS`). tokens: its length, where known."""
     head, closed, tail = text.rpartition("</think>")
     tail, _, unclosed = tail.partition("<think>")
     thought = (f"{head} {unclosed}" if closed else text).replace("<think>", "").replace("</think>", "").strip()
-    structured = (
-        bool(closed and thought)
-        and text.lstrip().startswith("<think>")
-        and text.count("<think>") == 1
-        and "</think>" not in head
-    )
+    structured = bool(closed and thought) and text.lstrip().startswith("<think>")
+    structured = structured and text.count("<think>") == 1 and "</think>" not in head
     if task == "localization":
         box, rejected = _only(_boxes(tail), "no box")
-        return Response(text, thought, structured, box=box, rejected=rejected)
+        return Response(text, thought, structured, box=box, rejected=rejected, tokens=tokens)
     label, rejected = _only(_labels(tail), "no answer")
-    return Response(text, thought, structured, label=label or "", rejected=rejected)
+    return Response(text, thought, structured, label=label or "", rejected=rejected, tokens=tokens)
 
 
 def normalise(label: str) -> str:
@@ -65,7 +62,7 @@ def normalise(label: str) -> str:
 
 
 def _only(answers: Iterator, none: str) -> tuple:
-    """The one distinct answer and "", or None and the reason. Stops at the second distinct answer."""
+    """(answer, "") where all answers are equal, else (None, the reason). Stops at the first that differs."""
     first = next(answers, None)
     if first is None:
         return None, none
@@ -82,7 +79,7 @@ def _labels(tail: str) -> Iterator[str]:
         return
     for token in _BRACES.finditer(tail, begin):
         brace = token[0]
-        if len(brace) == 2:  # an escaped brace is a letter
+        if len(brace) == 2:  # an escaped brace is an ordinary character
             continue
         if depth:
             depth += -1 if brace == "}" else 1
@@ -93,7 +90,7 @@ def _labels(tail: str) -> Iterator[str]:
 
 
 def _unwrap(label: str) -> str:
-    r"""Strip `\text{...}` and its kin, up to four deep, where they hold the whole label, then normalise."""
+    r"""Remove `\text{...}` and similar wrappers around the whole label, up to four deep, then normalise."""
     label = label.strip()[:LONGEST_LABEL]
     for _ in range(4):
         opened = _WRAPPER.match(label)
@@ -118,6 +115,6 @@ def _boxes(tail: str) -> Iterator[Box]:
     end = 0
     while (start := tail.find("<answer>", end)) >= 0 and (end := tail.find("</answer>", start)) >= 0:
         for match in _BOX.finditer(tail, start, end):
-            box = tuple(map(float, match.groups()))
-            if all(map(math.isfinite, box)):
-                yield box
+            x1, y1, x2, y2 = map(float, match.groups())
+            if all(map(math.isfinite, (x1, y1, x2, y2))):
+                yield x1, y1, x2, y2

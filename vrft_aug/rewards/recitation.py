@@ -1,11 +1,10 @@
-"""Recitation reward (eq. 7): BLEU between the reasoning and the knowledge in the prompt.
+"""Measures how much a thought recites the prompt's knowledge: sentence BLEU (eq. 7).
 
-Eq. 7 is delta * BLEU(O_i, P): delta is this reward's weight in an objective (+0.2 or -2) and `clip` beside it keeps the
-product in (-1, 1). BLEU is sacrebleu's sentence BLEU on [0, 1].
+Eq. 7 is delta * BLEU(O_i, P). In an objective, delta is the weight of this reward (+0.2 or -2), and `clip` keeps the
+product in (-1, 1). BLEU is sacrebleu's sentence BLEU, from 0 to 1.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal
 
@@ -15,37 +14,38 @@ from sacrebleu.tokenizers.tokenizer_re import TokenizerRegexp
 
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import Response
+from vrft_aug.rewards.row import ExtraInfo
 
 ORDERS = (1, 2, 3, 4)  # n of the n-grams
-LONGEST = 50_000  # characters of a hypothesis that are compared, ten times a long thought: it bounds the time of a call
+LONGEST = 50_000  # characters of a hypothesis that are compared, ten times a long thought; it bounds the time per call
 
 
 def reward(
     response: Response,
     ground_truth: str,
-    row: Mapping,
+    row: ExtraInfo,
     *,
     hypothesis: Literal["think", "response"] = "think",
     reference: Literal["prompt", "knowledge", "classes"] = "prompt",
     brevity_penalty: bool = True,
     min_tokens: int = 0,
 ) -> float:
-    """BLEU on [0, 1] of what was said against what the prompt said.
+    """BLEU of the response against the prompt, from 0 to 1.
 
-    hypothesis: the thought (all but the answer part; everything where no `</think>` closes it, so that leaving out the
-        tags hides nothing), or the whole response.
-    reference: the whole prompt (the paper's letter), the prompt's knowledge block, or each class's entry as one of
+    hypothesis: the thought or the whole response. The thought is all but the answer part. Without `</think>` it is the
+        whole text, so that a policy cannot avoid the penalty by leaving the tags out.
+    reference: the whole prompt (as the paper writes it), the prompt's knowledge block, or each class's entry as one of
         several references.
-    brevity_penalty: False leaves sacrebleu's penalty out, so that a short recitation weighs as much as a long one.
-    min_tokens: a hypothesis of fewer tokens (sacrebleu's 13a) scores 0.
+    brevity_penalty: False leaves sacrebleu's penalty out, so that a short recitation counts as much as a long one.
+    min_tokens: a hypothesis with fewer tokens (sacrebleu's 13a) scores 0.
     Raises InputError where the row lacks the reference.
     """
     said = response.thought if hypothesis == "think" else response.text
     return bleu(said, references(row, reference), brevity_penalty=brevity_penalty, min_tokens=min_tokens)
 
 
-def references(row: Mapping, which: str) -> tuple[str, ...]:
-    """The row's reference texts, one or one a class."""
+def references(row: ExtraInfo, which: str) -> tuple[str, ...]:
+    """The row's reference texts: one, or one per class where `which` is "classes". Raises InputError without them."""
     if which == "prompt":
         if not row.get("prompt"):
             raise InputError("recitation: the row's extra_info has no `prompt`: prepare the data again")
@@ -59,8 +59,8 @@ def references(row: Mapping, which: str) -> tuple[str, ...]:
 def bleu(text: str, references: tuple[str, ...], *, brevity_penalty: bool = True, min_tokens: int = 0) -> float:
     """sacrebleu's sentence BLEU (13a tokens, 4-grams, exp smoothing, effective order) divided by 100.
 
-    Tokens and formula are sacrebleu's. The n-grams of the last 128 reference sets are kept, as the responses to one
-    prompt come together; only those of the hypothesis are counted anew.
+    Tokens and formula are sacrebleu's. The responses to one prompt come together, so the n-grams of the last 128
+    reference sets are kept; each call counts only the n-grams of its hypothesis.
     """
     counts, lengths = _reference(references)
     tokens = _tokenize(text[:LONGEST])
@@ -74,9 +74,10 @@ def bleu(text: str, references: tuple[str, ...], *, brevity_penalty: bool = True
 
 
 @lru_cache(maxsize=128)
-def _reference(references: tuple[str, ...]) -> tuple[Counter, list[int]]:
-    """For each n-gram the most often that one reference has it, and the references' lengths in tokens."""
-    counts, lengths = Counter(), []
+def _reference(references: tuple[str, ...]) -> tuple[Counter[tuple[str, ...]], list[int]]:
+    """For each n-gram its highest count in any one reference, and the references' lengths in tokens."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    lengths = []
     for tokens in map(_tokenize, references):
         lengths.append(len(tokens))
         for k in ORDERS:
@@ -84,22 +85,14 @@ def _reference(references: tuple[str, ...]) -> tuple[Counter, list[int]]:
     return counts, lengths
 
 
-def _ngrams(tokens: list[str], k: int) -> Counter:
+def _ngrams(tokens: list[str], k: int) -> Counter[tuple[str, ...]]:
     return Counter(zip(*(tokens[i:] for i in range(k)), strict=False))
 
 
-class _Tokenizer(Tokenizer13a):
-    """sacrebleu's tokenizer without its two caches of 65,536 texts: no response comes twice."""
-
-    def __init__(self):
-        super().__init__()
-        self._post_tokenizer = TokenizerRegexp.__call__.__wrapped__.__get__(self._post_tokenizer)
-
-    __call__ = Tokenizer13a.__call__.__wrapped__
-
-
-_tokenizer = _Tokenizer()
+# sacrebleu caches 65,536 texts in each of two functions; `__wrapped__` is the function without its cache.
+_tokenizer = Tokenizer13a()
+_tokenizer._post_tokenizer = TokenizerRegexp.__call__.__wrapped__.__get__(_tokenizer._post_tokenizer)
 
 
 def _tokenize(text: str) -> list[str]:
-    return _tokenizer(text.rstrip()).split()
+    return Tokenizer13a.__call__.__wrapped__(_tokenizer, text.rstrip()).split()

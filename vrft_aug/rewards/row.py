@@ -1,4 +1,4 @@
-"""The part of a row that a reward may read: the type of the column `extra_info`."""
+"""Names and types the part of a row that a reward may read: the column `extra_info`."""
 
 from typing import Any, TypedDict
 
@@ -6,9 +6,11 @@ from typing import Any, TypedDict
 class ExtraInfo(TypedDict, total=False):
     """What scoring and reporting need of a row; `data/rows/schema.py` has the same keys as an arrow type.
 
-    index: place in the split's file. classes, knowledge, aliases: in the order of the prompt; empty where there are
-    none. image_size, frame_size: width and height; of the original image in pixels, and of the frame in which the
-    policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none.
+    A plain dict with these keys works as well. A reward needs only some of them: see ROW_KEYS in `score.py`.
+
+    index: the row's position in its split. classes, knowledge, aliases: in the order of the prompt; empty where there
+    are none. image_size: width and height of the original image, in pixels. frame_size: width and height of the frame
+    in which the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none.
     """
 
     task: str

@@ -1,40 +1,41 @@
-"""The score of one response: parse, reward by the row's task, weigh and sum."""
+"""Scores one response: reads it, computes the rewards of the row's task, and adds them up by weight."""
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import accuracy, iou
 from vrft_aug.rewards.objective import Objective, Term, compose
 from vrft_aug.rewards.parsing import Response, parse
+from vrft_aug.rewards.row import ExtraInfo
 
-ROW_KEYS = {
-    "classification": ("classes",),
-    "grading": ("classes",),
-    "localization": ("image_size", "frame_size"),
-}
+ROW_KEYS = {"classification": ("classes",), "grading": ("classes",), "localization": ("image_size", "frame_size")}
 
 
 def compute_score(
     data_source: str,
     solution_str: str,
     ground_truth: str,
-    extra_info: Mapping,
+    extra_info: ExtraInfo,
     objective: str | Mapping | Objective = "accuracy",
-) -> dict:
+    *,
+    tokens: int | None = None,
+) -> dict[str, Any]:
     """Score one response by the rewards that `objective` gives its row's task (eq. 8, 10).
 
     Args:
-        data_source: the data set's name; part of verl's signature and not looked at, since the task decides.
-        solution_str: the response's text. Any text is allowed: a malformed one scores low, it raises nothing.
+        data_source: the data set's name. It is part of verl's signature; only error messages use it.
+        solution_str: the response's text. Any text is allowed: a malformed one scores low and raises no error.
         ground_truth: the class name, the grade, or the box as a JSON list in original pixels.
-        extra_info: the row's; `task` and what the task's rewards read.
-        objective: the name of a file in conf/objective/, such a mapping, or what `compose` made of one.
+        extra_info: the row's; a plain dict with `task` and the keys that the task's rewards read.
+        objective: the name of a file in conf/objective/, a mapping of the same form, or a result of `compose`.
+        tokens: the response's length in tokens, the end token included; None where it is not known.
 
     Returns:
         `score` (float): the weighted sum.
         Every reward of the objective under its name (float, before its weight), and `<reward>_clipped` (0.0 or 1.0)
-            where it has a `clip`; None where it is no part of this task's score: verl leaves None out of its means.
+            where it has a `clip`. None where this task does not use the reward: verl leaves None out of its means.
         `acc` (0.0 or 1.0): the right class or grade; for localization IoU >= 0.5.
         `task`, `prediction` (str): the class, else the stated label; the box in original pixels as JSON; "" is none.
         `rejected` (str): why the answer counts for nothing, "" where it counts.
@@ -44,21 +45,22 @@ def compute_score(
         InputError: the objective or the row is malformed; the message names the key.
     """
     composed = compose(objective)
-    task = (extra_info or {}).get("task")
+    row: Mapping[str, Any] = extra_info or {}
+    task = row.get("task")
     if task not in ROW_KEYS:
         raise InputError(f"{data_source}: extra_info.task is {task!r}, not one of {', '.join(ROW_KEYS)}: prepare again")
     for key in ROW_KEYS[task]:
-        if extra_info.get(key) is None or not len(extra_info[key]):
+        if row.get(key) is None or not len(row[key]):
             raise InputError(f"{data_source}: extra_info.{key} is missing from a row of {task}: prepare again")
-    response = parse(solution_str, task)
-    result: dict = {"score": 0.0, **dict.fromkeys(composed.parts)}
+    response = parse(solution_str, task, tokens)
+    result: dict[str, Any] = {"score": 0.0, **dict.fromkeys(composed.parts)}
     for term in composed.terms[task]:
         result["score"] += _add(term, term.reward(response, ground_truth, extra_info, **term.parameters), result)
     return result | {"task": task} | _verdict(response, ground_truth, extra_info)
 
 
-def _add(term: Term, value: float, result: dict) -> float:
-    """Note the term's value, and whether it was clipped, in `result`; return its share of the score."""
+def _add(term: Term, value: float, result: dict[str, Any]) -> float:
+    """Write the term's value, and whether it was clipped, into `result`; return its share of the score."""
     result[term.name] = value
     share = term.weight * value
     if term.clip is None:
@@ -67,20 +69,16 @@ def _add(term: Term, value: float, result: dict) -> float:
     return max(-term.clip, min(term.clip, share))
 
 
-def _verdict(response: Response, ground_truth: str, row: Mapping) -> dict:
+def _verdict(response: Response, ground_truth: str, row: ExtraInfo) -> dict[str, Any]:
     """acc, prediction and rejected."""
     if response.rejected:
         return {"acc": 0.0, "prediction": "", "rejected": response.rejected}
-    if row["task"] == "localization":
+    if response.box is not None:
         box = iou.to_pixels(response.box, row)
-        return {
-            "acc": iou.reward(response, ground_truth, row),
-            "prediction": json.dumps([round(side, 2) for side in box]),
-            "rejected": "" if iou.has_area(box) else "box without area",
-        }
-    name = accuracy.class_of(response.label, row)
-    return {
-        "acc": accuracy.reward(response, ground_truth, row),
-        "prediction": response.label if name is None else name,
-        "rejected": "not a class" if name is None else "",
-    }
+        right, prediction = iou.reward(response, ground_truth, row), json.dumps([round(side, 2) for side in box])
+        rejected = "" if iou.has_area(box) else "box without area"
+    else:
+        name = accuracy.class_of(response.label, row)
+        right, prediction = accuracy.reward(response, ground_truth, row), response.label if name is None else name
+        rejected = "not a class" if name is None else ""
+    return {"acc": right, "prediction": prediction, "rejected": rejected}

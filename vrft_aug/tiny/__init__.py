@@ -1,1 +1,1 @@
-"""The tiny policy: a Qwen2.5-VL small enough for a laptop's CPU. Knows no verl."""
+"""Builds the tiny policy, a Qwen2.5-VL small enough for a laptop's CPU. Imports nothing of verl."""

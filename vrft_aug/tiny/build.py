@@ -1,14 +1,15 @@
-"""The tiny policy: a Qwen2.5-VL small enough for a laptop's CPU, built on the spot and cached.
+"""Builds the tiny policy, a Qwen2.5-VL small enough for a laptop's CPU, and keeps it in a cache.
 
 Architecture, chat format, image processor and file layout are Qwen2.5-VL's, so every stage (vLLM, FSDP, `vllm serve`,
-`AutoModelForImageTextToText`) runs unchanged. The language model starts from random weights; the vision tower is
-pre-trained on phantoms, because reinforcement needs eyes that work. Weights are float32, the safe choice on a CPU.
+`AutoModelForImageTextToText`) runs unchanged. The language model has random weights. The vision tower is pre-trained
+on phantoms, because reinforcement learning alone does not teach it to see. Weights are float32, safe on any CPU.
 
     python -m vrft_aug.tiny.build --cache outputs/policies --seed 0
 """
 
 import argparse
 import hashlib
+import inspect
 import json
 import shutil
 import tempfile
@@ -41,11 +42,11 @@ TEXT = dict(hidden_size=HIDDEN, intermediate_size=2 * HIDDEN, num_hidden_layers=
             rope_parameters=dict(rope_type="default", rope_theta=1e6, mrope_section=[4, 6, 6]))  # fmt: skip
 VISION = dict(hidden_size=64, intermediate_size=128, depth=2, num_heads=4, out_hidden_size=HIDDEN, patch_size=14,
               spatial_merge_size=2, temporal_patch_size=2, window_size=112, fullatt_block_indexes=[1])  # fmt: skip
-EMBEDDING_SCALE = 0.5  # root mean square of a token on entering the language model, words and image alike
+EMBEDDING_SCALE = 0.5  # root mean square of a token that enters the language model, word or image
 
 
 def build(cache: Path, seed: int = 0, report: Callable[[str], None] = print) -> Path:
-    """Folder of the tiny policy in Hugging Face form; made on first use, found again until something in it changes.
+    """Folder of the tiny policy in Hugging Face form. It is built on first use, and again when something in it changes.
 
     The same seed and corpus give the same bytes on the same machine. `report` receives one line at a time.
     """
@@ -59,7 +60,11 @@ def build(cache: Path, seed: int = 0, report: Callable[[str], None] = print) -> 
     try:
         with one_thread():
             _make(scratch, corpus, seed, report)
-        _publish(scratch, folder)
+        scratch.chmod(0o755)
+        scratch.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # if it is there, another process was faster and has written the same content
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     report(f"tiny policy: wrote {folder}")
@@ -67,9 +72,9 @@ def build(cache: Path, seed: int = 0, report: Callable[[str], None] = print) -> 
 
 
 def _key(corpus: list[str], seed: int) -> str:
-    """Hash of all that enters the policy, the source code included."""
-    sources = [Path(module.__file__).read_text() for module in (phantom, words, eyes)]
-    parts = [seed, corpus, *sources, Path(__file__).read_text(), torch.__version__, transformers.__version__]
+    """Hash of everything that determines the policy, the source code included."""
+    sources = [*map(inspect.getsource, (phantom, words, eyes)), Path(__file__).read_text()]
+    parts = [seed, corpus, *sources, torch.__version__, transformers.__version__]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
@@ -96,7 +101,7 @@ def make_processor(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLProcessor:
 
 
 def make_model(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGeneration:
-    """Random weights. Every parameter draws from its own stream: a longer vocabulary leaves all others as they were."""
+    """A model with random weights. Each parameter has its own random stream: a longer vocabulary changes no other."""
     token = tokenizer.convert_tokens_to_ids
     special = dict(bos_token_id=token("<|endoftext|>"), eos_token_id=token("<|im_end|>"),
                    pad_token_id=token("<|endoftext|>"))  # fmt: skip
@@ -118,10 +123,10 @@ def make_model(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditional
 
 @torch.no_grad()
 def _silence(model: Qwen2_5_VLForConditionalGeneration, tokens: list[int]) -> None:
-    """Make the policy unable to say `tokens`: a sampled image placeholder would demand an image that is not there.
+    """Make sure that the policy never samples `tokens`: for an image placeholder, vLLM would look for a missing image.
 
-    A large model has learnt never to say them. Here the first hidden dimension is one large number for every word,
-    which no layer reads or writes at the start, so that the head can hold a bias there: thousands below on the logit.
+    A large model has learnt never to write them. Here the first hidden dimension is one large constant for every word.
+    No layer reads or writes it at the start, so the head's weight there works as a bias, thousands below on the logit.
     """
     text = model.model.language_model
     text.embed_tokens.weight[:, 0] = 10 * EMBEDDING_SCALE
@@ -134,7 +139,7 @@ def _silence(model: Qwen2_5_VLForConditionalGeneration, tokens: list[int]) -> No
 
 @torch.no_grad()
 def _match_scale(model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor) -> None:
-    """Scale the merger's last layer so that visual tokens enter the language model as large as words."""
+    """Scale the merger's last layer so that visual tokens are as large as words when they enter the language model."""
     batch, _, _ = eyes.phantom_batch(0, eyes.STEPS, processor.image_processor)
     tokens = model.model.visual(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output
     last = model.model.visual.merger.mlp[-1]
@@ -142,19 +147,9 @@ def _match_scale(model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_V
         parameter *= EMBEDDING_SCALE / tokens.square().mean().sqrt()
 
 
-def _publish(scratch: Path, folder: Path) -> None:
-    """Rename into place; another process that was faster has written the same."""
-    try:
-        scratch.chmod(0o755)
-        scratch.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-
-
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Sums in one order, hence the same bytes at every run; and these matrices are too small to share."""
+    """Use one thread: sums then have one order and every run gives the same bytes. More threads would not be faster."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -164,7 +159,7 @@ def one_thread() -> Iterator[None]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Build the tiny policy and print its folder.")
     parser.add_argument("--cache", type=Path, default=Path("outputs/policies"), help="folder of built policies")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

@@ -1,7 +1,8 @@
-"""Pre-training of the tiny policy's vision tower: linear probes on its merged visual tokens, over phantoms of its own.
+"""Pre-trains the tiny policy's vision tower on phantoms: three linear heads read its visual tokens.
 
-A language model that starts from random weights cannot teach random eyes: reinforcement then ignores the image. Three
-linear heads read the tokens: the lesion's class and the number of nodules from the mean token, the box from all.
+A language model with random weights cannot teach a random vision tower: reinforcement learning would then ignore the
+image. Two heads predict the lesion's class and the number of nodules from the mean token; the third predicts the box
+from all tokens. Only the vision tower is kept.
 """
 
 from collections.abc import Callable
@@ -10,19 +11,20 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import Qwen2VLImageProcessor
 
 from vrft_aug.data.datasets import phantom
 
 STEPS = 300
-BATCH = 32  # images of each task
+BATCH = 32  # images per task
 LEARNING_RATE = 2e-3
-STREAM = 7919  # keeps these phantoms apart from every data set's, whose seeds are small
+STREAM = 7919  # gives other phantoms than those of the data sets, whose seeds are small
 
 
 def pretrain(
-    visual: nn.Module, image_processor: Callable, seed: int, report: Callable[[str], None]
+    visual: nn.Module, image_processor: Qwen2VLImageProcessor, seed: int, report: Callable[[str], None]
 ) -> dict[str, float]:
-    """Train `visual` in place; returns the probes' mean accuracies over the last tenth of the steps (fresh images)."""
+    """Train `visual` in place. Returns each task's mean accuracy over the last tenth of the steps, on new images."""
     torch.manual_seed(seed)
     tokens, width = image_processor.size["shortest_edge"] // 28**2, visual.config.out_hidden_size
     heads = nn.ModuleDict({"classification": nn.Linear(width, 4), "grading": nn.Linear(width, 4),
@@ -46,8 +48,10 @@ def pretrain(
     return dict(zip(phantom.CLASSES, np.mean(history[-STEPS // 10 :], axis=0).tolist(), strict=True))
 
 
-def phantom_batch(seed: int, step: int, image_processor: Callable) -> tuple[dict, torch.Tensor, torch.Tensor]:
-    """BATCH phantoms of each task: processor's output, labels (2 * BATCH), boxes (2 * BATCH, 4) in [0, 1] or NaN."""
+def phantom_batch(
+    seed: int, step: int, image_processor: Qwen2VLImageProcessor
+) -> tuple[dict, torch.Tensor, torch.Tensor]:
+    """BATCH phantoms per task: the processor's output, labels (2 * BATCH), boxes (2 * BATCH, 4) in [0, 1] or NaN."""
     images, labels, boxes = [], [], []
     for number, task in enumerate(phantom.CLASSES):
         for index in range(BATCH):
@@ -63,7 +67,7 @@ def phantom_batch(seed: int, step: int, image_processor: Callable) -> tuple[dict
 def probe_loss(
     visual: nn.Module, heads: nn.ModuleDict, batch: dict, labels: torch.Tensor, boxes: torch.Tensor
 ) -> tuple[torch.Tensor, list[float]]:
-    """Sum of the three heads' losses, and the two accuracies. Tokens are normalised as the language model will."""
+    """Sum of the three heads' losses, and two accuracies. Tokens are normalised as in the language model."""
     tokens = visual(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output
     tokens = functional.rms_norm(tokens, tokens.shape[-1:]).view(len(labels), -1, tokens.shape[-1])
     loss, accuracies = 0.0, []

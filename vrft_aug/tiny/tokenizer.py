@@ -1,7 +1,7 @@
-"""The tiny policy's tokenizer: byte-level BPE trained on the prompts of this repository, in the form of Qwen2's.
+"""Trains the tiny policy's tokenizer: byte-level BPE on the prompts of this repository, in the form of Qwen2's.
 
-Any string encodes (bytes are the base alphabet) and digits stand alone; the words of our prompts, classes and knowledge
-are one token each, so that prompts stay short.
+It encodes any string, because bytes are the base alphabet. Each digit is a token of its own. The words of our prompts,
+classes and knowledge are one token each, so that prompts stay short.
 """
 
 import json
@@ -21,60 +21,52 @@ SPECIAL_TOKENS = (  # Qwen2.5-VL's, in its order
     "<|box_end|>", "<|quad_start|>", "<|quad_end|>", *VISION_TOKENS,
 )  # fmt: skip
 
-# Qwen2.5-VL's chat format: a default system turn, one placeholder an image, which the processor repeats for each token.
+# Qwen2.5-VL's chat format: a default system turn, and one placeholder per image, which the processor then repeats for
+# each of the image's tokens.
 CHAT_TEMPLATE = """\
 {%- if messages[0].role != 'system' -%}
 {{ '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' }}
 {%- endif -%}
 {%- for message in messages -%}
 {{ '<|im_start|>' + message.role + '\\n' }}
-{%- if message.content is string -%}
-{{ message.content }}
-{%- else -%}
-{%- for part in message.content -%}
+{%- if message.content is string -%}{{ message.content }}
+{%- else -%}{%- for part in message.content -%}
 {%- if part.type in ('image', 'image_url') or 'image' in part or 'image_url' in part -%}
 {{ '<|vision_start|><|image_pad|><|vision_end|>' }}
-{%- elif part.type == 'video' or 'video' in part -%}
-{{ '<|vision_start|><|video_pad|><|vision_end|>' }}
-{%- elif 'text' in part -%}
-{{ part.text }}
+{%- elif part.type == 'video' or 'video' in part -%}{{ '<|vision_start|><|video_pad|><|vision_end|>' }}
+{%- elif 'text' in part -%}{{ part.text }}
 {%- endif -%}
-{%- endfor -%}
-{%- endif -%}
+{%- endfor -%}{%- endif -%}
 {{ '<|im_end|>\\n' }}
 {%- endfor -%}
-{%- if add_generation_prompt -%}
-{{ '<|im_start|>assistant\\n' }}
-{%- endif -%}"""
+{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"""
 
-FORMS = (  # what a policy writes, beside the words of the prompts
+FORMS = (  # texts of a conversation that are not in the prompts' templates
     "system\nYou are a helpful assistant.", "user\n", "assistant\n",
     "<think>The lesion stands out from its surroundings.</think> <answer>[12, 34, 56, 78]</answer>",
     '```json\n[{"bbox_2d": [12, 34, 56, 78], "label": "lesion"}]\n```',
 )  # fmt: skip
-PACKAGE = Path(__file__).resolve().parents[1]
-TEMPLATES = PACKAGE / "data" / "prompts"
-DATASETS = CONF / "dataset"
-KNOWLEDGE = PACKAGE / "data" / "knowledge" / "bank"
+DATA = Path(__file__).resolve().parents[1] / "data"
+TEMPLATES = DATA / "prompts"
 
 
 def read_corpus() -> list[str]:
-    """Our own prompts and answers, each twice: templates without their markup, data sets' words, classes, knowledge."""
+    """Our own texts, each twice: prompt templates without their markup, data sets' words, classes and knowledge."""
     texts = list(FORMS)
     for path in sorted(TEMPLATES.glob("*.jinja")):
         texts.append(re.sub(r"\{[{%#].*?[}%#]\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL))
-    for path in sorted(DATASETS.glob("*.yaml")):
+    for path in sorted(CONF.glob("dataset/*.yaml")):
         dataset = yaml.safe_load(path.read_text(encoding="utf-8"))
         texts += [f" {dataset[key]}" for key in ("modality", "organ", "target") if dataset.get(key)]
         texts += [f"- {name}\n \\boxed{{{name}}}" for name in dataset.get("classes") or ()]
-    for path in sorted(KNOWLEDGE.glob("*.yaml")):
+    for path in sorted(DATA.glob("knowledge/bank/*.yaml")):
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))["classes"].values()
         texts += [f": {entry['description']}" for entry in entries]
-    return texts * 2  # a pair of tokens seen once does not merge
+    return texts * 2  # training merges no pair of tokens that occurs only once
 
 
 def train_tokenizer(corpus: list[str]) -> Qwen2Tokenizer:
-    """Train the merges on `corpus`. Same corpus, same vocabulary; at most VOCABULARY tokens."""
+    """Train a tokenizer of at most VOCABULARY tokens on `corpus`. The same corpus gives the same vocabulary."""
     trained = Tokenizer(models.BPE())
     reference = Qwen2Tokenizer().backend_tokenizer  # Qwen2's own normalisation and splitting rules
     trained.normalizer, trained.pre_tokenizer = normalizers.NFC(), reference.pre_tokenizer

@@ -1,4 +1,4 @@
-"""One walk over every data set: files in the real layout, rows, prompts, knowledge, aliases, gold answers."""
+"""Every data set: files in the real layout, rows, prompts, knowledge, aliases, and full marks for the ground truth."""
 
 import json
 
@@ -11,6 +11,7 @@ from toy_data import DATASETS, compose_config, dataset_yaml, write_toy
 from vrft_aug.data.knowledge import reading
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.data.rows.composer import scale_box
+from vrft_aug.data.settings import Dataset
 from vrft_aug.rewards import compute_score
 
 OBJECTIVES = sorted(path.stem for path in (ROOT / "conf" / "objective").glob("*.yaml"))
@@ -31,7 +32,7 @@ def prepare_toy(tmp_path, data_root, name, prompt, *overrides):
     return manifest, {split: rows_of(tmp_path / "out", split) for split in ("train", "val", "test")}
 
 
-def gold(row):
+def right_answer(row):
     """The response that deserves full marks."""
     truth = row["reward_model"]["ground_truth"]
     info = row["extra_info"]
@@ -41,9 +42,9 @@ def gold(row):
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_classes_prompt_knowledge_and_gold_answers_agree(tmp_path, data_root, name):
+def test_classes_prompt_knowledge_and_right_answers_agree(tmp_path, data_root, name):
     dataset = dataset_yaml(name)
-    prompt = "names" if name == "folder" else "knowledge"  # users' own images bring their own knowledge
+    prompt = "names" if name == "folder" else "knowledge"  # users' own images come with their own knowledge
     manifest, splits = prepare_toy(tmp_path, data_root, name, prompt, "prompt.aliases=true",
                                    "prompt.class_order=shuffled")
     rows = [row for split in splits.values() for row in split]
@@ -57,7 +58,7 @@ def test_classes_prompt_knowledge_and_gold_answers_agree(tmp_path, data_root, na
         assert info["aliases"] == [(dataset.get("aliases") or {}).get(c, []) for c in info["classes"]]
         lines = [f"- {c}" for c in info["classes"]]
         if prompt == "knowledge":
-            bank = reading.read(reading.path_of(dataset))["classes"]
+            bank = reading.read(reading.path_of(Dataset.of(dataset)))["classes"]
             assert info["knowledge"] == [bank[c]["description"] for c in info["classes"]]
             lines = [f"{line}: {what}" for line, what in zip(lines, info["knowledge"], strict=True)]
             assert all(text.count(what) == 1 for what in info["knowledge"])
@@ -72,16 +73,16 @@ def test_classes_prompt_knowledge_and_gold_answers_agree(tmp_path, data_root, na
 
 
 def full(row, objective):
-    """The gold answer loses nothing: every part but recitation (which is no virtue of an answer) is at its best."""
-    result = compute_score(row["data_source"], gold(row), row["reward_model"]["ground_truth"], row["extra_info"],
-                           objective=objective)
+    """The right answer loses nothing: every part is at its best, except recitation, which says nothing about it."""
+    truth = row["reward_model"]["ground_truth"]
+    result = compute_score(row["data_source"], right_answer(row), truth, row["extra_info"], objective=objective)
     assert result["acc"] == 1.0 and result["rejected"] == ""
     recited = (result.get("recitation") or 0.0) * {"recite_pos": 0.2, "recite_neg": -2.0}.get(objective, 0.0)
     assert result["score"] - recited == pytest.approx(1.0), (row["data_source"], objective, result)
 
 
 @pytest.mark.parametrize("name", BOXED)
-def test_localization_rows_and_gold_boxes(tmp_path, data_root, name):
+def test_localization_rows_and_right_boxes(tmp_path, data_root, name):
     _, splits = prepare_toy(tmp_path, data_root, name, "localize")
     for row in splits["train"][:8] + splits["test"][:8]:
         info = row["extra_info"]

@@ -8,6 +8,7 @@ import pytest
 from toy_data import compose_config
 
 from vrft_aug.data.datasets.download import download, fetch
+from vrft_aug.data.settings import Dataset
 from vrft_aug.errors import InputError
 
 CONTENT = bytes(range(256)) * 4000
@@ -16,7 +17,7 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 @pytest.fixture
 def server():
-    """Serves CONTENT with ranges; `/cut` sends the first half of what it announces, `/plain` ignores ranges."""
+    """Serves CONTENT with ranges; `/cut` sends half of the bytes that it announces, `/plain` ignores ranges."""
     ranges = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,7 +56,7 @@ def test_a_broken_download_is_resumed(tmp_path, server):
     assert [p.name for p in path.parent.iterdir()] == ["toy.npz"]
 
 
-def test_a_whole_part_needs_no_byte_more(tmp_path, server):
+def test_a_complete_part_is_not_downloaded_again(tmp_path, server):
     (tmp_path / "toy.npz.part").write_bytes(CONTENT)
     fetch(f"{server[0]}/whole", tmp_path / "toy.npz", MD5)
     assert (tmp_path / "toy.npz").read_bytes() == CONTENT
@@ -81,9 +82,9 @@ def test_a_missing_page_names_where_to_put_the_file(tmp_path, server):
 @pytest.mark.parametrize(("name", "page"), [("ham10000", "DBW86T"), ("covid19", "36fjrg9s69"), ("heel", "ima.23084")])
 def test_other_sources_are_described(tmp_path, name, page):
     with pytest.raises(InputError, match=rf"{page}.*<data_root>/{name}"):
-        download(compose_config(f"dataset={name}").dataset, str(tmp_path))
+        download(Dataset.of(compose_config(f"dataset={name}").dataset), str(tmp_path))
 
 
 def test_the_official_file_is_not_fetched_again(shared_data):
-    path = download(compose_config("dataset=retina").dataset, str(shared_data))
+    path = download(Dataset.of(compose_config("dataset=retina").dataset), str(shared_data))
     assert path == shared_data / "medmnist" / "retinamnist.npz"

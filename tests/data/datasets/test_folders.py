@@ -1,4 +1,4 @@
-"""HAM10000, Heel, COVID-19 and users' own folders: real layouts, real gaps, and every way they can be wrong."""
+"""HAM10000, Heel, COVID-19 and users' own folders: real layouts, real gaps, and every kind of error."""
 
 import csv
 import json
@@ -178,7 +178,7 @@ TABLE = "ham10000/HAM10000_metadata.csv"
 IMAGE = "folder/png/3.png"
 MASK = "ham10000/masks/ISIC_mel00_segmentation.png"
 REMOVED = Path.unlink
-HARM = {  # which file, what happens to it, what the message says
+HARM = {  # file, what happens to it, what the message says
     "no metadata": (TABLE, REMOVED, "HAM10000_metadata.csv: no such file; get"),
     "unreadable csv": (TABLE, text("\xff\xfe\x00a,b\n\x81"), "unreadable CSV"),
     "unbalanced quote": ("folder/images.csv", text('image,label\n"a,negative\n'), "unreadable CSV"),
@@ -190,14 +190,14 @@ HARM = {  # which file, what happens to it, what the message says
     "empty mask": (MASK, mask(0, 0, 0, 0), "ISIC_mel00_segmentation.png: empty mask"),
     "mask of another size": (MASK, mask(10, 10, 90, 90, size=(99, 99)), "ISIC_mel00: box .* image of 60 x 45"),
     "unknown diagnosis": (TABLE, in_row_1(dx="scc"), "line 2: dx=scc is none of akiec"),
-    "id twice": (TABLE, again(), "stands in line 2 too"),
+    "id twice": (TABLE, again(), "is also in line 2"),
     "score out of range": ("covid19/metadata.csv", in_row_1(**{"Score R": "9"}), "line 2: scores R=9"),
     "no score": ("covid19/metadata.csv", in_row_1(**{"Score R": "", "Score D": ""}), "line 2: scores R=empty, D=empty"),
-    "unknown subset": ("covid19/metadata.csv", in_row_1(subset="dev"), "line 2: subset=dev"),
+    "unknown subset": ("covid19/metadata.csv", in_row_1(subset="dev"), "line 2: subset 'dev'"),
     "empty class folder": ("heel/Sever", emptied, "no images of class 'sever'"),
     "box without image": ("heel/boxes.csv", again(image="Normal/99.png"), "boxes.csv: no image Normal/99.png"),
     "box not a number": ("heel/boxes.csv", in_row_1(x1="left"), "line 2: the box"),
-    "unknown label": ("folder/images.csv", in_row_1(label="maybe"), "line 2: label 'maybe' is no class"),
+    "unknown label": ("folder/images.csv", in_row_1(label="maybe"), "line 2: label 'maybe' is not a class"),
     "empty class": ("folder/images.csv", only("positive"), "class 'negative' has no training image"),
     "group in two splits": ("folder/images.csv", mixed_splits, "is in train and in val"),
     "truncated image": (IMAGE, cut, "3.png: damaged image"),

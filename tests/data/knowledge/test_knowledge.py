@@ -1,19 +1,19 @@
-"""The bank: its schema, and drafting against a local server that speaks the OpenAI protocol over HTTP."""
+"""The bank: its schema, its review, and drafting with a local server that speaks the OpenAI protocol over HTTP."""
 
 import base64
 import json
 import threading
 from contextlib import contextmanager
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
-from toy_data import write_toy
+from toy_data import toy_dataset, write_toy
 
-from vrft_aug.data.datasets import medmnist
 from vrft_aug.data.knowledge import drafting, reading
 from vrft_aug.data.knowledge.endpoint import Endpoint
+from vrft_aug.data.knowledge.review import review
+from vrft_aug.data.settings import Dataset
 from vrft_aug.errors import InputError, RunFailed
 
 ENTRY = {"description": "a bright round spot in the middle", "confidence": "low",
@@ -34,15 +34,15 @@ def write(path, content):
     return path
 
 
-def test_a_data_set_may_bring_its_own_bank(tmp_path):
+def test_a_data_set_may_have_its_own_bank(tmp_path):
     path = write(tmp_path / "toy.yaml", bank(b=entry(description="second thing"), a=entry(description="first thing")))
-    classes = reading.read_for({"name": "toy", "knowledge": path, "classes": ["a", "b"]})["classes"]
+    classes = reading.read_for(toy_dataset(knowledge=str(path)))["classes"]
     assert [classes[name]["description"] for name in "ab"] == ["first thing", "second thing"]
 
 
 BROKEN = {
     "missing class": (bank(a=entry()), r"no entry for class 'b'"),
-    "unknown class": (bank(a=entry(), b=entry(), c=entry()), r"entry for 'c', which is no class"),
+    "unknown class": (bank(a=entry(), b=entry(), c=entry()), r"entry for 'c', which is not a class"),
     "empty description": (bank(a=entry(description=""), b=entry()), r"\$\.classes\.a\.description"),
     "attribute missing": (bank(a=entry(attributes={"color": "red"}), b=entry()), r"\$\.classes\.a\.attributes"),
     "unknown state": (bank(a=entry(review="fine"), b=entry()), r"\$\.classes\.a\.review.*'fine' is not one of"),
@@ -56,7 +56,7 @@ def test_a_broken_bank_is_refused(tmp_path, kind):
     content, message = BROKEN[kind]
     with pytest.raises(InputError, match=message) as caught:
         path = write(tmp_path / "toy.yaml", content)
-        reading.read_for({"name": "toy", "knowledge": path, "classes": ["a", "b"]})
+        reading.read_for(toy_dataset(knowledge=str(path)))
     assert "toy.yaml" in str(caught.value)
 
 
@@ -69,7 +69,7 @@ def test_no_bank_and_no_yaml(tmp_path):
 
 
 def test_review_lists_the_drafts_with_unread_sources():
-    lines = drafting.review()
+    lines = review()
     assert any(line.startswith("tissue / Podocytes (low)") and "Young14" in line for line in lines)
     assert not any(line.startswith("phantom") for line in lines)
     assert lines[-1].endswith("entries are drafts")
@@ -77,19 +77,25 @@ def test_review_lists_the_drafts_with_unread_sources():
 
 @contextmanager
 def serve(*answers):
-    """A chat-completions server on the loopback. Each answer is a state to fail with, or the text to reply."""
+    """A chat-completions server on this machine. Each answer is an HTTP state (a failure), a text, or a whole body.
+
+    A failure asks the client to try again after a millisecond.
+    """
     seen, todo = [], list(answers)
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            seen.append((self.path, dict(self.headers), request))
+            seen.append((self.path, self.headers, request))
             answer = todo.pop(0) if len(todo) > 1 else todo[0]
             state, text = (answer, "") if isinstance(answer, int) else (200, answer)
-            body = json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}],
-                               "usage": {"prompt_tokens": 100, "completion_tokens": 20}}).encode()
+            reply = {"choices": [{"message": {"role": "assistant", "content": text}}],
+                     "usage": {"prompt_tokens": 100, "completion_tokens": 20}}
+            body = json.dumps(answer if isinstance(answer, dict) else reply).encode()
             self.send_response(state)
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("Retry-After-Ms", "1")
             self.end_headers()
             self.wfile.write(body)
 
@@ -107,15 +113,14 @@ def serve(*answers):
 
 def endpoint(url, **changes):
     return Endpoint(**{"url": url, "model": "toy-vision", "api_key_env": "TOY_KEY", "retries": 3, "timeout": 5,
-                       "first_wait": 0.01, "price_in": 10.0, "price_out": 100.0} | changes)
+                       "price_in": 10.0, "price_out": 100.0} | changes)
 
 
-def run(root, url, path, **changes):
-    dataset = write_toy(root, "retina")
-    load = partial(medmnist.load, root, flag="retinamnist", allow_unverified=True)
-    client = endpoint(url)
+def run(root, url, path, retries=3, **changes):
+    dataset = Dataset.of(write_toy(root, "retina", allow_unverified=True))
+    client = endpoint(url, retries=retries)
     options = {"images": 2, "seed": 0, "redraft": False} | changes
-    return list(drafting.draft(dataset, lambda split: load(split), client, path, **options)), client
+    return list(drafting.draft(dataset, dataset.load(str(root)), client, path, **options)), client
 
 
 def test_drafting_over_http(tmp_path, data_root, monkeypatch):
@@ -155,7 +160,7 @@ def test_retries_with_back_off_then_succeeds(tmp_path, data_root):
     assert len(done) == 5 and len(seen) == 8
 
 
-def test_an_answer_that_is_no_entry_is_asked_for_again(tmp_path, data_root):
+def test_an_unusable_answer_is_asked_for_again(tmp_path, data_root):
     with serve("I cannot say", json.dumps(ENTRY | {"confidence": "sure"}), json.dumps(ENTRY)) as (url, seen):
         run(data_root, url, tmp_path / "retina.yaml")
         assert len(seen) == 7
@@ -176,22 +181,17 @@ def test_giving_up_keeps_what_was_drafted(tmp_path, data_root):
 
 
 def test_a_refusal_is_not_retried(tmp_path, data_root):
-    with serve(401) as (url, seen), pytest.raises(InputError, match=r"HTTP 401.*TOY_KEY"):
+    with serve(401) as (url, seen), pytest.raises(InputError, match=r"HTTP 401 for the model toy-vision.*TOY_KEY"):
         run(data_root, url, tmp_path / "retina.yaml")
     assert len(seen) == 1
 
 
 def test_nobody_listens(tmp_path, data_root):
-    with pytest.raises(RunFailed, match="no answer in 4 tries"):
-        run(data_root, "http://127.0.0.1:9/v1", tmp_path / "retina.yaml")
+    with pytest.raises(RunFailed, match="no answer with 1 retries"):
+        run(data_root, "http://127.0.0.1:9/v1", tmp_path / "retina.yaml", retries=1)
 
 
-def test_the_openai_client_understands_the_same_server():
-    """The toy server speaks the protocol that the official client expects."""
-    openai = pytest.importorskip("openai")
-    with serve("hello") as (url, _):
-        client = openai.OpenAI(base_url=url, api_key="none")
-        answer = client.chat.completions.create(model="toy", messages=[{"role": "user", "content": "hi"}])
-    assert answer.choices[0].message.content == "hello"
-
+def test_an_answer_of_another_form_is_a_failure(tmp_path, data_root):
+    with serve({"hello": "world"}) as (url, _), pytest.raises(RunFailed, match="no answer with"):
+        run(data_root, url, tmp_path / "retina.yaml")
 

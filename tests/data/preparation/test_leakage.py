@@ -1,4 +1,4 @@
-"""Copies across splits: found when exact, recompressed or brightened; reported, refused or dropped."""
+"""Copies across splits: exact, recompressed and brighter ones are found; they are reported, refused or dropped."""
 
 import io
 import json
@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageEnhance
-from toy_data import compose_config, write_csv
+from toy_data import compose_config, pixels, write_csv
 
 from vrft_aug.data.datasets import medmnist
 from vrft_aug.data.preparation import leakage
-from vrft_aug.data.preparation.leakage import Fingerprints, difference_hashes, near_pairs
+from vrft_aug.data.preparation.leakage import Fingerprint, difference_hashes, near_pairs
 from vrft_aug.data.preparation.opening import open_all
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.errors import InputError
@@ -23,26 +23,26 @@ def smooth(rng):
     return np.asarray(Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8)).resize((60, 60)))
 
 
-def recompressed(pixels):
+def recompressed(picture):
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "JPEG", quality=75)
+    Image.fromarray(picture).save(stream, "JPEG", quality=75)
     return np.asarray(Image.open(stream))
 
 
-def brighter(pixels):
-    return np.asarray(ImageEnhance.Brightness(Image.fromarray(pixels)).enhance(1.1))
+def brighter(picture):
+    return np.asarray(ImageEnhance.Brightness(Image.fromarray(picture)).enhance(1.1))
 
 
 @pytest.fixture
 def leaky(data_root):
-    """30 images; test repeats train 0 exactly, test repeats train 1 as JPEG, val repeats train 2 brightened."""
+    """30 images: test repeats train 0 exactly and train 1 as JPEG, val repeats train 2 brighter."""
     rng = np.random.default_rng(0)
     pictures = [smooth(rng) for _ in range(30)]
     pictures[20], pictures[21], pictures[25] = pictures[0], recompressed(pictures[1]), brighter(pictures[2])
     rows = []
     (data_root / "folder").mkdir(parents=True)
-    for i, pixels in enumerate(pictures):
-        Image.fromarray(pixels).save(data_root / "folder" / f"{i}.png")
+    for i, picture in enumerate(pictures):
+        Image.fromarray(picture).save(data_root / "folder" / f"{i}.png")
         split = "train" if i < 20 else "test" if i < 25 else "val"
         rows.append({"image": f"{i}.png", "label": ("negative", "positive")[i % 2], "split": split})
     write_csv(data_root / "folder" / "images.csv", rows)
@@ -78,23 +78,23 @@ def test_drop_leaves_the_test_split_alone(tmp_path, leaky):
 
 
 def test_an_unknown_action_is_refused(tmp_path, leaky):
-    with pytest.raises(InputError, match="leakage=delete: one of warn, refuse, drop"):
+    with pytest.raises(InputError, match="leakage=delete: must be one of warn, refuse, drop"):
         prepare(config_of(leaky, tmp_path / "out", "delete"), None)
 
 
-def note(prints, pixels):
-    opened = open_all([pixels])[0]
-    prints.add("", opened.exact, opened.near)
+def note(prints, picture):
+    opened = open_all([picture])[0]
+    prints.append(Fingerprint("", opened.exact, opened.near))
 
 
 def test_different_fundus_images_are_no_copies_and_their_jpegs_are(shared_data):
-    """RetinaMNIST at 28 px, where all images look alike: no false alarm among 1080 x 400, most JPEG copies found."""
-    prints = {split: Fingerprints() for split in ("train", "test", "jpeg")}
+    """RetinaMNIST at 28 px, where all images look alike: no false alarm in 1080 x 400 pairs; most JPEG copies found."""
+    prints = {split: [] for split in ("train", "test", "jpeg")}
     for split in ("train", "test"):
         for sample in medmnist.load(shared_data, split, flag="retinamnist"):
             note(prints[split], sample.source())
             if split == "test":
-                note(prints["jpeg"], recompressed(sample.pixels()))
+                note(prints["jpeg"], recompressed(pixels(sample)))
     assert list(near_pairs(prints["train"], prints["test"])) == []
     found = {i for i, j, _ in near_pairs(prints["test"], prints["jpeg"]) if i == j}
     assert len(found) >= 0.9 * 400
@@ -104,8 +104,8 @@ def test_different_fundus_images_are_no_copies_and_their_jpegs_are(shared_data):
 @pytest.mark.parametrize("number", [1, 3, 4])
 def test_hashes_are_those_of_the_library(size, number):
     rng = np.random.default_rng(0)
-    pixels = [rng.integers(0, 256, (*size, *((3,) if i % 2 else ())), np.uint8) for i in range(number)]  # grey and RGB
-    images = [Image.fromarray(array) for array in pixels]
+    arrays = [rng.integers(0, 256, (*size, *((3,) if i % 2 else ())), np.uint8) for i in range(number)]  # grey and RGB
+    images = [Image.fromarray(array) for array in arrays]
     assert np.array_equal(difference_hashes(images), [imagehash.dhash(image, 16).hash for image in images])
 
 
@@ -116,13 +116,12 @@ def test_images_of_several_sizes_get_the_librarys_hashes():
 
 
 def fingerprints(hashes):
-    number = len(hashes)
-    return Fingerprints([str(i) for i in range(number)], [b""] * number, [row.tobytes() for row in hashes])
+    return [Fingerprint(str(i), b"", row.tobytes()) for i, row in enumerate(hashes)]
 
 
 @pytest.mark.parametrize("block", [3, 1000])
 def test_the_pairs_found_are_those_of_comparing_all_with_all(monkeypatch, block):
-    """Hashes around a few centres, so that distances lie on both sides of the limit of 10 bits."""
+    """Hashes near a few centres, so that some distances are below the limit of 10 bits and some above."""
     monkeypatch.setattr(leakage, "BLOCK", block)
     rng = np.random.default_rng(0)
     centres = rng.integers(0, 2, (5, 256))

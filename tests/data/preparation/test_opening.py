@@ -1,4 +1,4 @@
-"""Images opened in other processes: the same rows, in the same order; whatever goes wrong there is told here."""
+"""Images opened in other processes: the same rows in the same order, and errors there are reported here."""
 
 import os
 import signal

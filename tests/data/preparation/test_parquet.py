@@ -1,6 +1,8 @@
-"""What is written is what verl, Hugging Face datasets, EasyR1 and TRL read."""
+"""The written rows: verl, Hugging Face datasets, EasyR1 and TRL read them, and their types fit."""
 
 import io
+from dataclasses import replace
+from typing import get_type_hints
 
 import datasets
 import numpy as np
@@ -9,13 +11,28 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
-from toy_data import compose_config, write_toy
+from toy_data import compose_config, pixels, write_toy
 
 from vrft_aug.data.datasets import medmnist
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.data.rows.parquet_writer import ShardWriter
-from vrft_aug.data.rows.schema import RL
+from vrft_aug.data.rows.schema import RL, SFT, EncodedImage, Message, Row, SftRow, Truth
+from vrft_aug.data.settings import Policy
 from vrft_aug.rewards.adapters import easyr1 as easyr1_rewards
+from vrft_aug.rewards.row import ExtraInfo
+
+
+def names(kind):
+    return {field.name for field in kind}
+
+
+@pytest.mark.parametrize(("row", "kind"), [
+    (Row, RL), (SftRow, SFT), (ExtraInfo, RL.field("extra_info").type),
+    (Truth, RL.field("reward_model").type),
+    (Message, RL.field("prompt").type.value_type), (EncodedImage, RL.field("images").type.value_type),
+])  # fmt: skip
+def test_a_rows_python_type_has_the_keys_of_its_arrow_type(row, kind):
+    assert set(get_type_hints(row)) == names(kind)
 
 
 def prepared(root, out, *overrides):
@@ -49,8 +66,8 @@ def test_every_decoded_image_equals_the_source_bit_for_bit(retina, shared_data):
         for split in ("train", "val", "test"):
             for row in pq.read_table(retina / "trl" / f"{split}.parquet").to_pylist():
                 i = int(row["extra_info"]["source_id"].rsplit("/", 1)[1])
-                pixels = np.asarray(Image.open(io.BytesIO(row["images"][0]["bytes"])))
-                assert np.array_equal(pixels, arrays[f"{split}_images"][i])
+                image = np.asarray(Image.open(io.BytesIO(row["images"][0]["bytes"])))
+                assert np.array_equal(image, arrays[f"{split}_images"][i])
                 assert row["extra_info"]["label"] == arrays[f"{split}_labels"][i, 0]
 
 
@@ -59,7 +76,7 @@ def test_datasets_reads_an_image_feature(retina, shared_data):
     assert table.features["images"] == datasets.List(datasets.Image())
     assert len(table) == 400
     first = next(iter(medmnist.load(shared_data, "test", flag="retinamnist")))
-    assert np.array_equal(np.asarray(table[0]["images"][0]), first.pixels())
+    assert np.array_equal(np.asarray(table[0]["images"][0]), pixels(first))
 
 
 def test_verl_reads_the_rows(retina, processor):
@@ -94,13 +111,13 @@ def test_prompt_budget_counts_what_verl_counts(retina, processor):
 
     folder, real = processor
     sizes = real.image_processor.size
-    policy = {"patch": 14, "merge": 2, "min_pixels": sizes["shortest_edge"], "max_pixels": sizes["longest_edge"],
-              "max_prompt_length": 700}
+    policy = replace(Policy.of(compose_config().policy), patch=14, merge=2, min_pixels=sizes["shortest_edge"],
+                     max_pixels=sizes["longest_edge"])
     row = pq.read_table(retina / "trl" / "train.parquet").to_pylist()[0]
     content = [{"type": "image"}, {"type": "text", "text": row["extra_info"]["prompt"]}]
     chat = real.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False)
     tokens = real(text=[chat], images=[Image.open(io.BytesIO(row["images"][0]["bytes"])).convert("RGB")])["input_ids"]
-    budget = PromptBudget(str(folder), policy)
+    budget = PromptBudget(str(folder), policy, 700)
     budget.add(row["extra_info"]["prompt"], tuple(row["extra_info"]["image_size"]))
     assert budget.longest == len(tokens[0])
     assert budget.check() == {"limit": 700, "longest": len(tokens[0])}

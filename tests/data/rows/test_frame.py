@@ -1,12 +1,16 @@
 """The frame of the boxes against the libraries that resize in training."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
+from toy_data import compose_config
 
 from vrft_aug.data.rows.frame import frame_size, image_tokens, resized
+from vrft_aug.data.settings import Policy
 
-POLICY = {"patch": 14, "merge": 2, "min_pixels": 3136, "max_pixels": 50176, "box_frame": "resized"}
+POLICY = replace(Policy.of(compose_config().policy), min_pixels=3136, max_pixels=50176)
 SIZES = [(28, 28), (64, 64), (128, 128), (224, 224), (600, 450), (450, 600), (20, 90), (1023, 767), (3000, 40)]
 BOUNDS = [(3136, 50176), (3136, 1003520), (50176, 50176), (12544, 12544)]
 
@@ -16,7 +20,7 @@ def test_agrees_with_what_verl_and_the_processor_do(bounds):
     vision = pytest.importorskip("qwen_vl_utils")
     processing = pytest.importorskip("transformers.models.qwen2_vl.image_processing_pil_qwen2_vl")
     processor = processing.Qwen2VLImageProcessorPil(min_pixels=bounds[0], max_pixels=bounds[1])
-    policy = POLICY | {"min_pixels": bounds[0], "max_pixels": bounds[1]}
+    policy = replace(POLICY, min_pixels=bounds[0], max_pixels=bounds[1])
     for size in SIZES:
         loaded = vision.fetch_image({"image": Image.fromarray(np.zeros((*size[::-1], 3), np.uint8))}, 14)
         _, rows, columns = processor(loaded, return_tensors="np")["image_grid_thw"][0].tolist()
@@ -28,8 +32,9 @@ def test_published_token_counts():
     """PROTOCOL: image tokens for 28, 64, 128, 224 px."""
     squares = [(n, n) for n in (28, 64, 128, 224)]
     assert [image_tokens(size, POLICY) for size in squares] == [4, 4, 25, 64]
-    assert [image_tokens(size, POLICY | {"min_pixels": 224 * 224, "max_pixels": 10**6}) for size in squares] == [64] * 4
+    larger = replace(POLICY, min_pixels=224 * 224, max_pixels=10**6)
+    assert [image_tokens(size, larger) for size in squares] == [64] * 4
 
 
 def test_the_thousand_frame_does_not_depend_on_the_image():
-    assert frame_size((600, 450), POLICY | {"box_frame": "thousand"}) == (1000, 1000)
+    assert frame_size((600, 450), replace(POLICY, box_frame="thousand")) == (1000, 1000)

@@ -1,4 +1,4 @@
-"""Noise in the supervised labels: the share that was asked for, in training only, and never in what is rewarded."""
+"""Noise in the supervised labels: it has the wanted share, only in training, and never changes the ground truth."""
 
 import pyarrow.parquet as pq
 import pytest
@@ -24,5 +24,5 @@ def test_the_share_of_random_answers(tmp_path):
 
 
 def test_a_share_outside_0_and_1_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"label_noise=1\.5: a share between 0 and 1"):
+    with pytest.raises(InputError, match=r"label_noise=1\.5: must be a share between 0 and 1"):
         prepare(compose_config("dataset=phantom", "label_noise=1.5", f"out={tmp_path / 'out'}", *SIZES), None)

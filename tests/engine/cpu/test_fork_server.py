@@ -1,4 +1,4 @@
-"""An interpreter that is a fork: it does what Python would, ends when it is killed, and leaves nothing."""
+"""Checks that a forked interpreter behaves as Python, ends when its client is killed, and leaves nothing behind."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SERVER = "from vrft_aug.engine.cpu import fork_server as f; f.PRELOAD = ('decima
 
 @pytest.fixture
 def python(tmp_path, monkeypatch):
-    """The command that stands in place of Python, with a server that has imported one module."""
+    """The command that replaces Python, with a server that has imported one module."""
     monkeypatch.setenv(fork_python.FOLDER, str(tmp_path))
     command = fork_server.write_command(tmp_path)
     ready, report = os.pipe()

@@ -1,4 +1,4 @@
-"""A prompt that is computed once for its samples gives the log-probabilities and gradients of one computed for each."""
+"""Checks that sharing prompts changes neither log-probabilities nor gradients."""
 
 import copy
 
@@ -21,12 +21,12 @@ ANSWERS = (5, 9, 1, 7, 3, 9, 2, 4)
 @pytest.fixture(scope="module")
 def policy() -> Qwen2_5_VLForConditionalGeneration:
     processor = tiny_policy.make_processor(tiny_tokenizer.train_tokenizer(tiny_tokenizer.read_corpus()))
-    return tiny_policy.make_model(processor.tokenizer, seed=0).double()  # sums in another order differ by little
+    return tiny_policy.make_model(processor.tokenizer, seed=0).double()  # the order of sums matters less
 
 
 @pytest.fixture
 def inputs(policy) -> dict[str, torch.Tensor]:
-    """Two prompts, each with an image of its own and four answers, padded on the right."""
+    """Two prompts, each with its own image and four answers, padded on the right."""
     random = torch.Generator().manual_seed(0)
     rows, pixels = [], []
     for prompt, answers in zip(PROMPTS, (ANSWERS[:SAMPLES], ANSWERS[SAMPLES:]), strict=True):
@@ -45,7 +45,7 @@ def inputs(policy) -> dict[str, torch.Tensor]:
 
 
 def log_probs(policy, inputs: dict) -> torch.Tensor:
-    """Of each token that is no padding, given those before it."""
+    """Log-probability of each token (without padding), given the tokens before it."""
     ids, mask = inputs["input_ids"], inputs["attention_mask"].bool()
     logits = policy(**inputs).logits[:, :-1].log_softmax(-1)
     return logits.gather(-1, ids[:, 1:, None])[..., 0][mask[:, 1:]]
@@ -72,7 +72,7 @@ def test_log_probs_and_gradients_are_those_of_whole_samples(policy, inputs, samp
         total.backward()
     assert gradients(shared).keys() == gradients(whole).keys()
     for name, gradient in gradients(shared).items():
-        largest = gradients(whole)[name].abs().max()  # transformers' RMSNorm computes in float32 all the same
+        largest = gradients(whole)[name].abs().max()  # transformers' RMSNorm always computes in float32
         torch.testing.assert_close(gradient, gradients(whole)[name], rtol=0, atol=1e-6 * float(largest))
     rows, length = inputs["input_ids"].shape
     assert computed == [rows // samples * min(PROMPTS), rows * (length - min(PROMPTS))]
@@ -118,12 +118,12 @@ def test_rows_that_differ_share_nothing(policy, inputs, change):
         ("aaaabbbb", 100, 4),
         ("aaaabbbb", 39, 2),
         ("aaaabbbb", 10, 1),
-        ("abab", 100, 1),  # apart
+        ("abab", 100, 1),  # not consecutive
         ("aab", 100, 1),
         ("aabbaa", 100, 1),
         ("ab", 100, 1),
         ("aaa", 100, 3),
     ],
 )
-def test_samples_come_together_where_they_stand_so_and_fit(prompts, budget, together):
+def test_consecutive_samples_share_a_micro_batch_if_they_fit(prompts, budget, together):
     assert samples_together(list(prompts), torch.tensor([10] * len(prompts)), budget) == together

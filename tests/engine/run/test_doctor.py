@@ -1,6 +1,7 @@
-"""`make doctor` names a planted fault of each kind that it checks, and says what to do."""
+"""The doctor names a planted fault of each kind that it checks, and says what to do about it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,13 @@ import pytest
 from namespaces import namespace, on_tmpfs
 from repository import ROOT
 
-from vrft_aug.engine.run import doctor, preflight
+from vrft_aug.engine.run import install_checks, machine_checks, preflight
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 
 def examine(*arguments: str, inside: list[str] = (), **env: str) -> tuple[int, dict[str, str]]:
-    """Run the doctor, where needed behind another command; exit code, and the problems by name."""
+    """Run the doctor, behind the command `inside`; return its exit code, and the problems by the check's name."""
     command = [*inside, sys.executable, "-m", "vrft_aug.engine.run.doctor", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | env, capture_output=True, text=True, timeout=300)
     lines = [line.removeprefix("problem").strip() for line in done.stdout.splitlines() if line.startswith("problem")]
@@ -24,14 +25,14 @@ def examine(*arguments: str, inside: list[str] = (), **env: str) -> tuple[int, d
 
 
 def problem(name: str, *arguments: str, inside: list[str] = (), **env: str) -> str:
-    """What the doctor says about the check `name`, which must find a problem."""
+    """The problem that the check `name` finds; the test fails if it finds none."""
     code, problems = examine(*(arguments or ["--quick"]), inside=inside, **env)
     assert code == 1 and name in problems, (code, problems)
     return problems[name]
 
 
 def shadow(folder: Path, distribution: str, version: str) -> str:
-    """A folder for PYTHONPATH in which `distribution` is installed in another version, without entry points."""
+    """A folder for PYTHONPATH that holds another version of `distribution`, without entry points."""
     info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
@@ -46,8 +47,8 @@ def broken(folder: Path, module: str) -> str:
 
 
 def test_python():
-    assert doctor.python((3, 11, 9)) == ("3.11.9", "")
-    assert "Python 3.11 is needed" in doctor.python((3, 13, 0))[1]
+    assert machine_checks.python((3, 11, 9)) == ("3.11.9", "")
+    assert "Python 3.11 is needed" in machine_checks.python((3, 13, 0))[1]
 
 
 def test_cores():
@@ -60,8 +61,8 @@ def test_memory_of_a_container(tmp_path, monkeypatch):
         (tmp_path / f"memory.{name}").write_text(text)
     (tmp_path / "memory.stat").write_text(f"anon 7\ninactive_file {2**30}\n")
     monkeypatch.setattr(preflight, "CGROUP", tmp_path)
-    assert doctor.memory(1) == ("2.0 GiB free", "")
-    assert "9 GiB are needed" in doctor.memory(9)[1]
+    assert machine_checks.memory(1) == ("2.0 GiB free", "")
+    assert "9 GiB are needed" in machine_checks.memory(9)[1]
     (tmp_path / "memory.max").write_text("max\n")
     assert preflight.free_memory() != 2 * 2**30
 
@@ -88,7 +89,7 @@ def test_ports():
 
 
 def test_gpu(tmp_path):
-    assert doctor.gpu("cpu")[1] == ""
+    assert machine_checks.gpu("cpu")[1] == ""
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\necho couldn\\'t communicate with the NVIDIA driver; exit 9\n")
     driver.chmod(0o755)
@@ -100,7 +101,7 @@ def test_gpu(tmp_path):
 def test_versions(tmp_path):
     lock = tmp_path / "cpu.txt"
     lock.write_text("# a comment\nnumpy==1.0\npytest==1.0\nno-such-thing==2.0\nruff==0.1\n")
-    found, remedy = doctor.versions(lock)
+    found, remedy = install_checks.versions(lock)
     assert found.startswith("numpy ") and "not 1.0" in found and "no-such-thing missing, not 2.0 and 1 more" in found
     assert "make setup" in remedy
 
@@ -121,20 +122,29 @@ def test_a_plugin_that_is_not_registered(tmp_path):
 @pytest.mark.parametrize(
     ("name", "switch"), [("verl's plugin", "VERL_USE_EXTERNAL_PLUGINS"), ("vLLM's plugin", "VLLM_PLUGINS")]
 )
-def test_a_plugin_that_is_shut_out(name, switch):
-    assert f"{switch}=other shuts" in problem(name, **{switch: "other"})
+def test_a_plugin_that_is_disabled(name, switch):
+    assert f"{switch}=other disables" in problem(name, **{switch: "other"})
 
 
 @pytest.mark.parametrize(("name", "module"), [("verl loads it", "verl"), ("vLLM loads it", "vllm")])
 def test_a_plugin_whose_import_fails(tmp_path, name, module):
     found = problem(name, "--hardware=cpu", PYTHONPATH=broken(tmp_path, module))
-    assert "ImportError: planted fault; mend that" in found
+    assert "ImportError: planted fault; fix that" in found
 
 
 def test_a_broken_environment_is_examined_all_the_same(tmp_path):
     code, problems = examine("--quick", PYTHONPATH=broken(tmp_path, "psutil"))
     assert code == 1 and "memory" in problems
     assert "cannot be checked: ImportError: planted fault; run `make setup`" in problems["memory"]
+
+
+@pytest.mark.parametrize("hardware", sorted(path.stem for path in (ROOT / "conf" / "hardware").glob("*.yaml")))
+def test_every_profile_can_be_examined(hardware):
+    code, problems = examine("--quick", f"--hardware={hardware}")
+    assert code == bool(problems)
+    assert not [text for text in problems.values() if "cannot be checked" in text]
+    if hardware != "cpu" and shutil.which("nvidia-smi") is None:
+        assert "install the NVIDIA driver" in problems["GPU"]
 
 
 def test_quick_imports_nothing_heavy():

@@ -1,4 +1,4 @@
-"""What counts as dead, and whose shared memory is removed."""
+"""Which processes count as dead, and which shared memory is removed."""
 
 import platform
 import subprocess
@@ -44,7 +44,7 @@ def start():
 
 @pytest.fixture
 def segment():
-    """Paths of segments that are gone after the test."""
+    """Makes paths of segments, which are removed after the test."""
     paths = []
 
     def segment() -> Path:
@@ -56,7 +56,7 @@ def segment():
         path.unlink(missing_ok=True)
 
 
-def test_a_familys_segments_end_with_it_and_nobody_elses(start, segment):
+def test_only_the_familys_own_segments_are_removed(start, segment):
     earlier, ours, foreign = segment(), segment(), segment()
     earlier.touch()
     segments = Segments()
@@ -66,7 +66,7 @@ def test_a_familys_segments_end_with_it_and_nobody_elses(start, segment):
     assert (earlier.exists(), ours.exists(), foreign.exists()) == (True, False, True)
 
 
-def test_what_a_process_held_that_is_dead_by_now_is_removed_too(start, segment):
+def test_the_segments_of_a_process_that_died_before_are_removed_too(start, segment):
     path, segments = segment(), Segments()
     assert not segments.are_new()
     process = start(HOLDS, str(path))
@@ -81,7 +81,7 @@ def test_what_a_process_held_that_is_dead_by_now_is_removed_too(start, segment):
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the number of the system call is that of x86_64")
 def test_a_process_lives_as_long_as_its_last_thread(start):
-    """Linux shows one whose first thread has ended as a zombie, and its ports are open until the others have."""
+    """Linux shows a process as a zombie when its first thread has ended, but its ports are open until the last ends."""
     process = start(LOSES_ITS_FIRST_THREAD)
     time.sleep(0.5)
     assert process.status() == psutil.STATUS_ZOMBIE and lives(process)

@@ -1,4 +1,4 @@
-"""A run's folder, and what ends with a run: the lock, the account in run.json, processes, shared memory, scratch."""
+"""A run's folder: what run.json says, and what ends with the run (lock, processes, shared memory, temporary files)."""
 
 import json
 import shlex
@@ -40,7 +40,7 @@ def start(folder: Path, body: str = "pass", seed: int = 0) -> subprocess.Popen:
     command = [sys.executable, "-c", RUN, str(folder), str(seed), body]
     return subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # `nohup make test` would have it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # `nohup make test` would ignore it
     )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def runs(pid: int) -> bool:
 def until(condition, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.1)
 
 
@@ -70,10 +70,10 @@ def test_nothing_outlives_a_run(tmp_path, ending):
     facts = record(tmp_path)
     segment, scratch = Path("/dev/shm", facts["segment"]), Path(facts["scratch"])
     assert runs(facts["orphan"]) and segment.exists() and scratch.name.startswith("vrft-")
-    time.sleep(3)  # the reaper looks for processes twice a second, more or less, on a busy machine
+    time.sleep(3)  # the reaper looks for processes about twice per second
     if ending != "itself":
         process.send_signal(ending)
-    output, _ = process.communicate(timeout=60)  # the reaper holds the terminal until it is done
+    output, _ = process.communicate(timeout=60)  # the reaper keeps the terminal open until it is done
     assert not runs(facts["orphan"]) and not segment.exists() and not scratch.exists()
     state, why = record(tmp_path)["state"], record(tmp_path).get("why", "")
     if ending == "itself":
@@ -115,7 +115,7 @@ def test_an_error_is_one_line_with_the_log(tmp_path):
 
 
 def test_a_full_disk(tmp_path):
-    """The account is written all the same, and the person is told."""
+    """run.json says so, and so does the message."""
     fill = "(run.folder / 'big').write_bytes(bytes(2 * 2**20))"
     run = shlex.join([sys.executable, "-c", RUN, str(tmp_path), "0", fill])
     inside = on_tmpfs(tmp_path, 1)

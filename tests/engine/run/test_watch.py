@@ -1,4 +1,4 @@
-"""The main thread's watch over a training: deaths, signals, errors. Processes are toys with the titles of real ones."""
+"""How a training is watched: deaths, signals, errors. The processes are toys with the titles of real ones."""
 
 import ctypes
 import signal
@@ -45,7 +45,7 @@ def quick(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def heard():
-    """A shell starts its background jobs deaf to SIGINT."""
+    """Makes this process listen to signals: a shell starts its background jobs with SIGINT ignored."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in watch.SIGNALS}
     yield
     for number, handler in before.items():
@@ -80,10 +80,10 @@ def test_a_hung_training_ends_with_the_name_of_what_died(start, monkeypatch, tit
     with pytest.raises(RunFailed, match=rf"the {watch.NEEDED[title]} \(process \d+\) died"):
         watch.run_watched(work, lambda: None, refuse)
     assert time.monotonic() - began < 20
-    assert not lives(psutil.Process(left[0].pid)), "the other processes are ended too"
+    assert not lives(psutil.Process(left[0].pid)), "the other processes must be ended too"
 
 
-def test_a_training_that_ends_well_all_the_same_is_well(start):
+def test_a_death_does_not_matter_if_the_training_ends_well(start):
     order = []
 
     def work():
@@ -99,8 +99,8 @@ def test_a_training_that_ends_well_all_the_same_is_well(start):
     assert order == ["the queue died", "ended well", "left"]
 
 
-def test_the_end_of_a_fork_that_still_has_its_parents_title_is_no_death(start):
-    """vLLM asks `lscpu` for the cores; until that program runs, its process is called as the rollout engine is."""
+def test_the_end_of_a_fork_with_its_parents_title_is_no_death(start):
+    """vLLM runs `lscpu` to count the cores. Until it starts, its process has the title of the rollout engine."""
     forking = TITLED.replace("print(", "import os; os.fork() or (time.sleep(1), os._exit(0)); print(")
     order = []
 
@@ -125,8 +125,8 @@ def test_the_end_of_the_queue_hides_no_error(start):
         watch.run_watched(work, lambda: None, refuse)
 
 
-def test_the_news_of_a_death_may_come_first(start):
-    """Ray saw the connection of a trainer close, and its process is not dead yet."""
+def test_the_report_of_a_death_may_come_before_the_death(start):
+    """Ray saw that the connection of a trainer closed, but its process is not dead yet."""
     ray = pytest.importorskip("ray", reason="the training stack is not installed (make setup)")
     process = start("ray::TaskRunner")
 
@@ -176,7 +176,7 @@ def test_the_first_signal_lets_the_step_end(number):
 
 
 def test_a_library_that_takes_the_signals_does_not_keep_them():
-    """Ray's core does so when it starts, beneath Python."""
+    """Ray's core replaces the signal handlers when it starts, and Python does not know."""
     stop, ended = threading.Event(), []
 
     def work():

@@ -15,7 +15,7 @@ LOSS = Criterion("validation loss", "val/loss", min)
 
 
 def save(folder: Path, *steps: int, layout: str = "actor") -> None:
-    """What verl leaves: a folder a step, and the newest step's number."""
+    """What verl leaves: one folder per step, and the number of the newest step."""
     for step in steps:
         shards = folder / f"global_step_{step}" / layout
         shards.mkdir(parents=True)
@@ -109,7 +109,7 @@ def flip(path: Path) -> None:
 @pytest.mark.parametrize(
     "file", ["actor/model_world_size_1_rank_0.pt", "actor/optim_world_size_1_rank_0.pt", "data.pt"]
 )
-def test_a_damaged_checkpoint_is_set_aside(tmp_path, damage, file):
+def test_a_damaged_checkpoint_is_moved_away(tmp_path, damage, file):
     save(tmp_path, 1, 2)
     write_tensors(tmp_path, 1, 2)
     checkpoints, told = accuracies(tmp_path, {1: 0.5, 2: 0.5}), []
@@ -121,7 +121,7 @@ def test_a_damaged_checkpoint_is_set_aside(tmp_path, damage, file):
     assert checkpoints.newest_whole(told.append) == checkpoints.newest() == 1
     name = Path(file).name
     assert len(told) == 1 and name in told[0]
-    assert "checkpoint of step 2 is not whole" in told[0] and "going on from step 1" in told[0]
+    assert "checkpoint of step 2 is not whole" in told[0] and "resuming from step 1" in told[0]
     assert (tmp_path / ".damaged_2").is_dir() and checkpoints.saved() == [1]
 
 
@@ -134,7 +134,7 @@ def test_a_truncated_description_of_the_shards_is_damage(tmp_path):
 
 
 def test_a_checkpoint_without_metrics_gives_way_to_one_with(tmp_path):
-    """The run was killed between the two: its curve would lack the step."""
+    """The run was killed between checkpoint and metrics; its curve would lack the step."""
     save(tmp_path, 1, 2, 3)
     write_tensors(tmp_path, 1, 2, 3)
     checkpoints, told = accuracies(tmp_path, {1: 0.5, 2: 0.4}, limit=2), []
@@ -142,7 +142,7 @@ def test_a_checkpoint_without_metrics_gives_way_to_one_with(tmp_path):
     assert checkpoints.saved() == [1, 2, 3]
     assert checkpoints.newest_whole(told.append) == checkpoints.newest() == 2
     assert told == ["the checkpoint of step 3 was saved, but the run was killed before its metrics were written; "
-                    "going on from step 2"]  # fmt: skip
+                    "resuming from step 2"]  # fmt: skip
     assert accuracies(tmp_path, {}).newest_whole(told.append) == 0
 
 
@@ -153,7 +153,26 @@ def test_with_no_whole_checkpoint_left_it_begins_anew(tmp_path):
     shutil.rmtree(tmp_path / "global_step_2")
     told: list[str] = []
     assert accuracies(tmp_path, {}).newest_whole(told.append) == 0
-    assert ["step 2 is not whole" in told[0], "going on from step 1" in told[0], "step 0" in told[1]] == [True] * 3
+    assert ["step 2 is not whole" in told[0], "resuming from step 1" in told[0], "step 0" in told[1]] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "saved", "steps", "frequency", "number"),
+    [
+        (2, [], range(1, 101), 20, 3),
+        (2, [20, 40], range(41, 101), 20, 1),
+        (None, [], range(1, 101), 20, 3),
+        (4, [], range(1, 101), 1, 5),
+        (2, [], range(1, 17), 20, 1),  # the last step alone
+        (2, [], range(1, 26), 20, 2),
+        (2, [], range(1, 101), "after_each_epoch", 3),
+    ],
+)
+def test_how_many_checkpoints_must_fit_on_the_disk(tmp_path, limit, saved, steps, frequency, number):
+    if saved:
+        save(tmp_path, *saved)
+    checkpoints = Checkpoints(tmp_path, tmp_path / "metrics.jsonl", None, limit)
+    assert checkpoints.to_come(steps, frequency) == number
 
 
 def test_nothing_saved_yet(tmp_path):
@@ -165,7 +184,7 @@ def test_nothing_saved_yet(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"keep": "first"}, "keep=first: best"),
+        ({"keep": "first"}, "keep=first: must be best"),
         ({"trainer.max_ckpt_to_keep": 1}, "max_ckpt_to_keep=1: keep=best needs 2 or more"),
         ({"trainer.max_ckpt_to_keep": 0, "keep": "last"}, "max_ckpt_to_keep=0: keep=last needs 1 or more"),
         ({"trainer.save_freq": -1}, "save_freq=-1: 1 or more"),

@@ -1,4 +1,4 @@
-"""LoRA on the real stack: verl trains the adapters, vLLM answers with them, and the policy that is left holds them."""
+"""LoRA on the real stack: verl trains the adapters, vLLM answers with them, and the exported policy contains them."""
 
 import json
 import subprocess
@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 
 SMALL = ["dataset.loader.train=16", "dataset.loader.val=16", "dataset.loader.test=16"]
 STEPS = ["trainer.total_training_steps=2", "trainer.save_freq=2", "trainer.test_freq=-1",
-         "trainer.val_before_train=false", "policy.batch_size=8", "policy.mini_batch_size=8"]  # fmt: skip
-# Random weights earn no reward: here the entropy bonus alone moves the adapters, far enough to be seen.
-MOVED = ["actor_rollout_ref.actor.entropy_coeff=0.1", "policy.learning_rate=1e-2"]
+         "trainer.val_before_train=false", "schedule.batch_size=8", "schedule.mini_batch_size=8"]  # fmt: skip
+# Random weights earn no reward. Only the entropy bonus moves the adapters here, far enough to be measured.
+MOVED = ["actor_rollout_ref.actor.entropy_coeff=0.1", "schedule.learning_rate=1e-2"]
 
 
 def recipe(name: str, *overrides: str) -> None:
@@ -29,7 +29,7 @@ def recipe(name: str, *overrides: str) -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
-    """Folder of two GRPO steps of rank 8."""
+    """The folder of a GRPO run of two steps with LoRA of rank 8."""
     folder = tmp_path_factory.mktemp("lora")
     recipe("prepare", *SMALL, f"out={folder / 'rows'}")
     compared = "hardware.reuse_log_probs=false"

@@ -1,4 +1,4 @@
-"""What policy.path may name. Merging a real checkpoint: tests/recipes/test_end_to_end.py."""
+"""What policy.path may name. For merging a real checkpoint, see test_policy_merge.py."""
 
 import hashlib
 
@@ -15,7 +15,7 @@ def resolve(path, merged=None) -> str:
 
 @pytest.fixture
 def model(tmp_path):
-    """A run folder, whose policy is one in name."""
+    """The policy in a run folder, with empty files."""
     folder = tmp_path / "run" / "policy"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
@@ -32,15 +32,15 @@ def checkpoint(tmp_path):
     return shards.parent
 
 
-def test_a_model_stands_for_itself_and_a_run_for_its_policy(model):
+def test_a_model_or_a_run_that_has_one(model):
     assert resolve(model) == resolve(model.parent) == str(model)
 
 
-def test_a_checkpoints_tokenizer_is_enough_where_nothing_is_merged(checkpoint):
+def test_without_merging_a_checkpoints_tokenizer_is_enough(checkpoint):
     assert resolve(checkpoint) == resolve(checkpoint / "actor") == str(checkpoint / "actor" / "huggingface")
 
 
-def test_a_merged_folder_is_used_again_for_its_own_checkpoint_alone(checkpoint, tmp_path, monkeypatch):
+def test_a_merged_folder_is_used_again_for_the_same_checkpoint_only(checkpoint, tmp_path, monkeypatch):
     merged, made = tmp_path / "out" / "policy", []
 
     def merge(source, target):
@@ -56,7 +56,7 @@ def test_a_merged_folder_is_used_again_for_its_own_checkpoint_alone(checkpoint, 
     assert not list(merged.parent.glob(".*.partial"))
 
 
-def test_a_merge_that_breaks_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
+def test_a_merge_that_fails_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
     merged = tmp_path / "out" / "policy"
     merged.mkdir(parents=True)
     (merged / policy.MARK).write_text(hashlib.sha256(b"another").hexdigest())
@@ -79,15 +79,15 @@ def test_anything_else_is_one_line(tmp_path, model, checkpoint):
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json", "processor_config.json"])
-def test_a_policy_with_code_of_its_own_is_refused(model, checkpoint, file, monkeypatch):
+def test_a_policy_with_python_code_is_refused(model, checkpoint, file, monkeypatch):
     pytest.importorskip("transformers", reason="the training stack is not installed (make setup)")
     monkeypatch.setattr(policy, "_merge", lambda *_: 1 / 0)
     for folder, path in ((model, model), (checkpoint / "actor" / "huggingface", checkpoint)):
         (folder / file).write_text('{"auto_map": {"AutoTokenizer": ["evil.Tokenizer", null]}}')
-        with pytest.raises(InputError, match=f"{file} names Python code of the model's own"):
+        with pytest.raises(InputError, match=f"{file} names Python code of the model"):
             resolve(path, model.parent / "merged")
     (model / file).write_text('{"auto_map')
-    with pytest.raises(InputError, match=f"{file}: not JSON .* fetch the policy anew"):
+    with pytest.raises(InputError, match=f"{file}: not JSON .* fetch the policy again"):
         resolve(model)
 
 

@@ -18,13 +18,13 @@ EXPECTED = (
     "step 20 of 25, the best by val-core/*/acc/mean@*",
     "commit abc",
     "| val-core/derma/acc/mean@1 | 0.7500 |",
-    "| training images a class | 20 |",
+    "| training images per class | 20 |",
     "| objective | accuracy |",
 )
 
 
 def training(folder, start: str, recipe: str, selected_by: dict | None):
-    """A finished training's folder, and the card that its policy gets."""
+    """Write the folder of a finished training, and return the card that its policy gets."""
     folder.mkdir()
     (folder / "policy").mkdir()
     record = {"recipe": recipe, "experiment": "v_rft", "policy": start, "prompt": "knowledge", "objective": "accuracy",
@@ -60,7 +60,7 @@ def test_a_training_from_a_trained_policy_keeps_its_history(tmp_path):
     assert str(tmp_path) not in card.content
 
 
-def test_a_local_model_of_another_is_named_by_its_group_alone(tmp_path):
+def test_a_local_model_of_somebody_else_is_named_by_its_group(tmp_path):
     (tmp_path / "base").mkdir()
     (tmp_path / "base" / "README.md").write_text("---\nbase_model: someone/else\n---\nTheirs.\n")
     card = training(tmp_path / "run", str(tmp_path / "base"), "sft", None)

@@ -1,4 +1,4 @@
-"""verl's merger on checkpoints as verl's FSDP engine writes them with one device, with and without a LoRA adapter."""
+"""verl's merger, on checkpoints as its FSDP engine writes them on one device, with and without a LoRA adapter."""
 
 import json
 
@@ -23,7 +23,7 @@ def parts():
 
 
 def save(folder, model, processor):
-    """A checkpoint of GRPO's layout."""
+    """Write a checkpoint in the layout of GRPO; return the folder of its shards."""
     shards = folder / "global_step_1" / "actor"
     (shards / "huggingface").mkdir(parents=True)
     model.config.save_pretrained(shards / "huggingface")

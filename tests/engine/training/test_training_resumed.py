@@ -1,4 +1,4 @@
-"""A training that is resumed sees the same rows as one that was never stopped, also where an epoch ends."""
+"""A resumed training sees the same rows as one that was never stopped, also when it stopped at the end of an epoch."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ from repository import ROOT
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
-from vrft_aug.engine.training.checkpoints import read_steps
+from vrft_aug.engine.run.metrics_file import read_steps
 
 
 def recipe(name: str, *overrides: str) -> None:
@@ -23,7 +23,7 @@ def recipe(name: str, *overrides: str) -> None:
 def test_supervised_training_resumed_between_two_epochs(tmp_path):
     recipe("prepare", *(f"dataset.loader.{split}={rows}" for split, rows in (("train", 64), ("val", 32), ("test", 8))),
            f"out={tmp_path / 'rows'}")  # fmt: skip
-    common = [f"parquet={tmp_path / 'rows'}", "data.train_batch_size=32", "trainer.total_training_steps=null",
+    common = [f"parquet={tmp_path / 'rows'}", "schedule.batch_size=32", "trainer.total_training_steps=null",
               "trainer.save_freq=1", "trainer.test_freq=1"]  # fmt: skip
     recipe("sft", *common, "trainer.total_epochs=2", f"out={tmp_path / 'whole'}")
     for epochs in (1, 2):

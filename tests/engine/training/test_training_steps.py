@@ -1,4 +1,6 @@
-"""How many steps a training has."""
+"""How many steps a training has, and what it refuses before verl starts."""
+
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -6,7 +8,10 @@ from omegaconf import OmegaConf
 
 pytest.importorskip("torch", reason="the training stack is not installed (make setup)")
 
-from vrft_aug.engine.training.common import count_steps, fill_batch
+from vrft_aug.configs import compose
+from vrft_aug.engine.run import preflight
+from vrft_aug.engine.training.checkpoints import Criterion
+from vrft_aug.engine.training.common import Trainer, count_steps, fill_batch, train
 from vrft_aug.errors import InputError
 
 
@@ -25,7 +30,7 @@ def test_steps_or_epochs_whichever_ends_first(tmp_path, steps, epochs, total):
 def test_no_step_is_an_error(tmp_path, steps, epochs):
     pd.DataFrame({"prompt": range(7)}).to_parquet(tmp_path / "train.parquet")
     config = {"data": {"train_batch_size": 4}, "trainer": {"total_training_steps": steps, "total_epochs": epochs}}
-    with pytest.raises(InputError, match=r"7 rows, data.train_batch_size=4, .* make no step"):
+    with pytest.raises(InputError, match=r"7 rows, data.train_batch_size=4, .* give no step"):
         count_steps(OmegaConf.create(config), [str(tmp_path / "train.parquet")])
 
 
@@ -34,5 +39,21 @@ def test_few_rows_are_repeated_until_they_fill_a_batch(tmp_path, rows, times):
     pd.DataFrame({"prompt": range(rows)}).to_parquet(tmp_path / "train.parquet")
     said = []
     assert fill_batch([str(tmp_path / "train.parquet")], 10, said.append) == [str(tmp_path / "train.parquet")] * times
-    told = f"{rows} rows of train.parquet do not fill a batch of 10: each is taken {times} times"
+    told = f"{rows} rows of train.parquet do not fill a batch of 10: each is used {times} times"
     assert said == ([told] if times > 1 else [])
+
+
+def test_a_full_disk_is_refused_before_verl_starts(tmp_path, monkeypatch):
+    pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
+    for split in ("train", "val"):
+        pd.DataFrame({"prompt": range(64)}).to_parquet(tmp_path / f"sft_{split}.parquet")
+    config = compose("sft", [f"parquet={tmp_path}", f"out={tmp_path / 'out'}"])
+    (tmp_path / "out").mkdir()
+    run = SimpleNamespace(folder=tmp_path / "out", record=lambda **facts: None, say=print, log=None)
+    started = []
+    trainer = Trainer({}, "model.path", "trainer.max_ckpt_to_keep", Criterion("loss", "val/loss", min), started.append)
+    monkeypatch.setattr(preflight, "check_platform", lambda hardware: None)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20))
+    with pytest.raises(InputError, match=r"checkpoints of policy .* need about .* 0\.0 GiB are free"):
+        train(config, run, trainer)
+    assert started == []

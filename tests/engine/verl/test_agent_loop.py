@@ -1,4 +1,4 @@
-"""A prompt is prepared once and samples are scored together, and nothing that anybody receives changes."""
+"""Checks that prompts are prepared once and samples are scored together, with the same results as verl's."""
 
 import asyncio
 from contextlib import closing
@@ -32,7 +32,7 @@ def processor():
 
 
 class Llm:
-    """A client that answers at once and keeps what it was asked."""
+    """A client that answers at once and keeps its requests."""
 
     def __init__(self):
         self.requests = []
@@ -117,7 +117,7 @@ def test_what_the_actor_gets_is_computed_once_and_equal(processor, monkeypatch):
 
 
 def test_another_agent_loop_shares_nothing(processor, monkeypatch):
-    """A tool may have given each of its samples another image."""
+    """A tool can give each sample another image."""
     worker = PromptOnceWorker.__new__(PromptOnceWorker)
     worker.processor, worker.tokenizer, worker.mm_processor_kwargs = processor, processor.tokenizer, {}
     one, two = (answers(make_loop(SingleTurnAgentLoop, processor, Llm()), [row(seed)])[0] for seed in (0, 1))
@@ -188,7 +188,7 @@ def test_samples_are_scored_together_each_with_its_own_score():
 
 @pytest.mark.parametrize("scored", [True, False])
 def test_the_reward_reads_the_prompt_and_the_queue_keeps_none(monkeypatch, scored):
-    """Unless a reward model beside the actor reads it there."""
+    """An exception: a reward model beside the actor reads the prompt from the queue."""
     worker, read, stored = PromptOnceWorker.__new__(PromptOnceWorker), [], []
 
     async def answer(sampling_params: dict, **row) -> AgentLoopOutput:

@@ -1,4 +1,4 @@
-"""The samples of a prompt reach the rollout server in one request, and nothing that anybody receives changes."""
+"""Checks that the samples of a prompt reach the rollout server in one request, with the same results as verl's."""
 
 import asyncio
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ def remote(function) -> SimpleNamespace:
 
 
 class Server(PromptOnceServer):
-    """Answers with the prompt and counts its samples; as verl's, it takes the sampling parameters apart."""
+    """Answers with the prompt and counts its samples; like verl's server, it changes the sampling parameters."""
 
     def __init__(self):
         self.requests, self.names, self.sampling = 0, [], []
@@ -47,7 +47,7 @@ class Server(PromptOnceServer):
 
 
 class Balancer:
-    """verl's load balancer, of one server."""
+    """verl's load balancer, with one server."""
 
     def __init__(self, server: Server):
         self.held, self.acquired = 0, 0
@@ -70,7 +70,7 @@ class Balancer:
 
 
 def generate(kind: type, image: str = "image", shared: bool = True, samples: int = 8):
-    """Samples of two prompts at once."""
+    """Ask for samples of two prompts at once."""
     server = Server()
     balancer = Balancer(server)
     client = kind(CONFIG, balancer)
@@ -97,7 +97,7 @@ def test_eight_samples_are_one_request():
     assert len(set(server.names)) == 16, "each sample is a request of vLLM's"
 
 
-def test_outside_of_a_shared_prompt_it_is_verls():
+def test_outside_of_a_shared_prompt_it_works_as_verls():
     server, balancer, found = generate(PromptOnceClient, shared=False)
     assert (server.requests, balancer.acquired, balancer.held) == (16, 16, 0)
     assert found == generate(LLMServerClient)[2]

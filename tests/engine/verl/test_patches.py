@@ -1,4 +1,4 @@
-"""Each patch does what it replaces, and what that could not do."""
+"""Checks that each patch gives verl's result where verl's own code works, and the right result where it fails."""
 
 import pytest
 import torch
@@ -16,8 +16,8 @@ def batch_of(samples: list[torch.Tensor], jagged_dimension: int) -> dict:
     return {"position_ids": torch.nested.nested_tensor_from_jagged(values, offsets)}
 
 
-def mended(batch: dict) -> list[torch.Tensor]:
-    patches.mend_position_ids(batch)
+def fixed(batch: dict) -> list[torch.Tensor]:
+    patches.fix_position_ids(batch)
     ids = batch["position_ids"]
     return [ids.values()[:, start:end] for start, end in zip(ids.offsets()[:-1], ids.offsets()[1:], strict=True)]
 
@@ -25,21 +25,21 @@ def mended(batch: dict) -> list[torch.Tensor]:
 @pytest.mark.parametrize("lengths", [(5, 3, 7), (6, 6), (9,)])
 def test_position_ids_survive_a_lost_ragged_index(lengths):
     samples = [torch.randint(0, 100, (4, length)) for length in lengths]
-    for sample, found in zip(samples, mended(batch_of(samples, jagged_dimension=2)), strict=True):
+    for sample, found in zip(samples, fixed(batch_of(samples, jagged_dimension=2)), strict=True):
         assert torch.equal(sample, found)
 
 
 @pytest.mark.parametrize("lengths", [(6, 6, 6), (9,), (4, 4), (16,)])
 def test_position_ids_of_equal_lengths_are_put_together_anew(lengths):
     samples = [torch.randint(0, 100, (4, length)) for length in lengths]
-    for sample, found in zip(samples, mended(batch_of(samples, jagged_dimension=1)), strict=True):
+    for sample, found in zip(samples, fixed(batch_of(samples, jagged_dimension=1)), strict=True):
         assert torch.equal(sample, found)
 
 
-def test_what_torch_makes_of_equal_lengths_is_the_case_that_is_mended():
+def test_what_torch_makes_of_equal_lengths_is_the_case_that_is_fixed():
     samples = [torch.randint(0, 100, (4, 6)) for _ in range(3)]
     batch = {"position_ids": torch.nested.as_nested_tensor(samples, layout=torch.jagged)}
-    for sample, found in zip(samples, mended(batch), strict=True):
+    for sample, found in zip(samples, fixed(batch), strict=True):
         assert torch.equal(sample, found)
 
 

@@ -1,11 +1,11 @@
-"""Callers that come together are served together."""
+"""Checks that calls that arrive together are worked on together."""
 
 import asyncio
 
 from vrft_aug.engine.verl.shared_prompt import Together
 
 
-def test_together_is_in_order_and_an_error_is_everybodys():
+def test_results_are_in_order_and_an_error_reaches_all_callers():
     batches = []
 
     async def double(items: list[int]) -> list[int]:
@@ -24,7 +24,7 @@ def test_together_is_in_order_and_an_error_is_everybodys():
     assert [str(error) for error in failed] == ["zero", "zero"] and after == 10
 
 
-def test_a_caller_that_is_cancelled_holds_nobody_up():
+def test_a_cancelled_caller_does_not_delay_the_others():
     async def echo(items: list[int]) -> list[int]:
         return items
 

@@ -1,4 +1,4 @@
-"""Answers to predictions: scoring, and the vote of several samples."""
+"""Tests scoring of answers and the vote of several samples."""
 
 import json
 
@@ -12,9 +12,10 @@ from vrft_aug.evaluation.answers import voting
 from vrft_aug.evaluation.answers.predict import deal_images, predict
 from vrft_aug.evaluation.evaluate import check_sampling
 from vrft_aug.evaluation.metrics.measure import measure
+from vrft_aug.rewards import compose
 
 LABEL = {"accuracy": {"weight": 0.9}, "format": {"weight": 0.1}}
-OBJECTIVE = {"classification": LABEL, "grading": LABEL, "localization": {"iou": {"weight": 1.0}}}
+OBJECTIVE = compose({"classification": LABEL, "grading": LABEL, "localization": {"iou": {"weight": 1.0}}})
 
 
 def rows(truth: list[str], task: str = "classification") -> pd.DataFrame:
@@ -44,30 +45,30 @@ def box(x: float) -> str:
 
 
 @pytest.mark.parametrize(
-    ("names", "elected"),
+    ("names", "chosen"),
     [
         (["cat", "dog", "dog"], 1),
         (["hen", "cat", "dog", "cat", "dog"], 1),  # a tie: cat came first
         (["dog", "cat"], 0),
-        (["", "", "cat"], 2),  # what is rejected has no vote, though "" is the most frequent
-        (["cow", "cow", "cat"], 2),  # nor has what is no class
+        (["", "", "cat"], 2),  # a rejected answer has no vote, though "" is the most frequent
+        (["cow", "cow", "cat"], 2),  # an answer that is no class has no vote
         (["", ""], 0),
         (["DOG", "cat", "dog"], 0),
     ],
 )
-def test_the_majority_is_elected(names: list[str], elected: int):
+def test_the_majority_is_chosen(names: list[str], chosen: int):
     table = answered(rows(["cat"]), [label(name) for name in names])
     assert list(table["sample"]) == list(range(len(names)))
-    assert list(np.flatnonzero(table["vote"])) == [elected]
+    assert list(np.flatnonzero(table["vote"])) == [chosen]
 
 
-def test_of_boxes_the_medoid_is_elected():
+def test_the_medoid_of_boxes_is_chosen():
     table = answered(rows(["[0, 0, 50, 50]"], "localization"), [box(40), box(4), "no box", box(8), box(0)])
-    assert list(np.flatnonzero(table["vote"])) == [1]  # 4 lies between 0 and 8, 40 far off
+    assert list(np.flatnonzero(table["vote"])) == [1]  # 4 is between 0 and 8, 40 is far away
     assert json.loads(table["prediction"][1]) == [4, 0, 54, 50]
 
 
-def test_metrics_are_those_of_the_vote():
+def test_metrics_are_computed_from_the_vote():
     samples = [["cat", "cat", "dog"], ["dog", "dog", "cat"], ["", "", ""], ["hen", "hen", "hen"]]
     table = answered(rows(["cat", "cat", "dog", "hen"]), *[[label(name) for name in names] for names in samples])
     (found,) = measure(table, resamples=10).values()
@@ -75,11 +76,11 @@ def test_metrics_are_those_of_the_vote():
     assert found["accuracy"]["value"] == 0.5
     assert found["unparseable"]["value"] == 0.25
     assert found["samples"] == {"n": 3, "accuracy": pytest.approx(6 / 12), "any_right": 0.75}
-    elected = voting.votes(table).drop(columns=["sample", "vote"])
-    assert found == measure(elected, resamples=10)["toy/classification"] | {"samples": found["samples"]}
+    chosen = voting.votes(table).drop(columns=["sample", "vote"])
+    assert found == measure(chosen, resamples=10)["toy/classification"] | {"samples": found["samples"]}
 
 
-def test_one_response_a_prompt_has_no_vote():
+def test_one_response_per_prompt_has_no_vote():
     table = answered(rows(["cat", "dog"]), [label("cat")], [label("cat")])
     assert not {"sample", "vote"} & set(table.columns)
     assert list(table["acc"]) == [1, 0]
@@ -99,7 +100,7 @@ def test_images_are_dealt_by_the_seed():
     ("n", "temperature", "message"),
     [(4, 0, "set sampling.temperature above 0"), (0, 1, "1 or more"), (1, -1, "0 or more")],
 )
-def test_sampling_that_says_nothing_is_refused(n, temperature, message):
+def test_sampling_that_makes_no_sense_is_refused(n, temperature, message):
     check_sampling(OmegaConf.create({"n": 4, "temperature": 0.9}))
     with pytest.raises(InputError, match=message):
         check_sampling(OmegaConf.create({"n": n, "temperature": temperature}))

@@ -1,4 +1,4 @@
-"""Baselines, shuffled twins and marks."""
+"""Tests comparisons with the baseline and with shuffled images, and the marks."""
 
 from pathlib import Path
 
@@ -58,18 +58,18 @@ def test_a_policy_that_ignores_its_images_is_marked(tmp_path: Path):
     write_evaluation(tmp_path / "blind", "blind", blind)
     write_evaluation(tmp_path / "blind" / "shuffled", "blind", predictions(TRUTH, _answers(0, 2)), shuffled_images=True)
     runs = _compare(tmp_path)
-    assert list(runs) == ["blind", "seeing"]  # the shuffled ones are no runs of their own
+    assert list(runs) == ["blind", "seeing"]  # evaluations with shuffled images are not listed
     assert "§" in runs["blind"].marks
     assert runs["seeing"].marks == ""
     assert runs["seeing"].shuffled["accuracy"]["value"] < 0.4 < runs["seeing"].metrics["accuracy"]["value"]
 
 
-def test_different_images_are_said_and_not_tested(tmp_path: Path):
+def test_runs_on_different_images_get_a_note_and_no_test(tmp_path: Path):
     write_evaluation(tmp_path / "1", "before", predictions(TRUTH, _answers(0.1)))
     write_evaluation(tmp_path / "2", "after", predictions(TRUTH, _answers(0.8)).iloc[:200])
     after = _compare(tmp_path)["after"]
     assert after.against_baseline is None
-    assert any("100 are in one only" in note for note in after.notes)
+    assert any("100 are in only one run" in note for note in after.notes)
 
 
 def test_validation_and_test_are_not_compared(tmp_path: Path):
@@ -78,7 +78,7 @@ def test_validation_and_test_are_not_compared(tmp_path: Path):
     assert _compare(tmp_path)["after"].baseline is None
 
 
-def test_runs_of_one_name_are_told_apart(tmp_path: Path):
+def test_runs_with_the_same_name_get_distinct_names(tmp_path: Path):
     for seed in (1, 2):
         write_evaluation(tmp_path / f"seed_{seed}", "run", predictions(TRUTH, _answers(0.5, seed)))
     assert list(_compare(tmp_path)) == ["run (seed_1)", "run (seed_2)"]

@@ -1,4 +1,4 @@
-"""Intervals against published and hand-computed numbers."""
+"""Tests intervals against published numbers and numbers computed by hand."""
 
 import numpy as np
 import pytest
@@ -40,10 +40,10 @@ def test_bootstrap_resamples_groups_not_rows():
     alone = bootstrap(_mean(values), np.arange(400), np.random.default_rng(0), 1000)["mean"]
     grouped = bootstrap(_mean(values), groups, np.random.default_rng(0), 1000)["mean"]
     ratio = (grouped["high"] - grouped["low"]) / (alone["high"] - alone["low"])
-    assert ratio == pytest.approx(8**0.5, rel=0.15)  # eight copies hold no more than one
+    assert ratio == pytest.approx(8**0.5, rel=0.15)  # eight copies give no more information than one
 
 
-def test_bootstrap_follows_its_seed_and_keeps_the_undefined_null():
+def test_bootstrap_depends_on_its_seed_and_gives_null_for_the_undefined():
     values = np.arange(20.0)
     first, again, other = (bootstrap(_mean(values), np.arange(20), np.random.default_rng(s), 100) for s in (0, 0, 1))
     assert first == again != other
@@ -71,7 +71,7 @@ def test_mcnemar_of_a_run_with_itself_is_one():
 
 def test_mcnemar_refuses_different_images_and_repeated_ones():
     a, b = _runs()
-    with pytest.raises(InputError, match="1 are in one only, for example image_19"):
+    with pytest.raises(InputError, match="1 are in only one run, for example image_19"):
         mcnemar(a, b.iloc[:19])
     with pytest.raises(InputError, match="image_0 occurs twice in the second run"):
         mcnemar(a, b.assign(source_id=["image_0"] * 2 + list(b["source_id"][2:])))

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn on the raw labels, against the paper's constant predictors, and on degenerate sets."""
+"""Tests metrics against scikit-learn, against the paper's constant predictors, and on degenerate sets."""
 
 import json
 
@@ -14,7 +14,7 @@ from vrft_aug.evaluation.metrics.measure import measure
 
 @pytest.fixture(scope="module")
 def grading() -> tuple[pd.DataFrame, dict]:
-    """200 images, half of the answers right, ten unparseable."""
+    """200 images; half of the answers are right, ten are unparseable."""
     rng = np.random.default_rng(0)
     truth = rng.choice(GRADES, 200, p=[0.4, 0.1, 0.2, 0.2, 0.1])
     answers = np.where(rng.random(200) < 0.5, truth, rng.choice(GRADES, 200)).astype(object)
@@ -24,7 +24,7 @@ def grading() -> tuple[pd.DataFrame, dict]:
 
 
 def _one(rows: pd.DataFrame, **options) -> dict:
-    """Metrics of a table of one set, after a check that they are JSON without NaN."""
+    """Metrics of a table with one data set; checks that they are JSON without NaN."""
     (metrics,) = measure(rows, **{"resamples": 30} | options).values()
     return json.loads(json.dumps(metrics, allow_nan=False))
 
@@ -62,7 +62,7 @@ def test_every_interval_holds_its_value(grading):
     assert all(q["low"] <= q["value"] <= q["high"] for q in quantities)
 
 
-def test_the_papers_constant_predictor_is_seen_for_what_it_is():
+def test_the_papers_constant_predictor_is_recognised():
     truth = ["malignant"] * 42 + ["normal, benign"] * 114
     found = _one(predictions(truth, ["normal, benign"] * 156, ["malignant", "normal, benign"], "classification"))
     assert found["accuracy"]["value"] == found["majority"]["value"] == 114 / 156
@@ -77,7 +77,7 @@ def test_constant_grade_has_kappa_zero():
     assert _one(predictions(truth, ["0"] * 400))["quadratic_kappa"]["value"] == pytest.approx(0)
 
 
-def test_chance_is_what_shuffled_answers_reach():
+def test_shuffled_answers_reach_chance_level():
     rng = np.random.default_rng(0)
     truth = rng.choice(["a", "b"], 2000, p=[0.8, 0.2])
     answers = rng.permutation(truth)
@@ -108,7 +108,7 @@ def test_one_image():
     assert _one(predictions(["2"], ["1"]))["accuracy"]["value"] == 0
 
 
-def test_an_answer_that_is_no_class_is_a_reason_and_not_the_favourite():
+def test_an_answer_that_is_no_class_is_rejected_and_never_most_frequent():
     rows = predictions(["a", "b", "b"], ["a", "hen", "hen"], ["a", "b"], "classification")
     rows["rejected"] = ["", "not a class", "not a class"]
     found = _one(rows)
@@ -142,12 +142,12 @@ def test_boxes_are_measured_by_their_overlap():
     assert "majority" not in found
 
 
-def test_a_box_that_rounding_has_flattened_overlaps_nothing():
+def test_a_box_without_area_has_no_overlap():
     found = _one(predictions(["[0, 0, 10, 10]"], ["[5, 5, 5, 5]"], [], "localization", acc=[0.0]))
     assert found["mean_iou"]["value"] == 0
 
 
-def test_data_sources_and_tasks_are_kept_apart_and_rows_order_is_nothing():
+def test_data_sources_and_tasks_are_separate_and_the_order_of_rows_does_not_matter():
     rows = pd.concat([predictions(["0"], ["0"]), predictions(["1"], ["0"], ["0", "1"], "classification")])
     found = measure(rows, resamples=10)
     assert list(found) == ["toy/classification", "toy/grading"]
@@ -179,8 +179,8 @@ def test_same_seed_same_numbers(grading):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ground_truth": ["9", "1"]}, "image_0: ground truth '9' is none of the classes"),
-        ({"acc": [0.0, 0.0]}, "image_0: prediction '0' is the ground truth, yet acc is 0"),
+        ({"ground_truth": ["9", "1"]}, "image_0: ground truth '9' is not one of "),
+        ({"acc": [0.0, 0.0]}, "image_0: prediction '0' is the ground truth, but acc is 0"),
         ({"acc": [0.5, 0.0]}, "acc must be 0 or 1"),
         ({"classes": [["mild"], ["mild"]]}, "grading needs integer classes"),
     ],
@@ -194,5 +194,5 @@ def test_missing_columns_and_empty_tables_are_refused():
     rows = predictions(["0"], ["0"])
     with pytest.raises(InputError, match="lack the columns rejected, acc"):
         measure(rows.drop(columns=["acc", "rejected"]))
-    with pytest.raises(InputError, match="no rows"):
+    with pytest.raises(InputError, match="have no rows"):
         measure(rows.iloc[:0])

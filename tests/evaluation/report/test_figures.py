@@ -1,4 +1,4 @@
-"""Training curves."""
+"""Tests the training curves."""
 
 import io
 from pathlib import Path
@@ -20,7 +20,7 @@ def trainings(tmp_path: Path) -> list[Training]:
     return find([tmp_path])[1]
 
 
-def test_panels_are_those_a_reader_needs(trainings: list[Training]):
+def test_the_panels_are_what_a_reader_needs(trainings: list[Training]):
     assert list(panels(trainings).values()) == [
         "Training reward",
         "Rollouts: mfrs, grading",
@@ -31,7 +31,7 @@ def test_panels_are_those_a_reader_needs(trainings: list[Training]):
     ]
 
 
-def test_curve_is_a_picture_with_ink_in_every_panel_and_the_same_bytes_again(trainings: list[Training]):
+def test_every_panel_has_ink_and_the_bytes_are_reproducible(trainings: list[Training]):
     png = curve(trainings)
     assert png == curve(trainings)
     grey = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
@@ -41,7 +41,7 @@ def test_curve_is_a_picture_with_ink_in_every_panel_and_the_same_bytes_again(tra
     assert ((panels_of_ink < 128).sum(axis=(1, 3)) > 500).all()
 
 
-def test_a_place_without_a_metric_stays_empty(trainings: list[Training]):
+def test_a_place_without_a_panel_is_empty(trainings: list[Training]):
     four = trainings[0].steps.iloc[:, :4]
     grey = np.asarray(Image.open(io.BytesIO(curve([Training(trainings[0].folder, "grpo", four)]))).convert("L"))
     height, width = grey.shape
@@ -70,7 +70,7 @@ def test_the_pages_curves_are_the_logged_values(tmp_path: Path):
     assert found["Training reward"]["bounds"] == (None, None)
 
 
-def test_a_bound_is_drawn_where_the_values_come_near_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_bound_is_drawn_if_the_values_are_near_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     drawn = {}
     for name, values in (("near", [0.5, 0.95]), ("far", [0.5, 0.45])):
         write_training(tmp_path / name, 2, signs={"top_prediction": values})

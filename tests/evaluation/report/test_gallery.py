@@ -1,4 +1,4 @@
-"""What the page's gallery is given to show."""
+"""Tests the selection of what the page's gallery shows."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ def shown(runs: Path, limit: int = 48) -> list[dict]:
     return gallery(compare(find([runs])[0]), limit)
 
 
-def test_images_are_drawn_by_class_whatever_was_answered():
+def test_images_are_drawn_class_by_class():
     images = pd.DataFrame({"ground_truth": TRUTH})
     drawn = draw(images, 36, seed=0)
     assert drawn["ground_truth"].value_counts().to_dict() == {"0": 13, "1": 13, "2": 10}
@@ -30,14 +30,14 @@ def test_images_are_drawn_by_class_whatever_was_answered():
     assert len(draw(images, 500, seed=0)) == 100
 
 
-def test_image_reasoning_answer_gold_and_rewards(tmp_path: Path):
+def test_image_reasoning_answer_ground_truth_and_rewards(tmp_path: Path):
     rows = predictions(TRUTH, ["0"] * 99 + [""])
     parquet = write_rows(tmp_path / "rows", rows, size=(40, 30))
     write_evaluation(tmp_path / "runs" / "one", "one", rows, parquet=str(parquet))
     (one,) = shown(tmp_path / "runs", limit=100)
     assert (one["title"], one["total"], one["notes"]) == ("toy/grading, test split", 100, [])
     first, last = one["images"][0], one["images"][-1]
-    assert (first["id"], first["gold"], first["width"], first["height"]) == ("image_0", "0", 40, 30)
+    assert (first["id"], first["truth"], first["width"], first["height"]) == ("image_0", "0", 40, 30)
     answer = first["answers"]["one"]
     assert (answer["thought"], answer["answer"], answer["right"], answer["tokens"]) == ("I look.", "0", True, 12)
     assert answer["rewards"] == [["score", 1.0], ["format", 1.0]]
@@ -49,7 +49,7 @@ def test_image_reasoning_answer_gold_and_rewards(tmp_path: Path):
     assert pixels.tobytes() == original.tobytes()
 
 
-def test_a_large_image_is_made_small(tmp_path: Path):
+def test_a_large_image_is_reduced(tmp_path: Path):
     rows = predictions(["0"], ["0"])
     write_rows(tmp_path / "rows", rows, size=(640, 320))
     write_evaluation(tmp_path / "runs" / "one", "one", rows, parquet=str(tmp_path / "rows"))
@@ -60,7 +60,7 @@ def test_a_large_image_is_made_small(tmp_path: Path):
     assert (image["width"], image["height"]) == (640, 320)
 
 
-def test_rows_that_are_gone_or_others_are_said(tmp_path: Path):
+def test_missing_or_different_rows_get_a_note(tmp_path: Path):
     rows = predictions(["0", "1"], ["0", "1"])
     write_rows(tmp_path / "rows", rows)
     write_evaluation(tmp_path / "runs" / "one", "one", rows, parquet=str(tmp_path / "rows"))
@@ -72,9 +72,9 @@ def test_rows_that_are_gone_or_others_are_said(tmp_path: Path):
     assert "no longer" in shown(tmp_path / "runs")[0]["notes"][0]
 
 
-def test_rows_that_were_not_recorded_are_said(tmp_path: Path):
+def test_rows_that_were_not_recorded_get_a_note(tmp_path: Path):
     write_evaluation(tmp_path / "one", "one", predictions(["0"], ["0"]))
-    assert "does not name the rows" in shown(tmp_path)[0]["notes"][0]
+    assert "does not name the folder of the rows" in shown(tmp_path)[0]["notes"][0]
 
 
 def test_runs_are_shown_on_the_images_they_share(tmp_path: Path):
@@ -92,7 +92,7 @@ def test_runs_without_a_shared_image(tmp_path: Path):
     assert "no image in common" in one["notes"][0] and list(one["images"][0]["answers"]) == ["one"]
 
 
-def test_the_vote_stands_and_the_other_samples_are_folded_under_it(tmp_path: Path):
+def test_the_chosen_answer_has_the_other_samples_below_it(tmp_path: Path):
     rows = predictions(["0"] * 3, ["1", "0", "0"])
     rows = rows.assign(source_id="image_0", index=0, sample=[0, 1, 2], vote=[False, True, False])
     write_evaluation(tmp_path / "one", "one", rows)
@@ -108,7 +108,7 @@ def test_a_long_response_is_cut_and_says_so(tmp_path: Path, length: int):
     assert (f"cut: {length} characters" in response) is (length > LONGEST)
 
 
-def test_boxes_of_truth_and_answer(tmp_path: Path):
+def test_boxes_of_ground_truth_and_answer(tmp_path: Path):
     rows = predictions(["[0, 0, 4, 4]"], ["[1.5, 0, 4, 4]"], [], "localization", acc=[1.0])
     write_evaluation(tmp_path / "one", "one", rows)
     (image,) = shown(tmp_path)[0]["images"]

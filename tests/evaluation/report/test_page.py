@@ -1,4 +1,4 @@
-"""The page in a headless Chromium: what a person sees and can do, and that nothing leaves it."""
+"""Tests the page in a headless Chromium: what a person sees and can do, and that it uses no network."""
 
 import json
 import re
@@ -16,12 +16,12 @@ from vrft_aug.evaluation.report.report import write_report
 HOSTILE = "</script><script>alert(1)</script><img src=http://192.0.2.1/x onerror=alert(2)> {{ 7 * 7 }} <!-- ]]>"
 TRUTH = ["0"] * 30 + ["1"] * 20 + ["2"] * 10
 BEFORE = ["0"] * 60
-AFTER = [label if position % 5 else "" for position, label in enumerate(TRUTH)]  # right but for 12 without an answer
+AFTER = [label if position % 5 else "" for position, label in enumerate(TRUTH)]  # right except for 12 without an answer
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page of two runs on the same 60 images, one on boxes, and two trainings."""
+    """A page of two runs on the same 60 images, one run on boxes, and two trainings."""
     folder = tmp_path_factory.mktemp("page")
     before, after = predictions(TRUTH, BEFORE), predictions(TRUTH, AFTER)
     after.loc[51, "response"] = f"<think>{HOSTILE}</think> \\boxed{{2}}"
@@ -51,7 +51,7 @@ def browser() -> Iterator:
 
 @pytest.fixture
 def page(browser, report: Path) -> Iterator:
-    """The open page. Afterwards: nothing was said on the console and nothing was asked of any network."""
+    """The open page. Checks at the end that the console is empty and that no network request was made."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     said, asked = [], []
     page.on("console", lambda message: said.append(message.text))
@@ -108,13 +108,13 @@ def test_the_keyboard_sorts_too(page):
 def test_filters_by_class_and_by_right_or_wrong(page):
     cards = page.locator(".card")
     assert cards.count() == 30
-    assert "30 of the 30 images" in page.locator("#count").inner_text()
-    assert "30 of the set's 60" in page.locator("#count").inner_text()
-    choose(page, set="toy/grading, test split", gold="1")
-    assert set(page.locator(".gold strong").all_text_contents()) == {"1"} and cards.count() == 10
+    assert "30 of 30 images" in page.locator("#count").inner_text()
+    assert "30 of the data set's 60" in page.locator("#count").inner_text()
+    choose(page, set="toy/grading, test split", truth="1")
+    assert set(page.locator(".truth strong").all_text_contents()) == {"1"} and cards.count() == 10
     choose(page, verdict="right")
     assert cards.count() == 0  # `before` always answers 0
-    choose(page, gold="all")
+    choose(page, truth="all")
     assert cards.count() == 10 and page.locator(".answer.right").count() == 10
     choose(page, run="after", verdict="wrong")
     wrong = cards.count()
@@ -129,12 +129,12 @@ def test_two_runs_side_by_side_on_the_same_images(page):
     assert card.locator(".answer h4").all_text_contents() == ["before", "after"]
     left, right = (card.locator(".answer").nth(i).bounding_box() for i in (0, 1))
     assert right["x"] > left["x"] and right["y"] == left["y"]
-    choose(page, verdict="wrong, the other right")
+    choose(page, verdict="wrong, the other run right")
     shown = page.locator(".card").count()
     assert shown > 0
     assert page.locator(".answer.wrong h4", has_text="before").count() == shown
     assert page.locator(".answer.right h4", has_text="after").count() == shown
-    choose(page, other="nothing")
+    choose(page, other="no other run")
     assert page.locator("#filters select[name=verdict]").input_value() == "all"
     assert page.locator(".card").count() == 30
 
@@ -150,7 +150,7 @@ def test_images_are_shown_with_reasoning_and_rewards(page):
     assert first.locator("pre").inner_text() == "<think>I look.</think> \\boxed{0}"
 
 
-def test_what_a_policy_answers_stays_text(page):
+def test_a_policys_answer_stays_text(page):
     choose(page, run="after")
     thoughts = page.locator(".thought").all_text_contents()
     assert HOSTILE in thoughts
@@ -167,7 +167,7 @@ def test_boxes_are_drawn_over_the_image(page):
     assert "White box: ground truth" in page.locator("#count").inner_text()
 
 
-def test_curves_tell_their_values_and_trainings_can_be_hidden(page):
+def test_curves_show_their_values_and_trainings_can_be_hidden(page):
     panel = page.locator(".panel", has=page.locator("h3", has_text="Training reward"))
     assert panel.locator("path.line").count() == 2
     box = panel.locator("svg").bounding_box()
@@ -197,7 +197,7 @@ def test_a_phone_in_light_and_dark(browser, report: Path, scheme: str):
     ink = _channels(page, "document.body", "color")
     surround = _channels(page, "document.querySelector('.picture')", "backgroundColor")
     assert (sum(ground) > sum(ink)) is (scheme == "light")
-    assert len(set(surround)) == 1  # grey, so that it tints no image
+    assert len(set(surround)) == 1  # grey: it must not tint an image
     page.close()
 
 
@@ -217,7 +217,7 @@ def test_the_data_cannot_end_its_script(report: Path):
     assert "<" not in data and HOSTILE in json.dumps(json.loads(data), ensure_ascii=False)
 
 
-def test_a_page_that_grows_too_large_shows_fewer_images_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_page_that_is_too_large_shows_fewer_images_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     rows = predictions(TRUTH, BEFORE).assign(response="x" * 3000)
     write_evaluation(tmp_path / "runs" / "1", "before", rows)
     monkeypatch.setattr(render, "LARGEST", 150_000)
@@ -225,4 +225,4 @@ def test_a_page_that_grows_too_large_shows_fewer_images_and_says_so(tmp_path: Pa
     page = (tmp_path / "out" / "report.html").read_text()
     assert len(page.encode()) <= 150_000
     (shown,) = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])["gallery"]
-    assert len(shown["images"]) in (12, 6) and "cut from 48 images" in shown["notes"][-1]
+    assert len(shown["images"]) in (12, 6) and "fewer than 48 images" in shown["notes"][-1]

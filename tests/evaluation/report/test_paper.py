@@ -1,4 +1,4 @@
-"""The paper's numbers, its tables filled from runs, and its figures."""
+"""Tests the numbers that the paper prints, its tables filled from runs, and its figures."""
 
 import io
 from pathlib import Path
@@ -18,17 +18,18 @@ from vrft_aug.evaluation.report.paper.paper_layout import footnotes, frame, layo
 from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, read
 from vrft_aug.evaluation.report.paper.paper_table import PaperTable, fill
 from vrft_aug.evaluation.runs import find
+from vrft_aug.experiments.cells import Table
 
 EXPERIMENTS = ROOT / "conf" / "experiment"
 TRUTH = ["0"] * 174 + ["1"] * 46 + ["2"] * 92 + ["3"] * 68 + ["4"] * 20  # RetinaMNIST's test split
 HALF_RIGHT = [label if position % 2 else "3" for position, label in enumerate(TRUTH)]
 
 
-def table(name: str = "table3", **changes) -> dict:
-    """The content of a file of conf/table, after Table 3."""
+def table(name: str = "table3", **changes) -> Table:
+    """A table like Table 3, but for the changes."""
     rows = [{"experiment": "zero_shot"}, {"experiment": "v_rft_pa_p"}, {"experiment": "v_rft_pa_p_mfrs"}]
     spec = {"title": name, "protocol": "paper", "policy": "tiny", "larger_policy": None, "shots": [256]}
-    return OmegaConf.create(spec | {"datasets": ["retina", "covid19"], "rows": rows} | changes)
+    return Table.of(OmegaConf.create(spec | {"datasets": ["retina", "covid19"], "rows": rows} | changes))
 
 
 def filled(runs: Path, name: str = "table3", objectives: dict | None = None, **changes) -> PaperTable:
@@ -64,13 +65,13 @@ def test_every_method_is_an_experiment():
     assert {path.stem for path in EXPERIMENTS.glob("*.yaml")} >= set(METHODS)
 
 
-def test_our_numbers_stand_above_the_papers(tmp_path: Path):
+def test_our_numbers_are_above_the_papers(tmp_path: Path):
     rows = predictions(TRUTH, ["0"] * 400, data_source="retina")
     write_cell(tmp_path, "tiny", "retina", 256, "v_rft_pa_p", rows=rows)
     one = filled(tmp_path)
     assert layout(one).header == [
         "Method",
-        "Images a class",
+        "Images per class",
         "retina\nn 400; paper 400",
         "covid19\npaper 153",
         "average",
@@ -85,7 +86,7 @@ def test_our_numbers_stand_above_the_papers(tmp_path: Path):
     assert lines["0-shot, tiny"] == ["0", "no run\npaper 14.75", "no run\npaper 17.64", "no run\npaper 16.20"]
 
 
-def test_a_stand_in_has_no_number_of_the_papers(tmp_path: Path):
+def test_a_substitute_data_set_has_no_number_of_the_papers(tmp_path: Path):
     rows = predictions(TRUTH, HALF_RIGHT, data_source="phantom_grade")
     write_cell(tmp_path, "tiny", "phantom_grade", 256, "zero_shot", rows=rows)
     one = filled(tmp_path, datasets=["retina", "phantom_grade"])
@@ -95,7 +96,7 @@ def test_a_stand_in_has_no_number_of_the_papers(tmp_path: Path):
     assert average.endswith("over 1 of 2 data sets\npaper –")
 
 
-def test_a_table_of_ones_own_has_no_number_of_the_papers(tmp_path: Path):
+def test_a_users_own_table_has_no_number_of_the_papers(tmp_path: Path):
     rows = predictions(TRUTH, HALF_RIGHT, data_source="retina")
     write_cell(tmp_path, "tiny", "retina", 256, "zero_shot", rows=rows)
     assert all(entry.printed is None for entry in filled(tmp_path, name="mine").entries)
@@ -113,7 +114,7 @@ def test_the_average_of_a_complete_row_has_the_interval_of_independent_sets(tmp_
     assert width == pytest.approx(one_width / np.sqrt(2))
 
 
-def test_the_larger_policy_is_beside_the_papers_7b(tmp_path: Path):
+def test_the_larger_policy_is_compared_with_the_papers_7b(tmp_path: Path):
     rows = [{"experiment": "zero_shot"}, {"experiment": "zero_shot", "policy": "larger"}]
     write_cell(tmp_path, "big", "retina", 256, "zero_shot", rows=predictions(TRUTH, TRUTH, data_source="retina"))
     lines = cells(filled(tmp_path, rows=rows, larger_policy="big"))
@@ -145,7 +146,7 @@ def test_runs_of_another_policy_number_of_images_or_objective_fill_no_cell(tmp_p
     assert "retina: objective=mfrs in V-RFT + PA_P" in found.notes
 
 
-def test_of_two_runs_the_one_in_the_cells_folder_counts_and_it_is_said(tmp_path: Path):
+def test_of_two_runs_the_run_in_the_cells_folder_counts_with_a_note(tmp_path: Path):
     rows, wrong = (predictions(TRUTH, answers, data_source="retina") for answers in (TRUTH, ["1"] * 400))
     write_cell(tmp_path / "runs", "tiny", "retina", 256, "v_rft_pa_p", rows=rows)
     write_cell(tmp_path / "runs" / "z" / "again", "tiny", "retina", 256, "zero_shot", rows=wrong)
@@ -157,13 +158,13 @@ def test_of_two_runs_the_one_in_the_cells_folder_counts_and_it_is_said(tmp_path:
     assert any("2 runs fit" in note for note in one.notes)
 
 
-def test_another_protocol_is_said(tmp_path: Path):
+def test_another_protocol_gets_a_note(tmp_path: Path):
     rows = predictions(TRUTH, TRUTH, data_source="retina")
     write_cell(tmp_path, "tiny", "retina", 256, "zero_shot", rows=rows, protocol="full")
     assert any("protocol=full, not paper" in note for note in filled(tmp_path).notes)
 
 
-def test_csv_has_a_row_a_cell_and_an_average(tmp_path: Path):
+def test_csv_has_one_row_per_cell_and_average(tmp_path: Path):
     rows = predictions(TRUTH, ["0"] * 400, data_source="retina")
     write_cell(tmp_path, "tiny", "retina", 256, "v_rft_pa_p", rows=rows)
     lines = frame(filled(tmp_path)).set_index(["experiment", "dataset"])
@@ -181,7 +182,7 @@ def test_a_malformed_row_is_refused(tmp_path: Path):
         filled(tmp_path, rows=[{"experiment": "v_rft", "shot": 10}])
 
 
-def test_figure_3_draws_what_stands(tmp_path: Path):
+def test_figure_3_draws_the_runs_found(tmp_path: Path):
     for shots, answers in ((10, ["0"] * 400), (256, TRUTH)):
         rows = predictions(TRUTH, answers, data_source="ham10000")
         write_cell(tmp_path, "tiny", "ham10000", shots, "v_rft", rows=rows)

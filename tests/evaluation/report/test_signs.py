@@ -1,4 +1,4 @@
-"""The table of signs of reward hacking."""
+"""Tests the table of signs of reward hacking."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from toy_runs import write_training
 
 from vrft_aug.evaluation.report.signs import crossed, sign_table
 from vrft_aug.evaluation.runs import find
+from vrft_aug.rewards.diagnostics import MEANING
 
 SIGNS = {"top_prediction": [0.5, 0.95, 0.6], "equal_groups": [0.1, 0.2, 0.92], "response_length": [20.0, 3.0, 30.0]}
 
@@ -21,7 +22,7 @@ def test_last_and_worst_values_and_what_crossed_its_bound(tmp_path: Path):
         "score_gap": ["-0.5", "0.1 (step 1)", "at most 0.3", ""],
     }
     assert table.rows[0][:3] == ["grpo", "retina", "grading"]
-    assert any(line.startswith("equal_groups: groups of equal scores") for line in crossed(table))
+    assert f"equal_groups: {MEANING['equal_groups']}" in crossed(table)
     assert not any(line.startswith("score_gap") for line in crossed(table))
 
 

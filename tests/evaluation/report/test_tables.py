@@ -1,4 +1,4 @@
-"""What a reader of a table sees."""
+"""Tests the result tables that a reader sees."""
 
 import io
 
@@ -16,7 +16,7 @@ from vrft_aug.evaluation.runs import find
 
 @pytest.fixture(scope="module")
 def comparisons(tmp_path_factory: pytest.TempPathFactory) -> list:
-    """Grades before and after with a shuffled twin, and boxes of one run."""
+    """Grades before and after training, the latter also with shuffled images; and boxes of one run."""
     folder = tmp_path_factory.mktemp("runs")
     truth = np.repeat(["0", "1", "2", "3", "4"], [80, 30, 40, 30, 20])
     after = np.where(np.arange(200) % 4 == 0, "1", truth)
@@ -28,7 +28,7 @@ def comparisons(tmp_path_factory: pytest.TempPathFactory) -> list:
     return compare(find([folder])[0])
 
 
-def test_main_table_says_what_accuracy_hides(comparisons: list):
+def test_main_table_shows_what_accuracy_hides(comparisons: list):
     table = main_tables(comparisons)[0]
     assert table.title == "toy/grading, test split"
     assert table.header == ["", "before", "after"]
@@ -90,11 +90,11 @@ def test_transposed():
     assert Table("t", ["", "a", "b"], [["x", "1", "2"]]).transposed() == Table("t", ["", "x"], [["a", "1"], ["b", "2"]])
 
 
-def test_votes_are_told_apart_from_single_answers(tmp_path):
+def test_votes_are_shown_with_their_single_samples(tmp_path):
     rows = predictions(["0", "0"] * 20, ["0", "1"] * 20)
     rows = rows.assign(source_id=[f"image_{i // 2}" for i in range(40)], sample=[0, 1] * 20, vote=[True, False] * 20)
     write_evaluation(tmp_path / "run", "run", rows)
     lines = {row[0]: row[1] for row in main_tables(compare(find([tmp_path])[0]))[0].rows}
     assert lines["Images"] == "20" and lines["Accuracy, %"].startswith("100.0")
-    assert lines["Samples a vote"] == "2"
+    assert lines["Samples per vote"] == "2"
     assert lines["  accuracy of single samples, %"] == "50.0" and lines["  any sample right, %"] == "100.0"

@@ -1,4 +1,4 @@
-"""The same scores in EasyR1 and in TRL."""
+"""EasyR1 and TRL get the same scores as verl."""
 
 import importlib.util
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reward_rows import BOX, BREAST, PIXELS, RETINA, think
+from reward_rows import BOX, BREAST, COUNTING, PIXELS, RETINA, think
 
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.adapters import easyr1
@@ -54,6 +54,11 @@ def test_easyr1_sequential_type():
     assert easyr1.compute_score(easyr1_inputs()[2])["overall"] == pytest.approx(1.0)
 
 
+def test_easyr1_s_length_reaches_a_reward():
+    scores = easyr1.compute_score(easyr1_inputs(), COUNTING)
+    assert [score["overall"] for score in scores] == [len(response.split()) for response in RESPONSES]
+
+
 def test_easyr1_says_what_the_answer_column_must_hold():
     with pytest.raises(InputError, match=r"easyr1\.answer\(row\)"):
         easyr1.compute_score([{"response": "x", "response_length": 1, "ground_truth": "malignant"}])
@@ -91,6 +96,13 @@ def test_trl_contract():
     assert "reward/grading/iou" not in logged
 
 
+def test_trl_s_token_ids_give_the_length():
+    columns = {key: [trl_row(row)[key] for row in ROWS] for key in ("solution", "extra_info")}
+    ids = [[1] * 3, [1] * 5, [1] * 7]
+    assert objective_reward(completions=RESPONSES, completion_ids=ids, objective=COUNTING, **columns) == [3, 5, 7]
+    assert objective_reward(completions=RESPONSES, objective=COUNTING, **columns) == [-1, -1, -1]
+
+
 def test_trl_s_own_trainer_trains_on_it(tmp_path: Path):
     """Two prompts, one step of GRPOTrainer with a policy of a few thousand parameters."""
     trl = pytest.importorskip("trl")
@@ -107,10 +119,16 @@ def test_trl_s_own_trainer_trains_on_it(tmp_path: Path):
     policy = Qwen2ForCausalLM(Qwen2Config(vocab_size=len(vocabulary), num_key_value_heads=2, **size))
     policy.generation_config.pad_token_id, policy.generation_config.eos_token_id = 0, 1
 
+    seen = []
+
+    def lengths(completion_ids: list[list[int]], **columns) -> list[float]:
+        seen.extend(map(len, completion_ids))
+        return objective_reward(completion_ids=completion_ids, objective=COUNTING, **columns)
+
     trainer = trl.GRPOTrainer(
         model=policy,
         processing_class=tokenizer,
-        reward_funcs=partial(objective_reward, objective="mfrs"),
+        reward_funcs=[partial(objective_reward, objective="mfrs"), lengths],
         train_dataset=datasets.Dataset.from_list([{"prompt": "Grade it: ", **trl_row(ROWS[1])}] * 4),
         args=trl.GRPOConfig(
             output_dir=str(tmp_path),
@@ -127,4 +145,5 @@ def test_trl_s_own_trainer_trains_on_it(tmp_path: Path):
     trainer.train()
     (step,) = (log for log in trainer.state.log_history if "reward" in log)
     assert step["rewards/objective_reward/mean"] == pytest.approx(0.0)  # a few random bytes hold no answer
+    assert step["rewards/lengths/mean"] == pytest.approx(sum(seen) / len(seen)) and 1 <= min(seen) <= max(seen) <= 8
     assert step["reward/grading/acc"] == 0.0 and "reward/localization/iou" not in step

@@ -1,10 +1,10 @@
-"""The reward manager, loaded and called as verl does."""
+"""The reward manager scores when it is loaded and called as verl does."""
 
 import asyncio
 import threading
 
 import pytest
-from reward_rows import BOX, BREAST, KNOWLEDGE, PIXELS, RETINA, think
+from reward_rows import BOX, BREAST, COUNTING, KNOWLEDGE, PIXELS, RETINA, think
 
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.objective import load
@@ -15,7 +15,7 @@ from omegaconf import OmegaConf  # noqa: E402
 from verl.trainer.ppo.metric_utils import process_validation_metrics  # noqa: E402
 from verl.trainer.ppo.reward import load_reward_manager  # noqa: E402
 
-SAMPLES = [  # three data sources would be three metrics: one source shows that the tasks stay apart
+SAMPLES = [  # all have one data source, to show that the tasks stay apart
     (BREAST, "malignant", think(r"\boxed{malignant}", KNOWLEDGE[0])),
     (BREAST, "malignant", think(r"\boxed{benign}")),
     (RETINA, "2", think(r"\boxed{3}")),
@@ -26,7 +26,7 @@ SAMPLES = [  # three data sources would be three metrics: one source shows that 
 
 
 class Utf8Tokenizer:
-    """Bytes as tokens, and a note of the thread that decoded last."""
+    """A tokenizer with one token per byte, which notes the thread that decoded last."""
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode())
@@ -52,7 +52,7 @@ def make(objective: str, tokenizer: object):
 
 
 def rollout(row: dict, truth: str, response: str, padding: int = 7):
-    """One rollout as verl's agent loop hands it over: right-padded, with the row's columns."""
+    """One rollout as verl's agent loop passes it: right-padded, with the row's columns."""
     ids = list(response.encode())
     prompt = [1, 2, 3]
     columns = {"data_source": "mixed", "reward_model": {"ground_truth": truth}, "extra_info": row}
@@ -89,7 +89,7 @@ def test_keys_are_the_same_and_verl_averages_each_part_over_its_own_rows():
     assert metrics["mfrs"]["mean@1"] == (1 / 4 + 0) / 2
     assert metrics["iou"]["mean@1"] == 1 / 2
     assert metrics["acc"]["mean@1"] == 2 / 6
-    assert not {"prediction", "rejected", "task"} & set(metrics)  # texts are kept for the dump, not averaged
+    assert not {"prediction", "rejected", "task"} & set(metrics)  # texts are not averaged
     assert "reward" not in infos[0]
 
 
@@ -99,6 +99,13 @@ def test_length_prediction_reason_and_recitation_are_logged():
     assert (first["prediction"], second["prediction"], second["rejected"]) == ("malignant", "benign", "not a class")
     assert first["knowledge_bleu"] > 0.2 > second["knowledge_bleu"]
     assert score_all("accuracy")[4]["reward_extra_info"]["knowledge_bleu"] is None
+
+
+def test_a_reward_gets_the_length_without_padding():
+    manager = make("accuracy", Utf8Tokenizer())
+    manager.objective = COUNTING
+    result = asyncio.run(manager.run_single(rollout(RETINA, "2", "two bytes", padding=5)))
+    assert result["reward_score"] == len("two bytes")
 
 
 def test_scoring_leaves_the_event_loop_free():

@@ -1,4 +1,4 @@
-"""Fetch a published file: resumable, checked, renamed into place only when whole."""
+"""Downloads a published file: resumes a broken download and checks the whole file before it takes its name."""
 
 import hashlib
 import importlib
@@ -6,9 +6,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from omegaconf import DictConfig
 from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+from vrft_aug.data.settings import Dataset
 from vrft_aug.errors import InputError
 
 CHUNK = 1 << 20  # bytes
@@ -16,7 +16,10 @@ COLUMNS = (*Progress.get_default_columns()[:2], DownloadColumn(), TransferSpeedC
 
 
 def fetch(url: str, path: Path, md5: str) -> None:
-    """Download `url` to `path` through `<path>.part`, which a later call goes on with. Raises InputError."""
+    """Download `url` to `path` through `<path>.part`, which a later call continues.
+
+    Raises InputError for a broken connection and for a wrong checksum.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
@@ -32,17 +35,17 @@ def fetch(url: str, path: Path, md5: str) -> None:
 
 
 def receive(url: str, part: Path) -> None:
-    """Append what is missing of `url` to `part`, with a progress bar."""
+    """Append the missing bytes of `url` to `part`, with a progress bar."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=60)
     except urllib.error.HTTPError as error:
-        if error.code == 416 and have:  # the part is already whole: nothing lies beyond its end
+        if error.code == 416 and have:  # the part is already complete
             return
         raise
     with response, Progress(*COLUMNS) as progress:
-        have = have if response.status == 206 else 0  # a server that ignores Range sends everything again
+        have = have if response.status == 206 else 0  # a server that ignores Range sends all bytes again
         rest = response.headers.get("Content-Length")
         task = progress.add_task(part.stem, completed=have, total=have + int(rest) if rest else None)
         with part.open("ab" if have else "wb") as file:
@@ -53,11 +56,11 @@ def receive(url: str, part: Path) -> None:
             raise OSError(f"connection closed after {part.stat().st_size} of {have + int(rest)} bytes")
 
 
-def download(dataset: DictConfig, data_root: str) -> Path:
-    """Fetch a data set by its module's `download`; InputError with what to do by hand where it has none."""
+def download(dataset: Dataset, data_root: str) -> Path:
+    """Call the `download` of the data set's module. If it has none, raise InputError with what to do by hand."""
     options = dict(dataset.loader)
     module = importlib.import_module(options.pop("_target_").rpartition(".")[0])
     if not hasattr(module, "download"):
-        remedy = getattr(module, "REMEDY", "nothing needs to be fetched")
-        raise InputError(f"{dataset.title} is not fetched by this command: {remedy}")
+        remedy = getattr(module, "REMEDY", "it needs no files")
+        raise InputError(f"{dataset.title} cannot be downloaded by this command: {remedy}")
     return module.download(Path(data_root), **options)

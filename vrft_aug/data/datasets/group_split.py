@@ -1,19 +1,18 @@
 """Splits a data set into train, val and test, and keeps a group (patient, lesion) in one split."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from vrft_aug.data.seeding import generator
 
 
 def split_by_group(labels: Sequence[int], groups: Sequence[str], test: float, val: float, seed: int) -> list[str]:
-    """Split of each sample: per class, whole groups in random order, as near to the shares of test and val as they go.
+    """The split of each sample. Per class, whole groups in random order fill test and val up to their shares.
 
-    A group of several classes goes where its first sample's class sends it.
+    The class of its first sample decides for a group with several classes.
     """
     first = {group: i for i, group in reversed(list(enumerate(groups)))}
-    sizes: dict[str, int] = dict.fromkeys(first, 0)
-    for group in groups:
-        sizes[group] += 1
+    sizes = Counter(groups)
     home: dict[str, str] = {}
     rng = generator(seed, "split")
     for label in sorted(set(labels)):

@@ -1,9 +1,9 @@
-"""HAM10000: 10,015 dermatoscopic images of seven diagnoses with lesion masks (Tschandl et al. 2018).
+"""Loads HAM10000: 10,015 dermatoscopic images of seven diagnoses with lesion masks (Tschandl et al. 2018).
 
 Layout under `<root>/ham10000/`: `HAM10000_metadata.csv`; the JPEG files in `images/`, or as published in
 `HAM10000_images_part_1/` and `_part_2/`; `masks/` or `HAM10000_segmentations_lesion_tschandl/` with
-`<image_id>_segmentation.png` (only boxes need them). Order: that of the metadata. Several images
-show one lesion, so the lesion is the group.
+`<image_id>_segmentation.png` (only boxes need them). Order: that of the metadata. A lesion may have several images, so
+the lesion is the group.
 
 A sample: Sample(image=Path(".../ISIC_0024306.jpg"), label=5, source_id="ISIC_0024306", group_id="HAM_0000550",
 box=Path(".../ISIC_0024306_segmentation.png")).
@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vrft_aug.data.datasets.csv_file import read_table, unique
+from vrft_aug.data.datasets.csv_file import read_table
 from vrft_aug.data.datasets.group_split import split_by_group
 from vrft_aug.data.datasets.sample import DataWarning, Sample
 from vrft_aug.errors import InputError
@@ -24,25 +24,24 @@ MASK_SUFFIX = "_segmentation"
 REMEDY = (
     "get HAM10000_metadata, HAM10000_images_part_1.zip, HAM10000_images_part_2.zip and "
     "HAM10000_segmentations_lesion_tschandl.zip from https://doi.org/10.7910/DVN/DBW86T and unpack them to "
-    "<data_root>/ham10000/{HAM10000_metadata.csv, images/, masks/}, or go on with partial=true"
+    "<data_root>/ham10000/{HAM10000_metadata.csv, images/, masks/}, or continue with partial=true"
 )
 
 
 def load(
     root: Path, split: str, *, codes: Sequence[str], test: float, val: float, seed: int, partial: bool = False
 ) -> Iterator[Sample]:
-    """Yield one split; lesions are assigned to splits by `seed`, per diagnosis.
+    """Yield one split. `seed` assigns the lesions of each diagnosis to splits.
 
     codes: the metadata's `dx` codes, in the order of the classes. test, val: shares of the images.
-    partial: go on without the images or masks that are absent.
+    partial: missing images or masks are no error.
     """
     folder = Path(root) / "ham10000"
     table = folder / "HAM10000_metadata.csv"
-    rows = read_table(table, ("lesion_id", "image_id", "dx"), REMEDY)
-    unique(table, rows, lambda row: row["image_id"])
+    rows = read_table(table, ("image_id",), ("lesion_id", "dx"), REMEDY)
     for row in rows:
         if row["dx"] not in codes:
-            raise InputError(f"{table} line {row['#']}: dx={row['dx']} is none of {', '.join(codes)}; mend the line")
+            raise InputError(f"{table} line {row['#']}: dx={row['dx']} is none of {', '.join(codes)}; correct it")
     images, masks = find(folder, IMAGE_FOLDERS, ".jpg"), find(folder, MASK_FOLDERS, ".png")
     masks = {name.removesuffix(MASK_SUFFIX): path for name, path in masks.items()}
     check_files(folder, {row["image_id"] for row in rows}, images, masks, partial)
@@ -55,12 +54,12 @@ def load(
 
 
 def find(folder: Path, names: Sequence[str], suffix: str) -> dict[str, Path]:
-    """Files of a suffix in those of the named folders that exist, by their stem."""
+    """Files with this suffix in the named folders, by their stem. A folder may be missing."""
     return {path.stem: path for name in names for path in sorted((folder / name).glob(f"*{suffix}"))}
 
 
 def check_files(folder: Path, listed: set[str], images: dict, masks: dict, partial: bool) -> None:
-    """Images and masks must match the metadata and one another; masks may be absent altogether."""
+    """Raise InputError unless images, masks and metadata match (`partial`: warn). Having no mask at all is valid."""
     gaps = {
         "images absent": listed - images.keys(),
         "images not in the metadata": images.keys() - listed,

@@ -1,8 +1,9 @@
-"""Heel: 3,956 lateral foot radiographs in class folders (Taher and Oezacar 2024).
+"""Loads Heel: 3,956 lateral foot radiographs in class folders (Taher and Oezacar 2024).
 
-Layout under `<root>/heel/`: one folder a class, named as the class (letter case, spaces, `_` and `-` do not matter).
-Order: by class, then by file name. Boxes are not known to be published; `boxes.csv` (`image,x1,y1,x2,y2`, the image as
-`<class folder>/<file>`, pixels) supplies them. `sever` is Sever's disease, calcaneal apophysitis of children.
+Layout under `<root>/heel/`: one folder per class with the class's name (letter case, spaces, `_` and `-` do not
+matter). Order: by class, then by file name. We know of no published boxes; an optional `boxes.csv` adds them
+(`image,x1,y1,x2,y2`, image as `<class folder>/<file>`, pixels). `sever` is Sever's disease, an inflammation of the heel
+bone's growth plate in children.
 
 A sample: Sample(image=Path(".../sever/12.jpg"), label=2, source_id="sever/12.jpg", group_id="sever/12.jpg").
 """
@@ -10,7 +11,7 @@ A sample: Sample(image=Path(".../sever/12.jpg"), label=2, source_id="sever/12.jp
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vrft_aug.data.datasets.csv_file import read_box, read_table, unique
+from vrft_aug.data.datasets.csv_file import read_box, read_table
 from vrft_aug.data.datasets.group_split import split_by_group
 from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.errors import InputError
@@ -20,11 +21,11 @@ REMEDY = (
     "get the data set from its authors (HeCapsNet, https://doi.org/10.1002/ima.23084) and unpack its class folders to "
     "<data_root>/heel/{normal,heel spur,sever}/"
 )
-BOX_REMEDY = "write one line an image: image,x1,y1,x2,y2, the image as <class folder>/<file>, the box in pixels"
+BOX_REMEDY = "write one line per image: image,x1,y1,x2,y2, the image as <class folder>/<file>, the box in pixels"
 
 
 def load(root: Path, split: str, *, classes: Sequence[str], test: float, val: float, seed: int) -> Iterator[Sample]:
-    """Yield one split, drawn per class by `seed`; no patient identifiers are published. test, val: shares."""
+    """Yield one split, drawn per class by `seed`. Patient identifiers are not published. test, val: shares."""
     folder = Path(root) / "heel"
     boxes = read_boxes(folder)
     files = [(label, path) for label, name in enumerate(classes) for path in class_files(folder, name)]
@@ -39,10 +40,10 @@ def load(root: Path, split: str, *, classes: Sequence[str], test: float, val: fl
 
 
 def class_files(folder: Path, name: str) -> list[Path]:
-    """The images of a class folder, by name."""
+    """The images of a class folder, sorted by name."""
     matches = [path for path in folder.glob("*/") if plain(path.name) == plain(name)]
     if len(matches) != 1:
-        raise InputError(f"{folder}: {len(matches)} folders for the class '{name}', not one; {REMEDY}")
+        raise InputError(f"{folder}: {len(matches)} folders for the class '{name}' instead of one; {REMEDY}")
     files = sorted(path for path in matches[0].iterdir() if path.suffix.lower() in SUFFIXES)
     if not files:
         raise InputError(f"{matches[0]}: no images of class '{name}'; {REMEDY}")
@@ -54,10 +55,9 @@ def plain(name: str) -> str:
 
 
 def read_boxes(folder: Path) -> dict[str, tuple[float, float, float, float] | None]:
-    """Boxes by image name; none where there is no boxes.csv."""
+    """Boxes by image name; empty if there is no boxes.csv."""
     path = folder / "boxes.csv"
     if not path.exists():
         return {}
-    rows = read_table(path, ("image", "x1", "y1", "x2", "y2"), BOX_REMEDY)
-    unique(path, rows, lambda row: row["image"])
+    rows = read_table(path, ("image",), ("x1", "y1", "x2", "y2"), BOX_REMEDY)
     return {row["image"]: read_box(path, row) for row in rows}

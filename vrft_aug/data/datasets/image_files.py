@@ -1,4 +1,4 @@
-"""Reads image files and masks, and refuses what a policy could not be shown: damaged, oversized, not 8-bit."""
+"""Reads image files and masks, and refuses images that are damaged, too large or not 8-bit."""
 
 import io
 from pathlib import Path
@@ -19,14 +19,14 @@ PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 
 
 class Picture(NamedTuple):
-    """An image that has been read: PNG of pixels, or a JPEG or PNG file's own bytes; and decoded, grey or RGB."""
+    """An image twice: encoded (a JPEG or PNG file's own bytes, or a new PNG), and decoded (grey or RGB)."""
 
     encoded: bytes
     image: Image.Image
 
 
 def open_image(image: Pixels | Path) -> Picture:
-    """Read an image file, or encode pixels. Raises InputError for an unreadable or oversized file."""
+    """Read an image file, or encode pixels. Raises InputError for an unreadable or too large file."""
     if isinstance(image, Path):
         return open_file(image)
     plain = Image.fromarray(image)
@@ -34,7 +34,7 @@ def open_image(image: Pixels | Path) -> Picture:
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """Lossless PNG of an image. At level 4 it is as small as at Pillow's default, 6, in less than half the time."""
+    """Lossless PNG of an image. Level 4 is as small as Pillow's default 6 and takes less than half the time."""
     stream = io.BytesIO()
     image.save(stream, format="PNG", compress_level=4)
     return stream.getvalue()
@@ -52,8 +52,8 @@ def open_file(path: Path) -> Picture:
     except (UnidentifiedImageError, OSError) as error:
         raise InputError(f"{path}: not a readable image ({error}); fetch the file again or remove it") from None
     if image.width * image.height > MAX_PIXELS:
-        size = f"{image.width} x {image.height}"
-        raise InputError(f"{path}: {size} pixels exceed {MAX_PIXELS / 1e6:.0f} megapixels; scale the image down")
+        raise InputError(f"{path}: {image.width} x {image.height} pixels exceed {MAX_PIXELS / 1e6:.0f} megapixels; "
+                         "scale the image down")
     if image.mode not in PLAIN_MODES:
         raise InputError(f"{path}: pixel mode {image.mode}; save it as 8-bit grey or RGB")
     try:
@@ -64,10 +64,10 @@ def open_file(path: Path) -> Picture:
 
 
 def mask_box(path: Path) -> Box:
-    """Box around the non-zero pixels of a mask file: [xmin, ymin, xmax + 1, ymax + 1]."""
-    mask = np.asarray(open_file(path).image)
-    inside = mask.reshape(*mask.shape[:2], -1).any(axis=2)
+    """Box around the non-zero pixels of a mask file: xmin, ymin, xmax + 1, ymax + 1. Raises InputError if none is."""
+    mask: Pixels = np.asarray(open_file(path).image)
+    inside = np.any(mask.reshape(*mask.shape[:2], -1), axis=2)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if rows.size == 0:
-        raise InputError(f"{path}: empty mask; a box needs at least one non-zero pixel, mend or remove the mask")
+        raise InputError(f"{path}: empty mask; a box needs at least one non-zero pixel; correct or remove the mask")
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)

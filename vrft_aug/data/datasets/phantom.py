@@ -1,11 +1,11 @@
-"""Phantoms: synthetic radiographs drawn on the spot, so that the whole path runs without a download.
+"""Draws phantoms: synthetic radiographs, so that everything runs without a download.
 
-A grey field (smooth gradient, coarse texture, pixel noise) carries bright lesions. Contrast, size, place and noise vary
-so that one glance finds most of them and a weak policy misses many. The majority class holds 4 in 13 (31 %), the others
-3 in 13 each: the majority's share differs from chance, and neither is a good score.
+A grey field (smooth gradient, coarse texture, pixel noise) has bright lesions. Contrast, size, place and noise vary so
+much that a person finds most lesions at once and a weak policy misses many. The majority class has 4 of 13 images
+(31 %), the other classes have 3 of 13 each. So the majority's share differs from chance, and neither is a good score.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,26 +14,17 @@ from vrft_aug.data.datasets.sample import SPLITS, Sample
 from vrft_aug.errors import InputError
 
 CLASSES = {"classification": ("clear", "nodule", "ring", "streak"), "grading": ("0", "1", "2", "3")}
-BLOCK = (0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3)  # labels of 13 consecutive images, in an order drawn for each block
+BLOCK = (0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3)  # labels of 13 consecutive images; each block has its own order
 
 
 def load(
     root: object, split: str, *, task: str, seed: int, train: int, val: int, test: int, size: int = 56
-) -> Iterable[Sample]:
-    """Draw the phantoms of one split, in order.
+) -> Iterator[Sample]:
+    """Draw the phantoms of one split, in order. train, val, test: number of images. size: image side in pixels.
 
     Image i depends on (seed, task, split, i, size) alone: a longer split begins with the shorter one. Boxes are tight,
     in pixels: around the lesion in `classification`, around all nodules together in `grading` (label = their number),
-    None where there is no lesion.
-
-    Args:
-        root: ignored; every data set's `load` takes it.
-        split: "train", "val" or "test"; its length is the argument of that name.
-        task: "classification" or "grading".
-        size: image side in pixels, at least 28.
-
-    Raises:
-        InputError: unknown task or split, or a size that cannot hold a lesion.
+    None if there is no lesion. Raises InputError for an unknown task or split, or a size below 28.
     """
     if task not in CLASSES:
         raise InputError(f"phantom: unknown task {task!r}; use one of {', '.join(CLASSES)}")
@@ -42,22 +33,13 @@ def load(
         raise InputError(f"phantom: unknown split {split!r}; use one of {', '.join(SPLITS)}")
     if size < 28:
         raise InputError(f"phantom: size {size} is too small for a lesion; use 28 or more")
-    return _draw_split(split, task, seed, lengths[split], size)
-
-
-def _draw_split(split: str, task: str, seed: int, length: int, size: int) -> Iterator[Sample]:
     stream = (seed, tuple(CLASSES).index(task), SPLITS.index(split))
-    for index in range(length):
-        label = label_of(stream, index)
+    for index in range(lengths[split]):
+        block, place = divmod(index, len(BLOCK))
+        label = int(np.random.default_rng((*stream, 0, block)).permutation(BLOCK)[place])
         image, box = draw(np.random.default_rng((*stream, 1, index)), task, label, size)
         name = f"{task}-{seed}-{split}-{index}"
         yield Sample(image=image, label=label, source_id=name, group_id=name, box=box)
-
-
-def label_of(stream: tuple[int, ...], index: int) -> int:
-    """Label of image `index`: every 13 consecutive images hold exactly BLOCK."""
-    block, place = divmod(index, len(BLOCK))
-    return int(np.random.default_rng((*stream, 0, block)).permutation(BLOCK)[place])
 
 
 def draw(rng: np.random.Generator, task: str, label: int, size: int) -> tuple[np.ndarray, Box | None]:
@@ -72,7 +54,7 @@ def draw(rng: np.random.Generator, task: str, label: int, size: int) -> tuple[np
 
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Level, linear gradient, and texture that varies over about an eighth of the side."""
+    """A grey level, a linear gradient, and a texture that varies over about an eighth of the side."""
     x, y = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size))
     angle = rng.uniform(0, 2 * np.pi)
     knots = np.linspace(0, 7, size)
@@ -82,38 +64,36 @@ def _background(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _lesion(rng: np.random.Generator, shape: str, size: int) -> list[np.ndarray]:
-    """Opacity (size, size) in [0, 1] of the one lesion, or nothing for `clear`."""
+    """Opacity (size, size) in [0, 1] of the lesion; an empty list for `clear`."""
     unit = size / 56
     if shape == "clear":
         return []
     reach = {"nodule": rng.uniform(3.5, 6), "ring": rng.uniform(6.5, 10), "streak": rng.uniform(7, 13)}[shape] * unit
     centre = rng.uniform(reach + 2 * unit, size - reach - 2 * unit, 2)
     if shape == "nodule":
-        return [_opacity(_distance(centre, size), reach)]
+        return [_opacity(_distance(centre, centre, size), reach)]
     if shape == "ring":
         half_width = rng.uniform(1, 1.6) * unit
-        return [_opacity(np.abs(_distance(centre, size) - reach + half_width), half_width)]
+        return [_opacity(np.abs(_distance(centre, centre, size) - reach + half_width), half_width)]
     angle = rng.uniform(0, np.pi)
     along = np.array([np.cos(angle), np.sin(angle)]) * reach
-    return [_opacity(_distance_to_segment(centre - along, centre + along, size), rng.uniform(1, 1.6) * unit)]
+    return [_opacity(_distance(centre - along, centre + along, size), rng.uniform(1, 1.6) * unit)]
 
 
 def _nodules(rng: np.random.Generator, number: int, size: int) -> list[np.ndarray]:
-    """Opacities of nodules that do not touch: their centres lie in different quarters of the field."""
-    half, lesions = size / 2, []
+    """Opacities of nodules that do not touch, because each is in its own quarter of the field."""
+    half: float = size / 2
+    lesions: list[np.ndarray] = []
     for quarter in rng.permutation(4)[:number]:
         radius = rng.uniform(3, 5.5) * size / 56
         corner = np.array([quarter % 2, quarter // 2]) * half
-        lesions.append(_opacity(_distance(corner + rng.uniform(radius + 1, half - radius - 1, 2), size), radius))
+        centre = corner + rng.uniform(radius + 1, half - radius - 1, 2)
+        lesions.append(_opacity(_distance(centre, centre, size), radius))
     return lesions
 
 
-def _distance(point: np.ndarray, size: int) -> np.ndarray:
-    """Distance in pixels of every pixel centre from (x, y)."""
-    return _distance_to_segment(point, point, size)
-
-
-def _distance_to_segment(start: np.ndarray, end: np.ndarray, size: int) -> np.ndarray:
+def _distance(start: np.ndarray, end: np.ndarray, size: int) -> np.ndarray:
+    """Distance in pixels of every pixel centre, (size, size), from the line between two points (x, y)."""
     x, y = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
     (dx, dy), length2 = end - start, max(float(np.sum((end - start) ** 2)), 1e-9)
     along = np.clip(((x - start[0]) * dx + (y - start[1]) * dy) / length2, 0, 1)
@@ -121,12 +101,12 @@ def _distance_to_segment(start: np.ndarray, end: np.ndarray, size: int) -> np.nd
 
 
 def _opacity(distance: np.ndarray, radius: float) -> np.ndarray:
-    """1 inside the radius, 0 outside, one pixel of soft edge."""
+    """1 inside the radius, 0 outside, with a soft edge of one pixel."""
     return np.clip(radius - distance + 0.5, 0, 1)
 
 
 def _tight_box(lesions: list[np.ndarray]) -> Box | None:
-    """Smallest box around every pixel that a lesion covers by half or more."""
+    """The smallest box around all pixels that a lesion covers at least by half; None without a lesion."""
     if not lesions:
         return None
     rows, columns = np.nonzero(np.max(lesions, axis=0) >= 0.5)

@@ -1,1 +1,1 @@
-"""The knowledge bank: what tells the classes of a data set apart. Reading, drafting, review."""
+"""The knowledge bank: what tells the classes of a data set apart, with its reading, drafting and review."""

@@ -1,12 +1,13 @@
-"""Draft knowledge entries with a vision model (eq. 3), and list what still is a draft.
+"""Drafts knowledge entries with a vision model: K_c = M(C, I_c) (eq. 3).
 
-A draft is a model's guess until a person has checked it: it is written with state `draft`, the model's name and the
-date. Entries in another state are never touched.
+A draft is a model's guess until a person has checked it. It gets the state `draft`, the model's name and the date.
+Entries in another state never change.
 """
 
 import datetime
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,47 +15,48 @@ import jsonschema
 import numpy as np
 import yaml
 
+from vrft_aug.data.datasets.image_files import open_image
 from vrft_aug.data.knowledge import reading
 from vrft_aug.data.knowledge.endpoint import Endpoint
-from vrft_aug.data.preparation.selection import Load, pick, read_index
+from vrft_aug.data.preparation.selection import pick, read_index
 from vrft_aug.data.prompts import rendering
 from vrft_aug.data.seeding import generator
-from vrft_aug.errors import InputError, RunFailed
+from vrft_aug.data.settings import Dataset, Load
+from vrft_aug.errors import RunFailed
+from vrft_aug.files import write_whole
 
 
 def draft(
-    dataset: Mapping[str, Any], load: Load, endpoint: Endpoint, path: Path, *, images: int, seed: int, redraft: bool
+    dataset: Dataset, load: Load, endpoint: Endpoint, path: Path, *, images: int, seed: int, redraft: bool
 ) -> Iterator[str]:
-    """Draft the classes that lack an entry, or with `redraft` those whose entry is a draft; yields "1/8 basophil", ...
+    """Draft an entry for each class without one; with `redraft` also replace drafts. Yields "1/8 basophil", ...
 
-    images: at most so many of a class's training images go with its request. The file is written after each class, so
-    a run that breaks off goes on where it was.
+    images: how many training images of a class its request shows, at most. The file is written after each class, so
+    a later run continues an interrupted one.
     """
-    bank = reading.read(path) if path.exists() else {"dataset": dataset["name"], "classes": {}, "sources": {}}
-    todo = [name for name in dataset["classes"] if open_to_draft(bank["classes"].get(name), redraft)]
-    index = read_index(load("train"), dataset, dataset["task"])
+    bank: dict[str, Any] = {"dataset": dataset.name, "classes": {}, "sources": {}}
+    if path.exists():
+        bank = reading.read(path)
+    replaceable = [name for name, entry in bank["classes"].items() if entry["review"] == "draft" and redraft]
+    todo = [name for name in dataset.classes if name not in bank["classes"] or name in replaceable]
+    index = read_index(load("train"), dataset, dataset.task)
     for number, name in enumerate(todo, 1):
-        members = np.flatnonzero(index.labels == dataset["classes"].index(name))
+        members = np.flatnonzero(index.labels == dataset.classes.index(name))
         chosen = np.sort(generator(seed, f"draft {name}").permutation(members)[:images])
-        pictures = [sample.open().encoded for sample in pick(load("train"), chosen)]
+        pictures = [open_image(sample.source()).encoded for sample in pick(load("train"), chosen)]
         facts = {"name": name, "size": len(index.labels), "images": len(pictures)}
-        text = rendering.template("draft").render({**dataset, **facts})
+        text = rendering.template("draft").render({**asdict(dataset), **facts})
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
         bank["classes"][name] = ask_for_entry(endpoint, text, pictures) | {
             "sources": [], "review": "draft", "drafted_by": endpoint.model, "drafted_on": today,
         }
-        save(bank, path, dataset["classes"])
+        save(bank, path, dataset.classes)
         yield f"{number}/{len(todo)} {name}"
 
 
-def open_to_draft(entry: Mapping[str, Any] | None, redraft: bool) -> bool:
-    """May this entry be written anew? Never once somebody has reviewed it."""
-    return entry is None or (redraft and entry["review"] == "draft")
-
-
 def ask_for_entry(endpoint: Endpoint, text: str, pictures: Sequence[bytes], tries: int = 3) -> dict[str, Any]:
-    """Ask until the answer is an entry of the bank's form."""
-    shape = reading.schema()["properties"]["classes"]["additionalProperties"]
+    """Ask until the answer is an entry that fits the bank's schema. Raises RunFailed after `tries` other answers."""
+    shape = reading.SCHEMA["properties"]["classes"]["additionalProperties"]
     shape = shape | {"required": ["description", "attributes", "confidence"]}
     for _ in range(tries):
         answer = endpoint.ask(text, pictures)
@@ -68,25 +70,6 @@ def ask_for_entry(endpoint: Endpoint, text: str, pictures: Sequence[bytes], trie
 
 
 def save(bank: Mapping[str, Any], path: Path, classes: Sequence[str]) -> None:
-    """Write the bank in the order of the classes, through a temporary name."""
+    """Write the bank, with its entries in the order of the classes."""
     ordered = {name: bank["classes"][name] for name in [*classes, *bank["classes"]] if name in bank["classes"]}
-    text = yaml.safe_dump({**bank, "classes": ordered}, sort_keys=False, allow_unicode=True, width=120)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-
-
-def review(folder: Path = reading.BANK) -> list[str]:
-    """One line for every entry that still is a draft, and a last line with the count."""
-    lines, total = [], 0
-    for path in sorted(folder.glob("*.yaml")):
-        bank = reading.read(path)
-        total += len(bank["classes"])
-        for name, entry in bank["classes"].items():
-            if entry["review"] == "draft":
-                unread = [key for key in entry["sources"] if not bank["sources"][key]["read"]]
-                check = f"; not yet read: {', '.join(unread)}" if unread else ""
-                lines.append(f"{bank['dataset']} / {name} ({entry['confidence']}): {entry['description']}{check}")
-    if not total:
-        raise InputError(f"{folder}: no knowledge files there")
-    return [*lines, f"{len(lines)} of {total} entries are drafts"]
+    write_whole(path, yaml.safe_dump({**bank, "classes": ordered}, sort_keys=False, allow_unicode=True, width=120))

@@ -1,26 +1,22 @@
-"""A client for any OpenAI-compatible chat endpoint: one request, retries with back-off, tokens counted."""
+"""Asks a vision model through any OpenAI-compatible chat endpoint, and counts the tokens."""
 
 import base64
-import json
 import os
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from vrft_aug.errors import InputError, RunFailed
 
-TRANSIENT = (408, 409, 425, 429, 500, 502, 503, 504)  # HTTP states that a later try may mend
+TRANSIENT = (408, 409, 429)  # and 500 and above: HTTP states after which the client tries again
 
 
 @dataclass
 class Endpoint:
-    """Where and how to ask.
+    """An endpoint with one of its models, and the tokens used so far.
 
-    url: up to and with /v1. api_key_env: the environment variable that holds the key; none is sent where it is not set.
-    price_in, price_out: per million tokens, in whatever currency. first_wait: seconds, doubled at each retry.
+    url: up to /v1. api_key_env: the environment variable with the key; it may be unset if the endpoint needs no key.
+    retries: after failed tries, each after a longer wait of the `openai` client. timeout: seconds per try.
+    price_in, price_out: per million tokens.
     """
 
     url: str
@@ -28,7 +24,6 @@ class Endpoint:
     api_key_env: str
     retries: int
     timeout: float
-    first_wait: float
     price_in: float
     price_out: float
     tokens_in: int = 0
@@ -39,39 +34,33 @@ class Endpoint:
         return (self.tokens_in * self.price_in + self.tokens_out * self.price_out) / 1e6
 
     def ask(self, text: str, images: Sequence[bytes]) -> str:
-        """The model's answer to a text with encoded images. Raises InputError (refused) or RunFailed (gave up)."""
-        pictures = [{"type": "image_url", "image_url": {"url": data_url(image)}} for image in images]
+        """The model's answer to a text with encoded images.
+
+        Raises InputError for a refused request, and RunFailed if the retries are used up or the answer has no text.
+        """
+        import openai  # slow to import
+
+        key = os.environ.get(self.api_key_env) or "none"  # the client needs one
+        client = openai.OpenAI(base_url=self.url, api_key=key, timeout=self.timeout, max_retries=self.retries)
+        kinds = ["png" if image.startswith(b"\x89PNG") else "jpeg" for image in images]
+        urls = [f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+                for kind, image in zip(kinds, images, strict=True)]
+        pictures = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
         message = {"role": "user", "content": [*pictures, {"type": "text", "text": text}]}
-        body = json.dumps({"model": self.model, "messages": [message], "temperature": 0}).encode()
-        for attempt in range(self.retries + 1):
-            try:
-                answer = self._post(body)
-                usage = answer.get("usage") or {}
-                self.tokens_in += usage.get("prompt_tokens", 0)
-                self.tokens_out += usage.get("completion_tokens", 0)
-                return answer["choices"][0]["message"]["content"] or ""
-            except urllib.error.HTTPError as error:
-                if error.code not in TRANSIENT:
-                    remedy = f"check endpoint.url, endpoint.model and the key in {self.api_key_env}"
-                    raise InputError(f"{self.url}: HTTP {error.code} {error.reason}; {remedy}") from None
-                reason, wait = f"HTTP {error.code}", error.headers.get("Retry-After", "")
-            except (OSError, ValueError, KeyError, IndexError, TypeError) as error:  # connection, JSON, or its form
-                reason, wait = repr(error), ""
-            if attempt < self.retries:
-                time.sleep(float(wait) if wait.isdecimal() else self.first_wait * 2**attempt)
-        raise RunFailed(f"{self.url}: no answer in {self.retries + 1} tries, the last: {reason}; run the command again "
-                        "later, what is drafted is kept")
-
-    def _post(self, body: bytes) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(self.api_key_env):
-            headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(f"{self.url.rstrip('/')}/chat/completions", body, headers)
-        with urllib.request.urlopen(request, timeout=self.timeout) as response:
-            return json.load(response)
-
-
-def data_url(image: bytes) -> str:
-    """An encoded image as a data URL."""
-    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+        try:
+            answer = client.chat.completions.create(model=self.model, messages=[message], temperature=0)
+            content = answer.choices[0].message.content
+        except openai.APIStatusError as error:
+            reason = f"HTTP {error.status_code}"
+            if error.status_code < 500 and error.status_code not in TRANSIENT:
+                raise InputError(f"{self.url}: {reason} for the model {self.model}; check endpoint.url, endpoint.model "
+                                 f"and the key in {self.api_key_env}") from None
+        except (openai.OpenAIError, ValueError, AttributeError, IndexError, TypeError) as error:
+            reason = repr(error)  # no connection, or an answer in another form
+        else:
+            if answer.usage:
+                self.tokens_in += answer.usage.prompt_tokens
+                self.tokens_out += answer.usage.completion_tokens
+            return content or ""
+        raise RunFailed(f"{self.url}: no answer with {self.retries} retries: {reason}; run the command again later, "
+                        "the drafts so far are kept")

@@ -1,1 +1,1 @@
-"""The preparation stage: index a data set, draw images, encode them, write rows, look for leaks."""
+"""The preparation stage: it indexes a data set, draws images, encodes them, writes rows and looks for leaks."""

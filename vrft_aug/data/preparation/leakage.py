@@ -1,14 +1,15 @@
-"""Images that stand in two splits: exact copies byte for byte, near copies by a perceptual hash.
+"""Finds images that are in two splits: exact copies by their bytes, near copies by a perceptual hash.
 
-Near: difference hashes of 16 x 16 bits (imagehash) that differ in at most NEAR_BITS. RetinaMNIST at 28 px is the hard
-case: among its 432,000 pairs of a training and a test image the closest two, which are no copies, differ in 12 bits; a
-JPEG copy of quality 75 differs in 5, a copy 10 % brighter in 4 (medians). Larger images are much farther apart.
+Two images are near copies if their difference hashes of 16 x 16 bits (imagehash) differ in at most NEAR_BITS bits.
+RetinaMNIST at 28 px is the hard case: among its 432,000 pairs of a training and a test image that are no copies, the
+closest pair differs in 12 bits. A JPEG copy of quality 75 differs in 5 bits and a copy that is 10 % brighter in 4
+(medians). Larger images that are no copies differ much more.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from itertools import combinations
+from typing import Any, NamedTuple
 
 import imagehash
 import numpy as np
@@ -20,39 +21,28 @@ from vrft_aug.errors import InputError
 
 SIDE = 16
 NEAR_BITS = 10
-ACTIONS = ("warn", "refuse", "drop")
-EXAMPLES = 20  # pairs listed in the report
+EXAMPLES = 20  # pairs that the report lists
 BANDS = 4  # of a CMYK image
 WORDS = SIDE * SIDE // 16
-ORDER = np.random.default_rng(0).permutation(SIDE * SIDE)  # of a hash's bits, so that each word samples all the image
-BLOCK = 128  # images compared at once with all of another split
+ORDER = np.random.default_rng(0).permutation(SIDE * SIDE)  # of a hash's bits, so that each word covers the whole image
+BLOCK = 128  # images that are compared with a whole other split at once
 
 
-@dataclass
-class Fingerprints:
-    """Fingerprints of one split's images, some 200 bytes an image."""
+class Fingerprint(NamedTuple):
+    """What stays in memory of an image, about 250 bytes. exact: 16 bytes. near: 32 bytes."""
 
-    ids: list[str] = field(default_factory=list)
-    exact: list[bytes] = field(default_factory=list)  # 16 bytes an image
-    near: list[bytes] = field(default_factory=list)  # 32 bytes an image
-
-    def add(self, source_id: str, exact: bytes, near: bytes) -> None:
-        self.ids.append(source_id)
-        self.exact.append(exact)
-        self.near.append(near)
-
-    def words(self) -> NDArray[np.uint16]:
-        """The near hashes, (N, WORDS)."""
-        return np.frombuffer(b"".join(self.near), np.uint16).reshape(-1, WORDS)
+    source_id: str
+    exact: bytes
+    near: bytes
 
 
 def exact_hash(encoded: bytes) -> bytes:
-    """16 bytes that equal images share."""
+    """16 bytes that are the same for equal images."""
     return hashlib.sha256(encoded).digest()[:16]
 
 
 def near_hashes(images: Sequence[Image.Image]) -> list[bytes]:
-    """32 bytes an image, in which near copies differ in few bits."""
+    """32 bytes per image; those of near copies differ in few bits."""
     hashes = [difference_hashes(images[i : i + BANDS]) for i in range(0, len(images), BANDS)]
     bits = np.packbits(np.concatenate(hashes).reshape(-1, SIDE * SIDE)[:, ORDER], axis=1)
     return [row.tobytes() for row in bits]
@@ -61,8 +51,8 @@ def near_hashes(images: Sequence[Image.Image]) -> list[bytes]:
 def difference_hashes(images: Sequence[Image.Image]) -> NDArray[np.bool_]:
     """`imagehash.dhash` of each of up to BANDS images, (N, SIDE, SIDE).
 
-    Pillow resizes the bands of an image alike and apart. So four images of one size, made the bands of one, need one
-    call instead of four, which halves the time of small images; a test holds the two ways equal.
+    Pillow resizes the bands of an image independently of each other. So four images of the same size become the bands
+    of one image and need one call instead of four, which halves the time for small images. A test compares the results.
     """
     if len(images) < BANDS or len({image.size for image in images}) > 1:
         return np.array([imagehash.dhash(image, SIDE).hash for image in images])
@@ -71,13 +61,16 @@ def difference_hashes(images: Sequence[Image.Image]) -> NDArray[np.bool_]:
     return (pixels[:, 1:] > pixels[:, :-1]).transpose(2, 0, 1)
 
 
-def near_pairs(a: Fingerprints, b: Fingerprints) -> Iterator[tuple[int, int, int]]:
-    """(index in a, index in b, differing bits) of all pairs within NEAR_BITS, in order.
+def near_pairs(a: Sequence[Fingerprint], b: Sequence[Fingerprint]) -> Iterator[tuple[int, int, int]]:
+    """(index in a, index in b, number of different bits) of all pairs within NEAR_BITS, in order.
 
-    Of any NEAR_BITS + 1 words such a pair has at least one in common (multi-index hashing, Norouzi et al. 2012). The
-    product of two sparse tables of words finds the pairs that have one: far fewer than all.
+    Such a pair has at least one equal word among any NEAR_BITS + 1 words (multi-index hashing, Norouzi et al. 2012).
+    The product of two sparse tables of words finds the pairs with an equal word: far fewer than all pairs.
     """
-    left, right = a.words(), b.words()
+    if not a or not b:
+        return
+    left, right = (np.frombuffer(b"".join(one.near for one in prints), np.uint16).reshape(-1, WORDS)
+                   for prints in (a, b))  # (N, WORDS)
     table = word_table(right).T.tocsr()
     for start in range(0, len(left), BLOCK):
         shared = word_table(left[start : start + BLOCK]) @ table
@@ -89,53 +82,40 @@ def near_pairs(a: Fingerprints, b: Fingerprints) -> Iterator[tuple[int, int, int
 
 
 def word_table(words: NDArray[np.uint16]) -> csr_array:
-    """(N, (NEAR_BITS + 1) x 65536): in each image's row a one for the value of each of its first words."""
+    """(N, (NEAR_BITS + 1) x 65536): the row of an image has a one for the value of each of its first words."""
     number = NEAR_BITS + 1
     columns = words[:, :number] + (np.arange(number) << 16)
     starts = np.arange(0, columns.size + 1, number)
     return csr_array((np.ones(columns.size, np.uint8), columns.ravel(), starts), (len(words), number << 16))
 
 
-def compare(prints: dict[str, Fingerprints], pair: tuple[str, str]) -> list[dict[str, Any]]:
-    """The copies between two splits: what to drop is in the first."""
-    a, b = (prints[split] for split in pair)
-    if not a.ids or not b.ids:
-        return []
-    return [
-        {
-            "drop": i,
-            "pair": [f"{pair[0]}: {a.ids[i]}", f"{pair[1]}: {b.ids[j]}"],
-            "kind": "exact" if a.exact[i] == b.exact[j] else "near",
-            "bits": bits,
-        }
-        for i, j, bits in near_pairs(a, b)
-    ]
+def check(prints: dict[str, list[Fingerprint]], action: str) -> tuple[dict[str, Any], dict[str, set[int]]]:
+    """Compare the splits, given as train, val and test, with one another.
 
+    action: `warn` reports copies, `refuse` raises InputError if there is one, `drop` names the rows to leave out:
+    training images that are also in val or test, and val images that are also in test. The test split never changes.
 
-def check(prints: dict[str, Fingerprints], action: str) -> tuple[dict[str, Any], dict[str, set[int]]]:
-    """Compare the splits with one another.
-
-    action: `warn` reports, `refuse` raises InputError when there is a copy, `drop` names the rows to leave out: of
-    train what is in val or test, of val what is in test; the test split is never touched.
-
-    Returns the report for the manifest, and per split the positions to drop.
+    Returns the report for the manifest, and the positions to drop in each split.
     """
-    pairs: Sequence[tuple[str, str]] = (("train", "val"), ("train", "test"), ("val", "test"))
-    found = {pair: compare(prints, pair) for pair in pairs}
-    copies = [copy for pair in pairs for copy in found[pair]]
-    drop = {split: {copy["drop"] for pair in pairs if pair[0] == split for copy in found[pair]} for split in prints}
+    copies: list[dict[str, Any]] = []
+    drop: dict[str, set[int]] = {split: set() for split in prints}
+    for (first, a), (second, b) in combinations(prints.items(), 2):
+        for i, j, bits in near_pairs(a, b):
+            kind = "exact" if a[i].exact == b[j].exact else "near"
+            pair = [f"{first}: {a[i].source_id}", f"{second}: {b[j].source_id}"]
+            copies.append({"pair": pair, "kind": kind, "bits": bits})
+            if action == "drop":
+                drop[first].add(i)
+    if copies and action == "refuse":
+        example = f"{' = '.join(copies[0]['pair'])} ({copies[0]['kind']})"
+        raise InputError(f"{len(copies)} copies of images across splits, the first: {example}; remove one image of "
+                         "each pair, or continue with leakage=warn or leakage=drop")
     report = {
         "rule": f"exact: equal bytes; near: difference hashes within {NEAR_BITS} of {SIDE * SIDE} bits",
         "exact": sum(copy["kind"] == "exact" for copy in copies),
         "near": sum(copy["kind"] == "near" for copy in copies),
-        "pairs": [{key: copy[key] for key in ("pair", "kind", "bits")} for copy in copies[:EXAMPLES]],
+        "pairs": copies[:EXAMPLES],
         "action": action,
         "dropped": {split: len(rows) for split, rows in drop.items()} if action == "drop" else None,
     }
-    if copies and action == "refuse":
-        first = copies[0]
-        raise InputError(
-            f"{len(copies)} copies of images across splits, the first: {' = '.join(first['pair'])} ({first['kind']}); "
-            "remove one of each pair, or go on with leakage=warn or leakage=drop"
-        )
-    return report, drop if action == "drop" else {split: set() for split in prints}
+    return report, drop

@@ -1,14 +1,14 @@
-"""The account beside the parquet files: what was drawn from where, by which rule, with checksums."""
+"""Describes in a manifest what the parquet files hold: the source, the rule, the prompt, and checksums."""
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import vrft_aug
 from vrft_aug.data.knowledge import reading
-from vrft_aug.data.preparation import sampling
-from vrft_aug.data.preparation.selection import Index, Positions
+from vrft_aug.data.preparation.selection import Index, Positions, per_class
 from vrft_aug.data.rows.composer import Composer
 from vrft_aug.data.rows.parquet_writer import sha256
 
@@ -17,35 +17,30 @@ POLICY = ("name", "min_pixels", "max_pixels", "patch", "merge", "box_frame")
 
 
 def describe(
-    config: Mapping[str, Any],
-    composer: Composer,
-    indexes: Mapping[str, Index],
-    chosen: Mapping[str, Positions],
-    bank: Mapping[str, Any] | None,
+    composer: Composer, indexes: Mapping[str, Index], chosen: Mapping[str, Positions], bank: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Data set, sources, rule, splits, prompt, knowledge, policy frame and code. No date: same input, same bytes."""
-    dataset = composer.dataset
-    prompt = composer.text(tuple(range(len(dataset["classes"]))))[1]["prompt"]
-    root = Path(config["data_root"])
+    """Data set, sources, rule, splits, prompt, knowledge, policy and code. No date: the same input, the same bytes."""
+    dataset, rule = composer.dataset, composer.rule
+    text = composer.text(tuple(range(len(dataset.classes))))[1]["prompt"]
+    prompt = asdict(composer.prompt) | {"think": rule.think, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    root = Path(rule.data_root)
     origins = sorted(set().union(*(index.origins for index in indexes.values())))
     return {
-        "dataset": dataset,
-        "sources": {(path.relative_to(root) if path.is_relative_to(root) else path).as_posix(): sha256(path)
-                    for path in origins},
+        "dataset": {key: value for key, value in asdict(dataset).items() if value not in (None, {})},
+        "sources": {path.as_posix().removeprefix(f"{root.as_posix()}/"): sha256(path) for path in origins},
         "task": composer.task,
-        "rule": {key: config[key] for key in RULE},
-        "splits": {split: count(dataset["classes"], indexes[split], chosen[split]) for split in chosen},
-        "prompt": {**composer.prompt, "think": composer.think, "sha256": hashlib.sha256(prompt.encode()).hexdigest()},
+        "rule": {key: getattr(rule, key) for key in RULE},
+        "splits": {split: count(dataset.classes, indexes[split], chosen[split]) for split in chosen},
+        "prompt": prompt,
         "knowledge": bank and {"sha256": sha256(reading.path_of(dataset)), "review": reading.review_states(bank)},
-        "policy": {key: composer.policy[key] for key in POLICY},
+        "policy": {key: getattr(composer.policy, key) for key in POLICY},
         "code": {"version": vrft_aug.__version__, "sha256": code_sha256()},
     }
 
 
 def count(classes: list[str], index: Index, positions: Positions) -> dict[str, Any]:
-    """Images a class in the source and in the file."""
-    available, drawn = (sampling.count(labels, len(classes)).tolist() for labels in
-                        (index.labels, index.labels[positions]))
+    """Images per class in the source and in the file."""
+    available, drawn = (per_class(labels, len(classes)).tolist() for labels in (index.labels, index.labels[positions]))
     return {
         "rows": len(positions),
         "available": dict(zip(classes, available, strict=True)),
@@ -55,7 +50,7 @@ def count(classes: list[str], index: Index, positions: Positions) -> dict[str, A
 
 
 def code_sha256() -> str:
-    """One checksum over this package's code and templates."""
+    """One checksum of this package's code and templates."""
     folder = Path(__file__).parents[1]
     paths = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".jinja"))
     parts = (f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in paths)

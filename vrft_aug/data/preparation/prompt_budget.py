@@ -1,18 +1,20 @@
-"""Are the prompts short enough for the policy? Found when data is prepared, not in training."""
+"""Checks during preparation, before any training, that the prompts are short enough for the policy."""
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from vrft_aug.data.rows.frame import Size, image_tokens
+from vrft_aug.data.settings import Policy
 from vrft_aug.errors import InputError
 
 
 class PromptBudget:
-    """Counts the tokens of prompts as the policy's chat template and tokenizer make them, image included."""
+    """Counts the tokens of prompts, image included, with the policy's chat template and tokenizer.
 
-    def __init__(self, path: str, policy: Mapping[str, Any]):
-        from transformers import AutoTokenizer  # slow to import, and not needed by EasyR1 and TRL users
+    Raises InputError if `path` has no tokenizer.
+    """
+
+    def __init__(self, path: str, policy: Policy, limit: int):
+        from transformers import AutoTokenizer  # slow to import; EasyR1 and TRL users do not need it
 
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(path)
@@ -20,28 +22,27 @@ class PromptBudget:
             reason = str(error).splitlines()[0]
             raise InputError(f"policy.path={path}: no tokenizer ({reason}); give a local folder, or skip the check of "
                              "prompt lengths with policy.max_prompt_length=null") from None
-        self.policy = policy
-        self.limit: int = policy["max_prompt_length"]
+        self.policy, self.limit = policy, limit
         self.longest = self.over = self.rows = 0
-        self.text_tokens = lru_cache(maxsize=1024)(self.text_tokens)  # many rows share a prompt
+        self.text_tokens = lru_cache(maxsize=1024)(self.count_text)  # many rows share a prompt
 
     def add(self, text: str, size: Size) -> None:
         """Count one row: its prompt text and the original size of its image."""
-        length = self.text_tokens(text) + image_tokens(tuple(size), self.policy)
+        length = self.text_tokens(text) + image_tokens(size, self.policy)
         self.rows += 1
         self.over += length > self.limit
         self.longest = max(self.longest, length)
 
-    def text_tokens(self, text: str) -> int:
-        """Tokens of the chat with this prompt, without the image's."""
+    def count_text(self, text: str) -> int:
+        """Tokens of the chat with this prompt, without those of the image."""
         content = [{"type": "image"}, {"type": "text", "text": text}]
         chat = self.tokenizer.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
         )
-        return len(self.tokenizer(chat, add_special_tokens=False)["input_ids"]) - 1  # one mark stands for the image
+        return len(self.tokenizer(chat, add_special_tokens=False)["input_ids"]) - 1  # one token marks the image
 
     def check(self) -> dict[str, int]:
-        """Raise InputError with the count if prompts are too long; else the figures for the manifest."""
+        """The figures for the manifest. Raises InputError, with the number of rows, if prompts are too long."""
         if self.over:
             raise InputError(
                 f"{self.over} of {self.rows} prompts exceed policy.max_prompt_length={self.limit} tokens (the longest: "

@@ -1,50 +1,52 @@
-"""Which rows a split gets: index the source without opening an image, check it, draw."""
+"""Chooses the rows of each split: indexes the source without opening an image, checks it, and draws k per class."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vrft_aug.data.datasets.sample import SPLITS, Sample
-from vrft_aug.data.preparation import sampling
 from vrft_aug.data.seeding import generator
+from vrft_aug.data.settings import Dataset, Load, PreparationRule
 from vrft_aug.errors import InputError
 
-Load = Callable[[str], Iterable[Sample]]  # split -> its samples, in the data set's order
-Positions = NDArray[np.int64]  # ascending, into that order
+Ints = NDArray[np.int64]
+Positions = Ints  # places in the order of the samples, ascending
+PAPER_CAP = 256  # images per class in the paper's largest setting
 
 
 @dataclass(frozen=True)
 class Index:
-    """What a draw needs to know of a split: labels (N,), whether a box is known (N,), hashes of ids and groups (N,)."""
+    """What a draw needs to know of a split, each (N,): labels, whether a box is known, hashes of ids and groups."""
 
-    labels: NDArray[np.int64]
+    labels: Ints
     boxed: NDArray[np.bool_]
     ids: NDArray[np.uint64]
     groups: NDArray[np.uint64]
     origins: frozenset[Path]
 
 
-def read_index(samples: Iterable[Sample], dataset: Mapping[str, Any], task: str) -> Index:
-    """Go over a split without opening an image; checks the labels."""
-    number, origins = len(dataset["classes"]), set()
-    labels, boxed, ids, groups = [], [], [], []
+def read_index(samples: Iterable[Sample], dataset: Dataset, task: str) -> Index:
+    """Read a split without opening an image. Raises InputError for a label that is not a class."""
+    number = len(dataset.classes)
+    labels, boxed, ids, groups, origins = [], [], [], [], set()
     for sample in samples:
         unlabelled = sample.label == -1 and task == "localization"
         if not (0 <= sample.label < number or unlabelled):
             raise InputError(f"{sample.source_id}: label {sample.label} is outside 0..{number - 1}; correct it, or the "
-                             f"classes in conf/dataset/{dataset['name']}.yaml")
+                             f"classes in conf/dataset/{dataset.name}.yaml")
         labels.append(sample.label)
         boxed.append(sample.box is not None)
         ids.append(digest(sample.source_id))
         groups.append(ids[-1] if sample.group_id == sample.source_id else digest(sample.group_id))
-        origins.add(sample.origin)
-    hashes = (np.array(column, np.uint64) for column in (ids, groups))
-    return Index(np.array(labels, np.int64), np.array(boxed, bool), *hashes, frozenset(origins - {None}))
+        if sample.origin:
+            origins.add(sample.origin)
+    return Index(np.array(labels, np.int64), np.array(boxed, bool), np.array(ids, np.uint64),
+                 np.array(groups, np.uint64), frozenset(origins))
 
 
 def digest(text: str) -> int:
@@ -52,67 +54,103 @@ def digest(text: str) -> int:
 
 
 def check_indexes(indexes: Mapping[str, Index], load: Load) -> None:
-    """No source id twice, no group in two splits."""
+    """Raise InputError if a source id occurs twice, or a group is in two splits."""
     ids, times = np.unique(np.concatenate([index.ids for index in indexes.values()]), return_counts=True)
     if (times > 1).any():
         twice = set(ids[times > 1].tolist())
         name = next(s.source_id for split in SPLITS for s in load(split) if digest(s.source_id) in twice)
-        raise InputError(f"{name}: this id stands in the data more than once; remove or rename one of the entries")
-    for a, b in (("train", "val"), ("train", "test"), ("val", "test")):
+        raise InputError(f"{name}: this id occurs more than once in the data; remove or rename one of the entries")
+    for a, b in combinations(SPLITS, 2):
         shared = set(np.intersect1d(indexes[a].groups, indexes[b].groups).tolist())
         if shared:
             name = next(s.group_id for s in load(a) if digest(s.group_id) in shared)
             raise InputError(f"group '{name}' is in {a} and in {b}; put all of a group (patient, lesion) in one split")
 
 
-def draw(
-    config: Mapping[str, Any], dataset: Mapping[str, Any], task: str, indexes: Mapping[str, Index]
-) -> dict[str, Positions]:
-    """Positions, ascending, of the samples that each split's file gets. `config`: conf/prepare.yaml."""
+def select(rule: PreparationRule, dataset: Dataset, task: str, indexes: Mapping[str, Index]) -> dict[str, Positions]:
+    """The positions of the samples that each split's file gets.
+
+    Raises InputError for an empty split or class, and for more `shots` than a class has.
+    """
     localize = task == "localization"
     usable = {split: np.flatnonzero(index.boxed | (not localize)) for split, index in indexes.items()}
     for split in SPLITS:
         if not usable[split].size:
             what = "image with a box, which prompt=localize needs" if localize else "image"
-            raise InputError(f"dataset {dataset['name']}: the {split} split has no {what}; the files it expects are "
-                             f"described in {dataset['loader']['_target_'].rpartition('.')[0]}")
+            module = dataset.loader["_target_"].rpartition(".")[0]
+            raise InputError(f"dataset {dataset.name}: the {split} split has no {what}; {module} describes the files")
     labels = {split: indexes[split].labels[usable[split]] for split in SPLITS}
     chosen = {
-        "train": draw_train(config, dataset, labels["train"], lenient=localize or config["partial"]),
+        "train": draw_train(rule, dataset, labels["train"], lenient=localize or rule.partial),
         "val": np.arange(len(labels["val"])),
-        "test": draw_test(config, dataset, labels["train"], labels["test"]),
+        "test": draw_test(rule, dataset, labels["train"], labels["test"]),
     }
-    for split, limit in config["limit"].items():
+    for split, limit in rule.limit.items():
         if limit is not None and limit < len(chosen[split]):
-            rng = generator(config["test_seed" if split == "test" else "seed"], f"limit {split}")
+            rng = generator(rule.test_seed if split == "test" else rule.seed, f"limit {split}")
             chosen[split] = np.sort(rng.permutation(chosen[split])[:limit])
     return {split: usable[split][chosen[split]] for split in SPLITS}
 
 
-def draw_train(config: Mapping[str, Any], dataset: Mapping[str, Any], labels: Positions, lenient: bool) -> Positions:
-    """All, or `shots` a class; the paper uses two sets whole in its largest setting. lenient: classes may be empty."""
-    names, shots = dataset["classes"], config["shots"]
-    counts = sampling.count(labels, len(names))
+def draw_train(rule: PreparationRule, dataset: Dataset, labels: Ints, lenient: bool) -> Positions:
+    """All training images, or `shots` per class. The paper takes two sets whole in its largest setting.
+
+    lenient: a class may have no image.
+    """
+    names = dataset.classes
+    counts = per_class(labels, len(names))
     if not (lenient or counts.all()):
-        raise InputError(f"class '{names[int(counts.argmin())]}' has no training image; add some, take the class out "
-                         f"of conf/dataset/{dataset['name']}.yaml, or go on with partial=true")
-    whole = config["protocol"] == "paper" and dataset.get("paper_train") == "whole" and shots == sampling.PAPER_CAP
-    if shots is None or whole:
+        raise InputError(f"class '{names[int(counts.argmin())]}' has no training image; add some, remove the class "
+                         f"from conf/dataset/{dataset.name}.yaml, or continue with partial=true")
+    paper_whole = rule.protocol == "paper" and dataset.paper_train == "whole" and rule.shots == PAPER_CAP
+    if rule.shots is None or paper_whole:
         return np.arange(len(labels))
-    wanted = sampling.shots_wanted(counts, shots, config["up_to"], names, present_only=lenient)
-    return sampling.draw(labels, wanted, generator(config["seed"], "train"))
+    check_shots(counts, rule.shots, rule.up_to, names, lenient)
+    return draw(labels, np.minimum(rule.shots, counts), generator(rule.seed, "train"))
 
 
-def draw_test(config: Mapping[str, Any], dataset: Mapping[str, Any], train: Positions, test: Positions) -> Positions:
-    """The whole test split, or the sub-sampled test set behind the paper's tables. train, test: labels."""
-    if config["protocol"] == "full" or dataset.get("paper_test") != "quarter":
+def check_shots(counts: Ints, shots: int, up_to: int, classes: Sequence[str], lenient: bool) -> None:
+    """Raise InputError if a class has fewer than `shots` images, unless `shots == up_to` ("up to k", the paper's 256).
+
+    lenient: a class may have no image.
+    """
+    if shots < 1:
+        raise InputError(f"shots={shots}: must be at least one image per class, or shots=null for all")
+    for number, name in sorted(zip(counts.tolist(), classes, strict=True)):  # the smallest class sets the limit
+        if number < shots != up_to and not (lenient and number == 0):
+            remedy = f"shots={counts[counts > 0].min()} or less, or up_to={shots} to take smaller classes whole"
+            raise InputError(f"shots={shots}: class '{name}' has {number} training images; use {remedy}")
+
+
+def draw_test(rule: PreparationRule, dataset: Dataset, train: Ints, test: Ints) -> Positions:
+    """The whole test split, or the paper's smaller test set: floor(min(256, n_train) / 4) images per class.
+
+    train, test: labels.
+    """
+    if rule.protocol == "full" or dataset.paper_test != "quarter":
         return np.arange(len(test))
-    wanted = sampling.paper_test_counts(sampling.count(train, len(dataset["classes"])))
-    return sampling.draw(test, wanted, generator(config["test_seed"], "test"))
+    wanted = np.minimum(PAPER_CAP, per_class(train, len(dataset.classes))) // 4
+    return draw(test, wanted, generator(rule.test_seed, "test"))
+
+
+def per_class(labels: Ints, classes: int) -> Ints:
+    """Samples per class, (classes,). Samples without a label (-1) do not count."""
+    return np.bincount(labels[labels >= 0], minlength=classes)
+
+
+def draw(labels: Ints, wanted: Ints, rng: np.random.Generator) -> Positions:
+    """Positions of wanted[c] samples of each class c. From the same `rng`, 20 shots contain the 10 shots."""
+    chosen = []
+    for label, number in enumerate(wanted.tolist()):
+        members = np.flatnonzero(labels == label)
+        if number > len(members):
+            raise InputError(f"class {label} has {len(members)} samples, but {number} are wanted; add some")
+        chosen.append(rng.permutation(members)[:number])
+    return np.sort(np.concatenate(chosen))
 
 
 def pick(samples: Iterable[Sample], positions: Positions) -> Iterator[Sample]:
-    """The samples at ascending `positions`; what comes after the last is not read."""
+    """The samples at `positions`. It stops reading after the last of them."""
     wanted = iter(positions.tolist())
     position = next(wanted, None)
     for i, sample in enumerate(samples):

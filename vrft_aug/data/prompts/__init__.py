@@ -1,1 +1,1 @@
-"""Prompt templates of the paper's A.5, and the code that fills them."""
+"""Prompt templates of the paper's appendix A.5, and the code that fills them."""

@@ -1,1 +1,1 @@
-"""The parquet row: its schema, how a sample becomes one, and the forms that other trainers read."""
+"""The parquet row: its types, how a sample becomes a row, and the rows that other trainers read."""

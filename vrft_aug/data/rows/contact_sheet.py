@@ -1,14 +1,13 @@
-"""Contact sheet of a parquet file: images with their labels and boxes, and the prompt below."""
+"""Draws a contact sheet of parquet files: images with their labels and boxes, and one prompt below."""
 
 import io
 import json
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow.dataset as ds
 from PIL import Image, ImageDraw, ImageFont
 
 from vrft_aug.errors import InputError
@@ -17,36 +16,19 @@ TILE, CAPTION, MARGIN = 192, 36, 8  # pixels
 FONT_SIZE = 13
 
 
-def find(data: Path, split: str) -> list[Path]:
-    """The parquet files of a split in a folder that prepare.py wrote, or the file itself."""
-    if data.is_file():
-        return [data]
-    paths = [data / f"{split}.parquet"] if (data / f"{split}.parquet").exists() else []
-    paths = paths or sorted(data.glob(f"{split}-?????.parquet"))
-    if not paths:
-        raise InputError(f"{data}: no {split}.parquet; give a folder that recipes/prepare.py wrote, or a parquet file")
-    return paths
-
-
 def read_rows(paths: list[Path], number: int) -> list[dict[str, Any]]:
-    """At most `number` rows, evenly spread over the files."""
+    """At most `number` rows, spread evenly over the files."""
     try:
-        files = [pq.ParquetFile(path) for path in paths]
-        total = sum(file.metadata.num_rows for file in files)
-        wanted = set(np.linspace(0, total - 1, min(number, total)).round().astype(int).tolist())
-        rows, position = [], 0
-        for file in files:
-            for batch in file.iter_batches(64, columns=["images", "reward_model", "extra_info"]):
-                rows += [batch.slice(i - position, 1).to_pylist()[0] for i in range(position, position + len(batch))
-                         if i in wanted]
-                position += len(batch)
+        rows = ds.dataset(paths, format="parquet")
+        total = rows.count_rows()
+        wanted = np.linspace(0, total - 1, min(number, total)).round().astype(int)
+        return rows.take(wanted, columns=["images", "reward_model", "extra_info"]).to_pylist()
     except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
         raise InputError(f"{paths[0]}: not a parquet file of recipes/prepare.py ({error}); prepare again") from None
-    return rows
 
 
 def render(rows: list[dict[str, Any]], columns: int) -> Image.Image:
-    """All rows as one RGB image."""
+    """All rows as one RGB image, `columns` of them side by side. Raises InputError if there is no row."""
     if not rows:
         raise InputError("the file has no rows; prepare with other limits")
     lines = [line for part in rows[0]["extra_info"]["prompt"].splitlines()
@@ -57,26 +39,24 @@ def render(rows: list[dict[str, Any]], columns: int) -> Image.Image:
     for i, row in enumerate(rows):
         x, y = i % columns * TILE, i // columns * (TILE + CAPTION)
         sheet.paste(tile(row), (x + MARGIN // 2, y))
-        info = row["extra_info"]
-        for j, text in enumerate((caption(row)[:28], f"{info['index']}: {info['source_id'][-22:]}")):
-            draw.text((x + MARGIN // 2, y + TILE - MARGIN + 2 + j * 15), text, "black", font)
-    for i, line in enumerate(lines):
-        draw.text((MARGIN, height + MARGIN + i * (FONT_SIZE + 3)), line, "black", font)
+        text = f"{caption(row)[:28]}\n{row['extra_info']['index']}: {row['extra_info']['source_id'][-22:]}"
+        draw.multiline_text((x + MARGIN // 2, y + TILE - MARGIN + 2), text, "black", font, spacing=2)
+    draw.multiline_text((MARGIN, height + MARGIN), "\n".join(lines), "black", font, spacing=3)
     return sheet
 
 
-def tile(row: Mapping[str, Any]) -> Image.Image:
-    """The row's image, fitted to a tile, with its box."""
+def tile(row: dict[str, Any]) -> Image.Image:
+    """The row's image with its box, scaled to a tile."""
     image = Image.open(io.BytesIO(row["images"][0]["bytes"])).convert("RGB")
     scale = (TILE - MARGIN) / max(image.size)
-    size = tuple(max(1, round(side * scale)) for side in image.size)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     fitted = image.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)
     if row["extra_info"]["box"]:
         ImageDraw.Draw(fitted).rectangle([side * scale for side in row["extra_info"]["box"]], outline="red", width=2)
     return fitted
 
 
-def caption(row: Mapping[str, Any]) -> str:
-    """The ground truth; for a box in whole pixels."""
+def caption(row: dict[str, Any]) -> str:
+    """The ground truth; a box is in whole pixels."""
     truth = row["reward_model"]["ground_truth"]
     return str([round(x) for x in json.loads(truth)]) if row["extra_info"]["task"] == "localization" else truth

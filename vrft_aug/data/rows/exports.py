@@ -1,14 +1,13 @@
 """Converts verl's row into the rows that EasyR1 and TRL read."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from vrft_aug.data.rows.schema import EASYR1, TRL
+from vrft_aug.data.rows.schema import EASYR1, TRL, Row
 from vrft_aug.rewards.adapters.easyr1 import answer
 
 
-def easyr1(row: Mapping[str, Any]) -> dict[str, Any]:
-    """EasyR1's row: `problem` with the image mark, `images`, and `answer` with all that our rewards read there."""
+def easyr1(row: Row) -> dict[str, Any]:
+    """EasyR1's row: `problem` with the image mark, `images`, and `answer`, from which our rewards read everything."""
     return {
         "problem": row["prompt"][0]["content"],
         "answer": answer(row),
@@ -17,8 +16,8 @@ def easyr1(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def trl(row: Mapping[str, Any]) -> dict[str, Any]:
-    """TRL's row: a conversational `prompt` (TRL inserts the image mark), `images`, and `solution` for rewards."""
+def trl(row: Row) -> dict[str, Any]:
+    """TRL's row: a chat `prompt` without the image mark (TRL inserts it), `images`, and the ground truth."""
     return {
         "prompt": [{"role": "user", "content": row["extra_info"]["prompt"]}],
         "images": row["images"],

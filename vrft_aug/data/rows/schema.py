@@ -1,6 +1,41 @@
-"""The arrow schemas of the parquet files: verl's reinforcement and supervised rows, EasyR1's and TRL's."""
+"""Defines a row twice: as Python types, and as the arrow schemas of the parquet files (ours, EasyR1's and TRL's)."""
+
+from collections.abc import Sequence
+from typing import TypedDict
 
 import pyarrow as pa
+
+from vrft_aug.rewards.row import ExtraInfo
+
+# ruff: noqa: UP013, short types need no class
+EncodedImage = TypedDict("EncodedImage", {"bytes": bytes, "path": str | None})
+Message = TypedDict("Message", {"role": str, "content": str})
+Truth = TypedDict("Truth", {"style": str, "ground_truth": str})
+
+
+class Row(TypedDict):
+    """A row as verl's GRPO trainer reads it.
+
+    prompt: one user message that begins with the image mark. images: one encoded image. ability: the task.
+    ground_truth: the class name, the grade, or the box as a JSON list in original pixels.
+    """
+
+    data_source: str
+    prompt: list[Message]
+    images: Sequence[EncodedImage]
+    ability: str
+    reward_model: Truth
+    extra_info: ExtraInfo
+
+
+class SftRow(TypedDict):
+    """A row as verl's SFT trainer reads it. messages: the prompt and the response to learn."""
+
+    messages: list[Message]
+    images: Sequence[EncodedImage]
+    data_source: str
+    source_id: str
+
 
 _TEXTS = pa.list_(pa.string())
 _MESSAGES = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))

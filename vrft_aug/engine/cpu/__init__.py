@@ -1,1 +1,1 @@
-"""verl on a machine without a GPU: a platform for verl and FSDP engines for it."""
+"""Runs verl without a GPU: a platform, FSDP engines, and forks that share their imports."""

@@ -1,8 +1,8 @@
-"""The process that imports torch, vLLM and verl once and forks for every process of a run (hardware.ray.fork).
+"""Imports torch, vLLM and verl once, and forks for every process of a run that needs them (hardware.ray.fork).
 
-Ray starts its workers with fork_python.py (runtime_env.py_executable), and they start vLLM's processes with it
-(multiprocessing.set_executable). A fork shares the pages that nobody writes to: modules, torch's registries. It is safe
-while the server has no thread of Python's and computes nothing: it imports, and then only listens.
+Ray starts its workers with fork_python.py (runtime_env.py_executable), and the workers start vLLM's processes with it
+(multiprocessing.set_executable). A fork shares all memory pages that nobody writes to, such as modules and torch's
+registries. Forking is safe because the server has no Python threads and computes nothing: it imports, then listens.
 """
 
 import ctypes
@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import types
+from functools import partial
 from pathlib import Path
 
 import ray
@@ -31,12 +32,12 @@ PRELOAD = (
     *("vrft_aug.engine.verl.agent_loop", "vrft_aug.engine.verl.replay_buffer", "vrft_aug.engine.cpu.fsdp"),
     "vrft_aug.rewards.adapters.verl",
 )
-IDLE_SECONDS = 10  # the server ends when it has had no child for so long
+IDLE_SECONDS = 10  # the server ends after this long without a child
 PR_SET_PDEATHSIG = 1
 
 
 def write_command(folder: Path) -> str:
-    """An executable in `folder`, which belongs to one run, to be started in place of Python."""
+    """Write an executable that stands in for Python into `folder`, which belongs to one run; return its path."""
     client = Path(__file__).with_name("fork_python.py")
     script = folder / "python"
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -SE "{client}" "$@"\n')
@@ -45,9 +46,9 @@ def write_command(folder: Path) -> str:
 
 
 class ForkServer:
-    """Forks for each client and tells it the fork's process id and, later, exit status (8 bytes each)."""
+    """Forks once per client; sends the client the fork's process id and later its exit status (8 bytes each)."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self._path = folder / "socket"
         self._path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
@@ -55,32 +56,30 @@ class ForkServer:
         self._listener.listen(64)
         self._events = selectors.DefaultSelector()
         self._events.register(self._listener, selectors.EVENT_READ)
-        self._clients: dict[int, tuple[int, socket.socket]] = {}  # pidfd of a fork -> its process id, its client
+        self._clients: dict[int, tuple[int, socket.socket]] = {}  # a fork's pidfd -> its process id and its client
 
     def run(self) -> dict:
-        """Returns in each fork, with what it is to do; in the server never."""
+        """Serve. Returns only in a fork, with the client's request; the server itself exits when it is idle."""
         idle = 0
         while True:
             ready = self._events.select(None if self._clients else 1)
             idle = 0 if ready else idle + 1
-            if idle >= IDLE_SECONDS or (idle and not self._path.exists()):  # the run takes its folder away at its end
+            if idle >= IDLE_SECONDS or (idle and not self._path.exists()):  # a run removes its folder when it ends
                 self._path.unlink(missing_ok=True)
                 sys.exit()
             for key, _ in ready:
-                if key.fileobj is self._listener:
-                    if request := self._fork(self._listener.accept()[0]):
-                        return request
-                elif key.fileobj in self._clients:
-                    self._tell_end(key.fileobj)
-                else:
-                    self._abandon(key.fileobj, key.data)
+                if key.data:
+                    key.data()
+                elif request := self._fork(self._listener.accept()[0]):
+                    return request
 
     def _fork(self, client: socket.socket) -> dict | None:
         header, descriptors, *_ = socket.recv_fds(client, 8, 253)
         with client.makefile("rb") as stream:
             request = json.loads(stream.read(int.from_bytes(header, "big")))
         if (pid := os.fork()) == 0:
-            for used in (self._listener, self._events, client, *(other for _, other in self._clients.values())):
+            self._events.close()
+            for used in (self._listener, client, *(other for _, other in self._clients.values())):
                 used.close()
             for pidfd in self._clients:
                 os.close(pidfd)
@@ -89,12 +88,12 @@ class ForkServer:
             os.close(descriptor)
         pidfd = os.pidfd_open(pid)
         self._clients[pidfd] = pid, client
-        self._events.register(pidfd, selectors.EVENT_READ)
-        self._events.register(client, selectors.EVENT_READ, pidfd)
+        self._events.register(pidfd, selectors.EVENT_READ, partial(self._report_end, pidfd))
+        self._events.register(client, selectors.EVENT_READ, partial(self._kill, client, pidfd))
         client.sendall(pid.to_bytes(8, "big"))
         return None
 
-    def _tell_end(self, pidfd: int) -> None:
+    def _report_end(self, pidfd: int) -> None:
         pid, client = self._clients.pop(pidfd)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         self._events.unregister(pidfd)
@@ -104,14 +103,14 @@ class ForkServer:
             client.sendall((status if status >= 0 else 128 - status).to_bytes(8, "big"))
         client.close()
 
-    def _abandon(self, client: socket.socket, pidfd: int) -> None:
-        """A client speaks only by going away: it was killed, and means its fork."""
+    def _kill(self, client: socket.socket, pidfd: int) -> None:
+        """End the fork of a client that is gone. A client sends nothing, so that any event means: it was killed."""
         self._events.unregister(client)
         os.kill(self._clients[pidfd][0], signal.SIGKILL)
 
 
 def become(request: dict) -> None:
-    """Take over the client's descriptors, environment and folder."""
+    """Take over the client's file descriptors, environment and working folder."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     above = max(request["fds"], default=0) + 1
     moved = [fcntl.fcntl(fd, fcntl.F_DUPFD, max(above, 3)) for fd in request["received"]]
@@ -126,7 +125,7 @@ def become(request: dict) -> None:
 
 
 def execute(arguments: list[str]) -> None:
-    """What `python <arguments>` does: a script, or the command after -c; the interpreter's options have no effect."""
+    """Do what `python <arguments>` does: run a script or the command after -c. Options have no effect."""
     while arguments[0].startswith("-") and arguments[0] != "-c":
         arguments = arguments[2 if arguments[0] in ("-X", "-W") else 1 :]
     sys.argv = arguments
@@ -142,12 +141,12 @@ def execute(arguments: list[str]) -> None:
 def main() -> None:
     folder, report = Path(sys.argv[1]), int(sys.argv[2])
     server = ForkServer(folder)
-    os.close(report)  # clients may connect; they are answered once the imports are done
+    os.close(report)  # tells that clients can connect; they get an answer after the imports
     multiprocessing.set_executable(str(folder / "python"))
     for module in PRELOAD:
         importlib.import_module(module)
-    setproctitle.setproctitle = ray._raylet.setproctitle  # vLLM's and Ray's would fight for the same memory
-    gc.freeze()  # a collection in a fork would write to every object, and so copy every page
+    setproctitle.setproctitle = ray._raylet.setproctitle  # two copies of setproctitle would write to the same memory
+    gc.freeze()  # a garbage collection in a fork writes to every object, which would copy every page
     request = server.run()
     become(request)
     execute(request["argv"])

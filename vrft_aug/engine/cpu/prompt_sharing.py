@@ -1,14 +1,16 @@
-"""Reference and actor compute a prompt once for its samples, whose answers go on from its keys and values.
+"""Lets reference and actor compute each prompt once for all its samples, with the same result.
 
-verl 0.9.1 computes every sample whole (its `use_prefix_grouper` is for text, and for an older trainer). Here the
-language model computes the prompt as a row of its own into a key-value cache, through which gradients flow, and then
-the rest of all its samples on the cache repeated. These are the same sums, those of the prompt once instead of eight
-times; so is its image. The samples of a prompt come in one micro-batch by verl's own `force_group_size`.
+verl 0.9.1 computes every sample from its first token (its `use_prefix_grouper` is for text, and for an older trainer).
+Here the language model first computes the prompt as one row into a key-value cache; gradients flow through the cache.
+Then it repeats the cache, and computes the rest of every sample from it. The sums are the same; those of the prompt,
+and of its image, are computed once instead of eight times. verl's `force_group_size` keeps the samples of a prompt in
+one micro-batch.
 """
 
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import DynamicCache
@@ -21,15 +23,15 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 
 @dataclass
 class Sharing:
-    """What the rows of a micro-batch have in common: nothing, until `look` has found it."""
+    """What the rows of a micro-batch have in common; nothing until `look` finds it."""
 
-    samples: int = 1  # consecutive rows of one prompt
-    tokens: int = 0  # at the start of each of these rows
+    samples: int = 1  # number of consecutive rows that answer the same prompt
+    tokens: int = 0  # number of tokens that these rows share at their start
 
     def look(self, inputs: dict[str, torch.Tensor], samples: int, tokens: int) -> None:
-        """Share where each `samples` rows of the model's inputs begin with the same `tokens` and have one, equal image.
+        """Share if each group of `samples` rows begins with the same `tokens` tokens and has one image, the same one.
 
-        Takes `input_ids` (rows, padded tokens), and `pixel_values` and `image_grid_thw` as transformers has them.
+        inputs: `input_ids` (rows, padded tokens); `pixel_values` and `image_grid_thw` as in transformers.
         """
         images = split_images(inputs["pixel_values"], inputs["image_grid_thw"]) if "pixel_values" in inputs else ()
         groups = inputs["input_ids"][:, :tokens].unflatten(0, (-1, samples))
@@ -39,10 +41,10 @@ class Sharing:
 
 
 def samples_together(prompts: Sequence[str], lengths: torch.Tensor, budget: int) -> int:
-    """How many samples of each prompt can come together: all, or a part that has at most `budget` tokens.
+    """How many samples of each prompt fit in one micro-batch: all, or a part of them with at most `budget` tokens.
 
-    `prompts` names the prompt of each row, `lengths` (rows,) its tokens. 1 where prompts differ in their samples, or
-    these do not stand side by side.
+    prompts: the prompt of each row. lengths: (rows,) number of tokens of each row. Returns 1 if prompts differ in their
+    number of samples, or if the samples of a prompt are not consecutive.
     """
     runs = [len(list(run)) for _, run in itertools.groupby(prompts)]
     if len(set(runs)) > 1 or len(runs) > len(set(prompts)):
@@ -52,7 +54,7 @@ def samples_together(prompts: Sequence[str], lengths: torch.Tensor, budget: int)
 
 
 def share_prompts(policy: torch.nn.Module) -> Sharing:
-    """Let a Qwen2.5-VL compute once, from now on, what the `Sharing` that is returned says at each call."""
+    """Make a Qwen2.5-VL compute shared prompts once. The returned `Sharing` says what is shared in each call."""
     sharing = Sharing()
     for module in policy.modules():
         if isinstance(module, Qwen2_5_VLTextModel):
@@ -64,11 +66,11 @@ def share_prompts(policy: torch.nn.Module) -> Sharing:
 
 def _compute_prompts_once(compute: Callable[..., BaseModelOutputWithPast], sharing: Sharing) -> Callable:
     def forward(
-        inputs_embeds: torch.Tensor, attention_mask: torch.Tensor, position_ids: torch.Tensor, **options
+        inputs_embeds: torch.Tensor, attention_mask: torch.Tensor, position_ids: torch.Tensor, **options: Any
     ) -> BaseModelOutputWithPast:
-        """Embeddings (rows, tokens, width), mask (rows, tokens), positions (4, rows, tokens); padding on the right."""
+        """Embeddings (rows, tokens, width), mask (rows, tokens), positions (4, rows, tokens), padded on the right."""
 
-        def run(rows: slice, tokens: slice, seen: slice, **cache) -> torch.Tensor:
+        def run(rows: slice, tokens: slice, seen: slice, **cache: Any) -> torch.Tensor:
             return compute(
                 inputs_embeds=inputs_embeds[rows, tokens], position_ids=position_ids[:, rows, tokens],
                 attention_mask=attention_mask[rows, seen], **(options | cache),
@@ -91,14 +93,14 @@ def _compute_prompts_once(compute: Callable[..., BaseModelOutputWithPast], shari
 
 
 def _see_images_once(see: Callable, sharing: Sharing) -> Callable:
-    def forward(patches: torch.Tensor, grid_thw: torch.Tensor, **options):
-        """Patches of all images (patches, values), their grids (images, 3), an image a row of the batch."""
+    def forward(patches: torch.Tensor, grid_thw: torch.Tensor, **options: Any) -> Any:
+        """Patches of all images (patches, values) and their grids (images, 3); one image per row of the batch."""
         samples = sharing.samples
         if samples == 1:
             return see(patches, grid_thw=grid_thw, **options)
         images, grids = split_images(patches, grid_thw)[::samples], grid_thw[::samples]
         seen = see(torch.cat(images), grid_thw=grids, **options)
-        merged = sum(map(len, images)) // len(seen.pooler_output)  # patches to a token
+        merged = sum(map(len, images)) // len(seen.pooler_output)  # patches per token
         features = seen.pooler_output.split([len(image) // merged for image in images])
         seen.pooler_output = torch.cat([feature for feature in features for _ in range(samples)])
         return seen

@@ -1,1 +1,1 @@
-"""A run's life: its folder, progress, watching its processes, ending them, checks before it starts."""
+"""Manages one run: its folder, its progress, its processes, and the checks before it starts."""

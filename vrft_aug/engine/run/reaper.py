@@ -1,11 +1,10 @@
-"""Ends what a run leaves, however it ended: its processes, its shared memory, its temporary files.
+"""Cleans up after a run, however it ended: ends its processes, removes its shared memory and its temporary files.
 
-Nothing inside a run outlives SIGKILL or a lack of memory, so this is a process of its own, in a session of its own,
-that run_folder.py starts:  python reaper.py <pid of the run> <its folder> <its temporary folder>
+Nothing inside a run survives SIGKILL or a lack of memory. So this is a separate process in a separate session, which
+run_folder.py starts:  python -P reaper.py <process id of the run> <its folder> <its temporary folder>
 
-It remembers what descended from the run, since the tree is lost with its root, and which shared memory they held,
-since vLLM's and verl's outlive them. When the run's process is gone it ends the rest, and finishes the run.json of a
-run that could not do so itself.
+It records which processes descend from the run, because the process tree is lost when its root dies, and which shared
+memory they hold, because segments of vLLM and verl survive their processes.
 """
 
 import json
@@ -20,19 +19,23 @@ from pathlib import Path
 
 import psutil
 
+from vrft_aug.files import write_whole
+
 POLL_SECONDS = 0.5
-SEGMENT_SECONDS = 0.05  # verl's weights lie in shared memory for some tenths of a second a step
+SEGMENT_SECONDS = 0.05  # verl's weights are in shared memory for some tenths of a second per step
 DEATH_SECONDS = 10  # from SIGKILL to the end of a process
 SHARED_MEMORY = Path("/dev/shm")
 
 
 def main(pid: int, folder: Path, scratch: Path) -> None:
-    family, segments = set(), Segments()
+    """Wait for the end of the process `pid`, and clean up after it."""
+    family: set[psutil.Process] = set()
+    segments = Segments()
     with suppress(psutil.NoSuchProcess, ProcessLookupError):
         family, gone = {psutil.Process(pid)}, os.pidfd_open(pid)
         ended, looked = False, 0.0
         while not ended:
-            ended = select.select([gone], [], [], SEGMENT_SECONDS)[0]
+            ended = bool(select.select([gone], [], [], SEGMENT_SECONDS)[0])
             if ended or segments.are_new() or time.monotonic() - looked > POLL_SECONDS:
                 looked = time.monotonic()
                 family |= relatives(family)
@@ -43,10 +46,12 @@ def main(pid: int, folder: Path, scratch: Path) -> None:
 
 
 class Segments:
-    """Shared memory that processes of a family hold or held, of what was not there before. Open files are looked
-    through only where there are new segments, and once, since who makes one has it open."""
+    """Shared memory that the processes of a family hold or held; segments that existed before do not count.
 
-    def __init__(self):
+    Each new segment is searched for once, in the open files of all processes: the process that makes it has it open.
+    """
+
+    def __init__(self) -> None:
         self.held: set[Path] = set()
         self._known = set(os.listdir(SHARED_MEMORY))
 
@@ -60,7 +65,7 @@ class Segments:
 
 
 def relatives(family: set[psutil.Process]) -> set[psutil.Process]:
-    """All processes that descend from a living member of `family`; a Process equals none that gets its number later."""
+    """All processes that descend from a living member of `family`; psutil tells reused process ids apart."""
     numbers = {process.pid for process in family if lives(process)}
     found = set()
     for process in sorted(psutil.process_iter(["ppid", "create_time"]), key=lambda p: p.info["create_time"] or 0):
@@ -71,10 +76,9 @@ def relatives(family: set[psutil.Process]) -> set[psutil.Process]:
 
 
 def end(family: set[psutil.Process], segments: Segments) -> None:
-    """Kill what still runs of a family and its descendants, and remove the shared memory that they held: orphans of a
-    dead run have nothing left to save."""
+    """Kill the living processes of a family and their descendants, and remove the shared memory that they held."""
     left = {process for process in family | relatives(family) if lives(process)}
-    _signal(left, signal.SIGSTOP)  # so that none makes a segment that is not seen
+    _signal(left, signal.SIGSTOP)  # so that no process makes a segment that we do not see
     segments.look(left)
     _signal(left, signal.SIGKILL)
     deadline = time.monotonic() + DEATH_SECONDS
@@ -91,7 +95,7 @@ def _signal(processes: set[psutil.Process], number: signal.Signals) -> None:
 
 
 def lives(process: psutil.Process) -> bool:
-    """Whether any of its threads runs: a zombie has its ports and files until the last one is gone."""
+    """Whether any of its threads runs. A zombie keeps its ports and files until its last thread has ended."""
     try:
         return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
     except psutil.NoSuchProcess:
@@ -99,7 +103,7 @@ def lives(process: psutil.Process) -> bool:
 
 
 def shared_memory(process: psutil.Process) -> set[Path]:
-    """Segments that a process has open."""
+    """The segments that a process has open."""
     try:
         files = {Path(file.path) for file in process.open_files()}
     except psutil.Error:
@@ -108,26 +112,30 @@ def shared_memory(process: psutil.Process) -> set[Path]:
 
 
 def clean(family: set[psutil.Process], run: int, scratch: Path) -> None:
-    """Remove semaphores, sockets and temporary files that no process of the run is left to remove."""
+    """Remove the semaphores, sockets and temporary files of a run whose processes have ended."""
     semaphores = {path for process in family for path in SHARED_MEMORY.glob(f"sem.*-{process.pid}-*")}  # loky's
-    sockets = Path("/tmp").glob(f"rl-colocate-zmq-{run.to_bytes(4, 'little').hex()}-*")  # verl's; Ray's job: grpo.py
+    sockets = Path("/tmp").glob(f"rl-colocate-zmq-{run.to_bytes(4, 'little').hex()}-*")  # verl's: see ray_cluster.py
     for path in (*semaphores, *sockets):
         path.unlink(missing_ok=True)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
+def utc() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def account(pid: int, folder: Path) -> None:
-    """Finish the run.json of the process `pid` where it could not, and say so on its terminal."""
-    file, temporary = folder / "run.json", folder / ".run.json"
+    """Complete run.json if the process `pid` could not, and print the reason on its terminal."""
+    file = folder / "run.json"
     record = json.loads(file.read_text()) if file.is_file() else {}
     if record.get("pid") != pid or record.get("state") != "running":
         return
-    why = "its process was killed, by a person or by the system for want of memory"
-    record |= {"state": "failed", "why": why, "ended": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    temporary.write_text(json.dumps(record, indent=2) + "\n")
-    temporary.rename(file)
+    why = "its process was killed, by a person or by the system for lack of memory"
+    record |= {"state": "failed", "why": why, "ended": utc()}
+    write_whole(file, json.dumps(record, indent=2) + "\n")
     print(f"error: {record['recipe']} failed: {why} (log: {folder / 'log.txt'})", file=sys.stderr)
 
 
-if __name__ == "__main__" and os.fork() == 0:  # the run is no ancestor of this process: who ends a tree spares it
+# The fork makes this process no descendant of the run, so that a program that ends the run's process tree spares it.
+if __name__ == "__main__" and os.fork() == 0:
     main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))

@@ -1,1 +1,1 @@
-"""SFT and GRPO as a recipe sees them, their checkpoints, and the policy that they leave."""
+"""Trains by SFT or GRPO with verl: checkpoints, the exported policy, its model card."""

@@ -1,22 +1,24 @@
-"""A training's checkpoints: which are kept, and which one becomes its policy.
+"""Chooses which checkpoints of a training are kept, which one it resumes from, and which one becomes its policy.
 
-verl saves `global_step_<n>` with optimizer, random state and data order, one after the other, and names the newest
-whole one in TRACKER. It would delete the oldest, whichever is best; so it is told to keep all, and `prune` deletes.
-What is best is read from metrics.jsonl and the folders each time: there is no state that a resumption could lose.
+verl saves folders `global_step_<n>` with policy, optimizer, random state and data order. Its file TRACKER names the
+newest complete one. verl would delete the oldest checkpoint even if it is the best; so we let verl keep all of them,
+and `prune` deletes. The best is always found from metrics.jsonl and the folders, so a resumption has no state to lose.
 """
 
-import json
 import shutil
-import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from math import isnan
 from pathlib import Path
 from statistics import fmean
 
 from omegaconf import DictConfig, OmegaConf
 
+from vrft_aug.engine.run import metrics_file
+from vrft_aug.engine.training.checkpoint_files import damage_of, shards
 from vrft_aug.errors import InputError
+from vrft_aug.files import write_whole
 
 TRACKER = "latest_checkpointed_iteration.txt"
 FORMAT = "global_step_{}"
@@ -24,34 +26,35 @@ FORMAT = "global_step_{}"
 
 @dataclass(frozen=True)
 class Criterion:
-    """What makes a checkpoint the best: verl's metrics that match `pattern`, their mean where they are several.
+    """What makes a checkpoint the best: the mean of verl's metrics whose names match `pattern`.
 
-    name: for the person. better: max or min; of equally good steps the later is taken.
+    name: as messages call it. better: max or min; of equally good steps, the later one is the best.
     """
 
     name: str
     pattern: str
-    better: Callable
+    better: Callable[..., int]
 
     def values(self, metrics: Path) -> dict[int, float]:
-        """step -> value, of the steps of `metrics` (metrics.jsonl) that were validated."""
-        matching = {step: matching for step, data in read_steps(metrics).items() if (matching := self._matching(data))}
-        return {step: fmean(values) for step, values in matching.items()}
+        """step -> value, for each validated step of `metrics` (metrics.jsonl)."""
+        values = {}
+        for step, data in metrics_file.read_steps(metrics).items():
+            logged = [value for name, value in data.items() if fnmatchcase(name, self.pattern) and not isnan(value)]
+            if logged:
+                values[step] = fmean(logged)
+        return values
 
     def best(self, values: dict[int, float], steps: Iterable[int]) -> int | None:
-        """The best of `steps`; None where none was validated."""
+        """The best of `steps`; None: no step was validated."""
         validated = sorted((step for step in steps if step in values), reverse=True)
         return self.better(validated, key=values.__getitem__) if validated else None
-
-    def _matching(self, data: dict) -> list[float]:
-        return [value for key, value in data.items() if fnmatchcase(key, self.pattern) and value is not None]
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """folder: verl's `trainer.default_local_dir`. metrics: the run's metrics.jsonl.
+    """The checkpoints in `folder` (verl's `trainer.default_local_dir`) of the run with this metrics.jsonl.
 
-    criterion: of the best checkpoint; None: the last is taken. limit: how many are kept; None: all.
+    criterion: for the best checkpoint; None: the last one is exported. limit: how many are kept; None: all.
     """
 
     folder: Path
@@ -61,123 +64,84 @@ class Checkpoints:
 
     @classmethod
     def of_config(cls, config: DictConfig, limit_key: str, criterion: Criterion) -> "Checkpoints":
-        """Those of a training recipe. Raises InputError for settings that would leave no policy."""
+        """The checkpoints of a training recipe. Raises InputError for settings that would leave no policy."""
         limit, frequency = OmegaConf.select(config, limit_key), config.trainer.save_freq
         if config.keep not in ("best", "last"):
-            raise InputError(f"keep={config.keep}: best (on the validation rows) or last")
+            raise InputError(f"keep={config.keep}: must be best (on the validation rows) or last")
         if limit is not None and limit < (least := 2 if config.keep == "best" else 1):
             raise InputError(f"{limit_key}={limit}: keep={config.keep} needs {least} or more, or null for all")
         if isinstance(frequency, int) and frequency < 1:
             raise InputError(f"trainer.save_freq={frequency}: 1 or more, since the policy comes from a checkpoint")
         if "file" not in (loggers := config.trainer.logger):
-            raise InputError(
-                f"trainer.logger={loggers}: keep file in the list, a resumption and `keep` read its metrics"
-            )
-        folder, metrics = Path(config.trainer.default_local_dir).resolve(), Path(config.out).resolve() / "metrics.jsonl"
-        return cls(folder, metrics, criterion if config.keep == "best" else None, limit)
+            raise InputError(f"trainer.logger={loggers}: keep file in the list, resuming and `keep` need its metrics")
+        folder, out = Path(config.trainer.default_local_dir).resolve(), Path(config.out).resolve()
+        return cls(folder, out / metrics_file.NAME, criterion if config.keep == "best" else None, limit)
 
     def path(self, step: int) -> Path:
         return self.folder / FORMAT.format(step)
 
     def newest(self) -> int:
-        """The step of the checkpoint from which verl resumes; 0 where there is none."""
+        """The step of the checkpoint from which verl resumes; 0: there is none."""
         tracker = self.folder / TRACKER
         return int(tracker.read_text().strip() or 0) if tracker.is_file() else 0
 
     def saved(self) -> list[int]:
-        """Steps with a checkpoint that verl has finished, ascending."""
+        """The steps of all complete checkpoints, ascending."""
         newest = self.newest()
         steps = (int(path.name.rpartition("_")[2]) for path in self.folder.glob(FORMAT.format("*")))
         return sorted(step for step in steps if step <= newest and shards(self.path(step)))
 
     def newest_whole(self, say: Callable[[str], None]) -> int:
-        """The step from which verl resumes: the newest whose files are whole and whose metrics were kept.
+        """Let verl resume from the newest checkpoint that is whole and has metrics; return its step.
 
-        Without its metrics a step would be missing in the curves, and without its validation be no candidate for the
-        best; verl writes them after the checkpoint, and a kill may come between. A damaged checkpoint is set aside.
+        A run may be killed between its checkpoint and its metrics. Then the curves would lack the step, and it could
+        not be the best. A damaged checkpoint is moved away.
         """
-        logged = read_steps(self.metrics)
+        logged = metrics_file.read_steps(self.metrics)
         while step := self.newest():
             if damage := damage_of(self.path(step)):
-                reason = f"is not whole ({damage}): set aside"
-                self._set_aside(step)
+                reason = f"is not whole ({damage}) and was moved away"
+                self._move_away(step)
             elif step not in logged:
                 reason = "was saved, but the run was killed before its metrics were written"
             else:
                 break
             earlier = max((other for other in self.saved() if other < step), default=0)
-            self._take_newest(earlier)
-            say(f"the checkpoint of step {step} {reason}; going on from step {earlier}")
+            write_whole(self.folder / TRACKER, str(earlier))
+            say(f"the checkpoint of step {step} {reason}; resuming from step {earlier}")
         return step
 
-    def _set_aside(self, step: int) -> None:
+    def _move_away(self, step: int) -> None:
         aside = self.folder / f".damaged_{step}"
         shutil.rmtree(aside, ignore_errors=True)
         if self.path(step).exists():
             self.path(step).rename(aside)
 
-    def _take_newest(self, step: int) -> None:
-        """Let verl resume from this step; later ones are written anew."""
-        tracker = self.folder / TRACKER
-        tracker.with_suffix(".new").write_text(str(step))
-        tracker.with_suffix(".new").replace(tracker)
-
     def chosen(self) -> tuple[int, float | None]:
-        """The step whose policy is exported and its validation metric; without one the newest step, and None."""
+        """The step whose policy is exported, and its validation metric. Without validation: the newest, and None."""
         if not self.criterion:
             return self.newest(), None
         values = self.criterion.values(self.metrics)
         best = self.criterion.best(values, self.saved())
         return (self.newest(), None) if best is None else (best, values[best])
 
-    def prune(self) -> None:
-        """Delete all but `limit` checkpoints: the newest stays, then the best, then the next newest.
+    def to_come(self, steps: range, frequency: int | str) -> int:
+        """How many more checkpoints must fit on the disk to train `steps`: those that are kept (2 if all are), and one,
+        because the oldest is deleted when the newest is whole. frequency: `trainer.save_freq`."""
+        saves = sum(isinstance(frequency, str) or step % frequency == 0 or step == steps[-1] for step in steps)
+        return min(saves, max((self.limit or 2) - len(self.saved()), 0) + 1)
 
-        One whose metrics are still to come is not counted, since a resumption would not take it.
+    def prune(self) -> None:
+        """Delete all but `limit` checkpoints. The newest stays, then the best, then the next newest.
+
+        A checkpoint without metrics does not count, because no run would resume from it.
         """
-        logged = read_steps(self.metrics)
+        logged = metrics_file.read_steps(self.metrics)
         steps = [step for step in self.saved() if step in logged]
         if self.limit is None or len(steps) <= self.limit:
             return
         kept = list(dict.fromkeys([steps[-1], self.chosen()[0], *reversed(steps)]))[: self.limit]
         for step in set(steps).difference(kept):
-            dropped = self.folder / f".dropped_{step}"  # a half-deleted folder is never taken for a checkpoint
+            dropped = self.folder / f".dropped_{step}"  # so that a half-deleted folder is not mistaken for a checkpoint
             self.path(step).rename(dropped)
             shutil.rmtree(dropped, ignore_errors=True)
-
-
-def shards(checkpoint: Path) -> Path | None:
-    """The folder of the policy's FSDP shards in a checkpoint of GRPO (`actor`) or SFT; None where there is none."""
-    return next((path for path in (checkpoint / "actor", checkpoint) if (path / "fsdp_config.json").is_file()), None)
-
-
-def damage_of(checkpoint: Path) -> str | None:
-    """What is missing or altered in a checkpoint; None where it is whole. Reads all of it: torch's files are zip
-    archives with a checksum for each tensor."""
-    if not (folder := shards(checkpoint)):
-        return f"{checkpoint.name} has no fsdp_config.json"
-    try:
-        ranks = json.loads((folder / "fsdp_config.json").read_text())["world_size"]
-    except (ValueError, KeyError):
-        return "fsdp_config.json is damaged"
-    models = {folder / f"model_world_size_{ranks}_rank_{rank}.pt" for rank in range(ranks)}
-    for path in sorted(models | set(checkpoint.rglob("*.pt"))):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip() is not None
-        except FileNotFoundError:
-            return f"{path.name} is missing"
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError):
-            damaged = True
-        if damaged:
-            return f"{path.name} is damaged"
-    return None
-
-
-def read_steps(metrics: Path) -> dict[int, dict[str, float]]:
-    """step -> metrics, from verl's "file" logger; of two values the later line's counts."""
-    steps: dict[int, dict] = {}
-    for line in metrics.read_text().splitlines() if metrics.is_file() else ():
-        record = json.loads(line)
-        steps.setdefault(record["step"], {}).update(record["data"])
-    return steps

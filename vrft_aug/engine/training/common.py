@@ -1,16 +1,19 @@
-"""What every training has in common: checks, resumption, progress, and the policy that it leaves."""
+"""Trains with one of verl's trainers: checks the input, resumes, shows progress, exports the policy."""
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
-from vrft_aug.engine.run import facts, preflight
-from vrft_aug.engine.run.progress import MetricsFollower, keep_steps_up_to, recover_steps
+from vrft_aug.configs import flatten
+from vrft_aug.data.rows.parquet_files import parquet_files
+from vrft_aug.data.settings import Policy
+from vrft_aug.engine.run import facts, metrics_file, preflight
+from vrft_aug.engine.run.progress import MetricsFollower
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training import model_card, policy
 from vrft_aug.engine.training.checkpoints import Checkpoints, Criterion
@@ -22,10 +25,10 @@ class Trainer:
     """One of verl's trainers.
 
     headline: metrics shown at each step, label -> verl's key (see progress.py).
-    policy_key: where verl's config names the policy. limit_key: where, how many checkpoints are kept.
-    criterion: of the best checkpoint.
-    execute: runs verl with the resolved config, to the end.
-    warn: lines about what is wrong with a step's metrics. validates_in_batches: verl drops an incomplete one.
+    policy_key, limit_key: verl's keys for the policy's path and for the number of checkpoints that are kept.
+    criterion: what makes a checkpoint the best. execute: runs verl to the end, with the resolved config.
+    warn: lines about what is wrong with a step's metrics.
+    validates_in_batches: verl drops an incomplete batch of validation rows.
     """
 
     headline: dict[str, str]
@@ -40,28 +43,28 @@ class Trainer:
 def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     """Train to the last step, resuming from the newest checkpoint in the run's folder.
 
-    Returns the folder of the trained policy in Hugging Face format, `<out>/policy`: of the best checkpoint on the
-    validation rows, or of the last (`keep`).
-    Raises InputError before anything is started where data, machine or policy cannot work.
+    Returns `<out>/policy`, the trained policy in Hugging Face format: the checkpoint that is best on the validation
+    rows, or the last one (`keep`). Raises InputError, before verl starts, if data, machine or policy cannot work.
     """
-    train_files, val_files = shards(config.data.train_files), shards(config.data.val_files)
-    preflight.check_rows(train_files + val_files)
+    train_files, val_files = _files(config.data.train_files), _files(config.data.val_files)
     train_files = fill_batch(train_files, config.data.train_batch_size, run.say)
     if trainer.validates_in_batches:
         val_files = fill_batch(val_files, config.data.train_batch_size, run.say)
     total = count_steps(config, train_files)
     checkpoints = Checkpoints.of_config(config, trainer.limit_key, trainer.criterion)
     preflight.check_platform(config.hardware)
-    start = policy.resolve(config.policy, run.folder / "start")
+    start = policy.resolve(Policy.of(config.policy), run.folder / "start")
     preflight.check_memory(start, config.hardware)
     run.record(**facts.of_config(config), policy=start, steps=total)
 
     if checkpoints.newest():
         _check_same_training(config, run)
-    recover_steps(run.folder)
+    metrics_file.recover(run.folder)
     done = checkpoints.newest_whole(run.say)
-    keep_steps_up_to(run.folder, done)
+    metrics_file.drop_after(run.folder, done)
     if done < total:
+        to_come = checkpoints.to_come(range(done + 1, total + 1), config.trainer.save_freq)
+        preflight.check_disk(start, checkpoints.folder, to_come, config.hardware)
         run.say(f"steps {done + 1} to {total}{', resumed' if done else ''}; log: {run.log}")
         follower = MetricsFollower(run.folder, total, trainer.headline, run.say, trainer.warn, checkpoints.prune)
         with follower:
@@ -76,29 +79,29 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
 
 
 def count_steps(config: DictConfig, files: list[str]) -> int:
-    """Steps to `trainer.total_training_steps` or the end of `trainer.total_epochs`, whichever comes first.
+    """The number of steps: `trainer.total_training_steps`, or `trainer.total_epochs` if they end earlier.
 
-    An epoch has rows // data.train_batch_size steps, since verl drops the incomplete batch. Raises InputError for none.
+    An epoch has rows // data.train_batch_size steps, since verl drops an incomplete batch. Raises InputError for 0.
     """
     rows = _count_rows(files)
     epochs, steps = config.trainer.total_epochs, config.trainer.total_training_steps
     total = rows // config.data.train_batch_size * epochs
     total = total if steps is None else min(total, steps)
     if total < 1:
-        raise InputError(
-            f"{rows} rows, data.train_batch_size={config.data.train_batch_size}, trainer.total_epochs={epochs} and "
-            f"trainer.total_training_steps={steps} make no step: raise what is 0"
-        )
+        raise InputError(f"{rows} rows, data.train_batch_size={config.data.train_batch_size}, trainer.total_epochs="
+                         f"{epochs} and trainer.total_training_steps={steps} give no step: raise one")  # fmt: skip
     return total
 
 
 def fill_batch(files: list[str], batch_size: int, say: Callable[[str], None]) -> list[str]:
-    """The files, repeated until their rows fill a batch: verl drops an incomplete one, and 10 images of each of two
-    classes are fewer than the paper's 256."""
+    """The files, repeated until their rows fill a batch.
+
+    verl drops an incomplete batch, and 10 images for each of two classes are fewer than the paper's batch of 256.
+    """
     rows = _count_rows(files)
     times = math.ceil(batch_size / rows)
     if times > 1:
-        say(f"{rows} rows of {Path(files[0]).name} do not fill a batch of {batch_size}: each is taken {times} times")
+        say(f"{rows} rows of {Path(files[0]).name} do not fill a batch of {batch_size}: each is used {times} times")
     return files * times
 
 
@@ -107,17 +110,15 @@ def _count_rows(files: list[str]) -> int:
 
 
 def _export(config: DictConfig, run: Run, checkpoints: Checkpoints) -> Path:
-    """Merge the chosen checkpoint, describe it in a model card, and note in run.json which it is."""
+    """Merge the chosen checkpoint, describe it in a model card, and record in run.json which one it is."""
     step, value = checkpoints.chosen()
     selected_by = None
-    if value is not None:
+    if checkpoints.criterion and value is not None:
         selected_by = {"metric": checkpoints.criterion.pattern, "value": value}
         run.say(f"step {step} is the best checkpoint: {checkpoints.criterion.name} {value:.3f}")
     elif checkpoints.criterion:
-        run.say(
-            "no saved step was validated, so the last is taken: let trainer.save_freq be a multiple of "
-            "trainer.test_freq, and the validation rows fill a batch"
-        )
+        run.say("no saved step was validated, so the last is exported: make trainer.save_freq a multiple of "
+                "trainer.test_freq, and prepare enough validation rows to fill a batch")  # fmt: skip
     target = policy.merge(checkpoints.path(step), run.folder / "policy")
     run.record(exported_step=step, selected_by=selected_by)
     model_card.write(target, config, run.folder)
@@ -125,39 +126,32 @@ def _export(config: DictConfig, run: Run, checkpoints: Checkpoints) -> Path:
 
 
 def _check_same_training(config: DictConfig, run: Run) -> None:
-    """Raise InputError where the folder's checkpoints come from other settings than this run's.
+    """Raise InputError if the checkpoints in the folder were trained with other settings than this run's.
 
-    What may differ: `trainer` (steps, saving, logging), `keep` and `hardware`.
+    `trainer` and `schedule` (steps, saving, logging), `keep` and `hardware` may differ.
     """
-    now, then = (_flat(OmegaConf.to_container(c, resolve=True)) for c in (config, run.previous or config))
-    changed = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
-    changed = [key for key in changed if not key.startswith(("trainer.", "hardware.", "ray_kwargs.", "keep"))]
-    if changed:
+    now, then = (flatten(OmegaConf.to_container(one, resolve=True)) for one in (config, run.previous or config))
+    different = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
+    free = ("trainer.", "schedule.", "hardware.", "ray_kwargs.", "keep")  # a schedule's batch is also in `data`
+    if changed := [key for key in different if not key.startswith(free)]:
         shown = ", ".join(f"{key}: {then.get(key)} -> {now.get(key)}" for key in changed[:3])
-        raise InputError(
-            f"out={run.folder} holds a training with other settings ({len(changed)} differ: {shown}): "
-            "choose another out, or remove that folder"
-        )
+        raise InputError(f"out={run.folder} holds a training with other settings ({len(changed)} differ: {shown}): "
+                         "choose another out, or remove that folder")  # fmt: skip
 
 
-def _flat(tree: object, prefix: str = "") -> dict[str, object]:
-    if not isinstance(tree, dict):
-        return {prefix.rstrip("."): tree}
-    return {name: leaf for key, value in tree.items() for name, leaf in _flat(value, f"{prefix}{key}.").items()}
+def _files(files: str | list[str]) -> list[str]:
+    """Absolute paths of parquet files, with all shards of a file that preparation has cut. InputError: no rows."""
+    named = [files] if isinstance(files, str) else files
+    found = [str(path) for file in named for path in parquet_files(Path(file).resolve())]
+    if empty := [file for file in found if not _count_rows([file])]:
+        raise InputError(f"{empty[0]} holds no rows: prepare again with a data set that has that split")
+    return found
 
 
-def shards(files: str | list[str]) -> list[str]:
-    """Absolute paths; `x.parquet` stands for `x-00000.parquet`, ... where prepare.py wrote it in pieces."""
-    paths = [Path(file).resolve() for file in ([files] if isinstance(files, str) else files)]
-    pieces = {path: sorted(path.parent.glob(f"{path.stem}-*.parquet")) for path in paths if not path.exists()}
-    return [str(file) for path in paths for file in pieces.get(path) or [path]]
-
-
-def _for_verl(config: DictConfig, settings: dict[str, object]) -> DictConfig:
-    """The config as verl and its workers get it: absolute paths, and resolved, since our resolvers end here."""
+def _for_verl(config: DictConfig, settings: Mapping[str, object]) -> DictConfig:
+    """The config for verl and its workers, which do not know our resolvers: with `settings`, and resolved."""
     config = config.copy()
-    with open_dict(config):
-        for key, value in settings.items():
-            OmegaConf.update(config, key, value)
+    for key, value in settings.items():
+        OmegaConf.update(config, key, value, force_add=True)
     OmegaConf.resolve(config)
     return config

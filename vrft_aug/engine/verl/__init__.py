@@ -1,1 +1,1 @@
-"""The border: everything that subclasses, registers with, or patches verl, vLLM or Ray."""
+"""Holds everything that subclasses, registers with or patches verl, vLLM or Ray (docs/upgrading-verl.md lists it)."""

@@ -1,12 +1,13 @@
-"""verl's rollout workers, which do once a prompt what its eight samples share, and together what each needs.
+"""Prepares each prompt once for its eight samples, and sends samples to the reward worker together.
 
-Named in conf/grpo.yaml as `rollout.agent.agent_loop_manager_class`, verl's own extension point. For each sample verl
-0.9.1 makes an agent loop with its token builder (agent_loop.py:661), runs the image processor when it builds the prompt
-(:318), again for the reward worker (:868) and again for the actor (agent_loop_tq.py:188), and sends the reward worker a
-request. At 32 prompts of 8 samples these are 256 loops, 768 runs of the processor and 256 requests a step; here they
-are one loop, 64 runs, and a request for all samples that end within `COLLECT_SECONDS`. What reaches vLLM (by
-llm_client.py) and the reward worker is the same. The queue gets the same but for the prompt's messages: verl stores
-them, with the image in two copies, for each sample, and sends them to reference and actor, which read tokens.
+task_runner.py gives the manager to verl as `rollout.agent.agent_loop_manager_class`, an extension point of verl.
+For each sample verl 0.9.1 makes an agent loop with its token builder (agent_loop.py:661), and runs the image processor
+three times: to build the prompt (:318), for the reward worker (:868) and for the actor (agent_loop_tq.py:188). It also
+sends one request per sample to the reward worker. With 32 prompts of 8 samples these are 256 loops, 768 runs of the
+processor and 256 requests per step. Here they are one loop, 64 runs, and one request for all samples that end within
+`COLLECT_SECONDS`. vLLM (through llm_client.py) and the reward worker receive the same as from verl. The queue receives
+the same except the prompt's messages: verl stores them for each sample, with two copies of the image, and sends them to
+reference and actor, which only read tokens.
 """
 
 import random
@@ -25,12 +26,12 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorke
 
 from vrft_aug.engine.verl.shared_prompt import COLLECT_SECONDS, SHARED, Together, once
 
-SPENT = ("prompt", "raw_prompt", "tools_kwargs", "interaction_kwargs")  # read by nobody once there is a score
-TOKENS_ALONE = {"detokenize": False}  # verl takes no text from vLLM
+SPENT = ("prompt", "raw_prompt", "tools_kwargs", "interaction_kwargs")  # nobody reads them after scoring
+TOKENS_ONLY = {"detokenize": False}  # verl reads no text from vLLM
 
 
 class PromptOnceManager(AgentLoopManagerTQ):
-    """verl's, with the workers below."""
+    """verl's manager, with the workers below."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -38,7 +39,7 @@ class PromptOnceManager(AgentLoopManagerTQ):
 
 
 class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
-    """verl's; rows that name an agent loop of their own (`agent_name`) are treated as verl treats them."""
+    """verl's worker. A row that names another agent loop (`agent_name`) is processed as verl does."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -50,22 +51,22 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
         self._score_together = Together(self._score, COLLECT_SECONDS)
 
     async def _run_prompt(self, prompt: dict, *args: Any, **kwargs: Any) -> None:
-        SHARED.set({})  # each prompt runs in a task of its own, its samples in tasks that inherit from it
+        SHARED.set({})  # verl runs each prompt in its own asyncio task; the tasks of its samples inherit the value
         await super()._run_prompt(prompt, *args, **kwargs)
 
     async def _run_agent_loop(self, sampling_params: dict, trajectory: dict, *, agent_name: str, **row: Any) -> None:
         if agent_name != "single_turn_agent":
-            SHARED.set(None)  # its tools may give each sample other images; the samples' tasks keep this to themselves
+            SHARED.set(None)  # tools may give each sample other images; this changes only the task of this sample
             return await super()._run_agent_loop(sampling_params, trajectory, agent_name=agent_name, **row)
         row.pop("trace", None)
-        output = await self._single_turn.run(sampling_params | TOKENS_ALONE, **row)
+        output = await self._single_turn.run(sampling_params | TOKENS_ONLY, **row)
         await self._compute_score([output], row)
-        if output.reward_score is not None:  # a reward model beside the actor reads the prompt later
+        if output.reward_score is not None:  # None: a reward model beside the actor will read the prompt later
             row = {column: value for column, value in row.items() if column not in SPENT}
         await self._agent_loop_postprocess(output, trajectory["validate"], **row)
 
     def _compute_multi_modal_inputs(self, output: AgentLoopOutput, input_ids: torch.Tensor) -> dict:
-        """verl's: the image's tensors, which do not depend on the response."""
+        """The image's tensors, from verl, once per prompt: they do not depend on the response."""
         shared = SHARED.get()
         if shared is None:
             return super()._compute_multi_modal_inputs(output, input_ids)
@@ -74,7 +75,7 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
         return dict(shared["inputs"])
 
     async def _compute_score(self, outputs: list[AgentLoopOutput], kwargs: dict) -> None:
-        """Score the last of `outputs`, as verl does, by the reward worker."""
+        """Let the reward worker score the last of `outputs`, as verl does."""
         final = outputs[-1]
         if final.reward_score is not None or self.reward_loop_worker_handles is None:
             return
@@ -90,7 +91,10 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
 
 
 def to_score(samples: list[tuple[AgentLoopOutput, dict]]) -> DataProto:
-    """What a reward manager takes: tokens as verl pads them (prompts left, responses right), each row's columns."""
+    """Build the batch that a reward manager takes, from each sample's output and its row.
+
+    Tokens are padded as verl pads them: prompts on the left, responses on the right; (samples, longest).
+    """
 
     def pad(sequences: list[list[int]], side: str) -> tuple[torch.Tensor, torch.Tensor]:
         tokens = [torch.tensor(sequence, dtype=torch.int64) for sequence in sequences]
@@ -117,7 +121,7 @@ def _column(values: list) -> np.ndarray:
 
 
 class PromptOnceAgentLoop(SingleTurnAgentLoop):
-    """verl's single turn, with image and prompt prepared once for the samples of a prompt."""
+    """verl's single-turn loop, with image and prompt prepared once for all samples of a prompt."""
 
     async def process_multi_modal_info(self, messages: list[dict]) -> dict:
         prepare = super().process_multi_modal_info

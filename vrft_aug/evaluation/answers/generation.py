@@ -1,36 +1,38 @@
-"""Answers of a policy to prepared rows, by vLLM in this process: evaluation's half of what verl does in training."""
+"""Generates a policy's answers with vLLM, in this process and with the same inputs as verl's rollouts in training."""
 
 import io
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from omegaconf import DictConfig
 from PIL import Image
 
-CHUNK = 256  # prompts between two progress lines; also bounds the decoded images in memory
+from vrft_aug.data.settings import Policy
+
+CHUNK = 256  # prompts per call of vLLM and progress line; limits the decoded images in memory
 
 
 class Generator:
     """A policy loaded into vLLM.
 
     Args:
-        policy_path: folder or hub id in Hugging Face format.
-        config: root config of recipes/evaluate.py (groups `policy` and `hardware`, `sampling`, `seed`).
+        path: folder or hub id in Hugging Face format.
+        hardware, sampling: the keys of this name in conf/evaluate.yaml.
     """
 
-    def __init__(self, policy_path: str, config: DictConfig):
-        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # or chance decides which requests share a batch
+    def __init__(self, path: str, policy: Policy, hardware: DictConfig, sampling: DictConfig, seed: int):
+        # With a second process, chance would decide which requests share a batch.
+        os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         from transformers import AutoProcessor
         from vllm import LLM, SamplingParams
 
-        policy, hardware = config.policy, config.hardware
-        pixels = {"min_pixels": policy.min_pixels, "max_pixels": policy.max_pixels}
-        self._processor = AutoProcessor.from_pretrained(policy_path)
+        self._processor = AutoProcessor.from_pretrained(path)
         self._patch = policy.patch
         self._llm = LLM(
-            model=policy_path,
+            model=path,
             dtype=hardware.dtype,
-            seed=config.seed,
+            seed=seed,
             max_model_len=policy.max_length,
             max_num_seqs=hardware.vllm.max_num_seqs,
             max_num_batched_tokens=hardware.vllm.max_num_batched_tokens,
@@ -41,25 +43,24 @@ class Generator:
             gpu_memory_utilization=hardware.vllm.memory_fraction,
             enforce_eager=hardware.vllm.enforce_eager,
             limit_mm_per_prompt={"image": 1, "video": 0},
-            mm_processor_kwargs=pixels,
+            mm_processor_kwargs={"min_pixels": policy.min_pixels, "max_pixels": policy.max_pixels},
             skip_mm_profiling=True,
         )
-        # No seed of its own for each request: all would draw the same numbers, and vLLM 0.24.0 fails with one on a CPU.
-        self._sampling = SamplingParams(
-            temperature=config.sampling.temperature, n=config.sampling.n, max_tokens=policy.max_response_length
-        )
+        # No seed per request: all requests would draw the same numbers, and vLLM 0.24.0 fails with it on a CPU.
+        longest = policy.max_response_length
+        self._sampling = SamplingParams(n=sampling.n, temperature=sampling.temperature, max_tokens=longest)
 
     def answer(
         self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]
     ) -> list[list[tuple[str, int]]]:
-        """Responses to each prompt as (text, number of tokens), `sampling.n` of them.
+        """`sampling.n` responses to each prompt, as (text, number of tokens).
 
         Args:
             prompts: user turns, each with one "<image>".
-            images: encoded images, one a prompt.
+            images: encoded images, one per prompt.
             say: prints a progress line.
         """
-        answers = []
+        answers: list[list[tuple[str, int]]] = []
         for start in range(0, len(prompts), CHUNK):
             chunk = slice(start, start + CHUNK)
             requests = [self._request(*pair) for pair in zip(prompts[chunk], images[chunk], strict=True)]
@@ -68,13 +69,13 @@ class Generator:
             say(f"answered {len(answers)} of {len(prompts)}")
         return answers
 
-    def _request(self, prompt: str, encoded: bytes) -> dict:
+    def _request(self, prompt: str, encoded: bytes) -> dict[str, Any]:
         """The same text and pixels that verl's agent loop sends to vLLM."""
         from qwen_vl_utils import process_vision_info
 
         image = Image.open(io.BytesIO(encoded)).convert("RGB")
         before, after = prompt.split("<image>")
-        parts = [{"type": "text", "text": before}] if before else []
+        parts: list[dict[str, Any]] = [{"type": "text", "text": before}] if before else []
         parts += [{"type": "image", "image": image}, {"type": "text", "text": after}]
         messages = [{"role": "user", "content": parts}]
         text = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)

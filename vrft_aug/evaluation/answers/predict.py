@@ -1,4 +1,4 @@
-"""Policy and prepared rows -> a table of scored predictions, straight or with the images dealt to the wrong prompts."""
+"""Makes a table of scored predictions from prepared rows, also with the images dealt to the wrong prompts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,18 +6,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
-from vrft_aug.rewards import compose, compute_score
+from vrft_aug.rewards import Objective, compute_score
 
 Answerer = Callable[[list[str], list[bytes]], list[list[tuple[str, int]]]]
 
 
 def read_rows(parquet: Path, split: str) -> pd.DataFrame:
-    """The rows of one split, as prepare.py wrote them. Raises InputError where there are none."""
-    files = sorted(parquet.glob(f"{split}*.parquet"))
-    if not files:
-        raise InputError(f"{parquet} holds no {split}.parquet: run recipes/prepare.py first, or set parquet=<its out>")
+    """The rows of one split, as prepare.py wrote them. Raises InputError if there are none."""
+    files = parquet_files(parquet / f"{split}.parquet")
     rows = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
     if rows.empty:
         raise InputError(f"{files[0]} is empty: prepare again with a data set that has a {split} split")
@@ -25,25 +24,23 @@ def read_rows(parquet: Path, split: str) -> pd.DataFrame:
 
 
 def deal_images(rows: pd.DataFrame, seed: int) -> list[bytes]:
-    """The rows' images in an order drawn by `seed`: a policy that looks at its image must now fall to chance."""
+    """The rows' images in a random order drawn by `seed`: a policy that uses its images must fall to chance level."""
     images = [images[0]["bytes"] for images in rows["images"]]
     return [images[index] for index in np.random.default_rng(seed).permutation(len(images))]
 
 
-def predict(rows: pd.DataFrame, images: list[bytes], objective: object, answer: Answerer) -> pd.DataFrame:
-    """Scored predictions, one row a response (columns: vrft_aug/evaluation/metrics/measure.py).
+def predict(rows: pd.DataFrame, images: list[bytes], objective: Objective, answer: Answerer) -> pd.DataFrame:
+    """Scored predictions, one row per response (columns: vrft_aug/evaluation/metrics/measure.py).
 
-    Several responses to a prompt also get `sample` and `vote` (voting.py).
+    If a prompt has several responses, they also get `sample` and `vote` (voting.py).
 
     Args:
         rows: prepared rows.
         images: the image that each row's prompt gets.
-        objective: mapping of the config group `objective`.
-        answer: prompts and images -> for each prompt its responses as (text, number of tokens).
+        answer: takes prompts and images; returns each prompt's responses as (text, number of tokens).
     """
-    objective = compose(objective)
     prompts = [prompt[0]["content"] for prompt in rows["prompt"]]
-    table = []
+    table: list[dict] = []
     for row, responses in zip(rows.to_dict("records"), answer(prompts, images), strict=True):
         info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
         scored = [
@@ -58,7 +55,7 @@ def predict(rows: pd.DataFrame, images: list[bytes], objective: object, answer: 
                 "response": text,
                 "response_length": length,
                 "ground_truth": truth,
-                **compute_score(row["data_source"], text, truth, info, objective),
+                **compute_score(row["data_source"], text, truth, info, objective, tokens=length),
             }
             for text, length in responses
         ]

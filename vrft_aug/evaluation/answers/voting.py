@@ -1,4 +1,4 @@
-"""Several samples of one prompt -> the one answer that stands for the prompt."""
+"""Chooses one answer per prompt from several samples: the majority's class, or the box that agrees most with all."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,19 +9,20 @@ from vrft_aug.rewards.iou import iou
 
 
 def mark(samples: Sequence[Mapping]) -> list[dict]:
-    """The samples of one prompt, each with `sample`, its number, and `vote`, true for the one that was elected."""
-    elected = elect(samples)
-    return [{**row, "sample": number, "vote": number == elected} for number, row in enumerate(samples)]
+    """The samples of one prompt with two new keys: `sample`, its number, and `vote`, true for the chosen sample."""
+    chosen = choose(samples)
+    return [{**row, "sample": number, "vote": number == chosen} for number, row in enumerate(samples)]
 
 
-def elect(samples: Sequence[Mapping]) -> int:
-    """Which sample agrees most with the others.
+def choose(samples: Sequence[Mapping]) -> int:
+    """Position of the sample that agrees most with the others.
 
-    Of classes and grades that is the majority's first sample; of boxes the medoid, whose summed IoU with all is
-    highest. Of equals the first. Rejected samples do not vote; where all are rejected, the first stands for them.
+    For classes and grades it is the first sample of the majority; for boxes the medoid, which has the highest sum of
+    IoUs with all boxes. The first of equal samples wins. Rejected samples do not vote; if all are rejected, the first
+    one is chosen.
 
     Args:
-        samples: rows of a predictions table (metrics.py); task, prediction and rejected are read.
+        samples: rows of a predictions table (measure.py); task, prediction and rejected are read.
     """
     voters = [number for number, row in enumerate(samples) if not row["rejected"]]
     if not voters:
@@ -30,7 +31,7 @@ def elect(samples: Sequence[Mapping]) -> int:
 
 
 def votes(predictions: pd.DataFrame) -> pd.DataFrame:
-    """One row a prompt: the elected samples, or all rows of a table with one response a prompt."""
+    """One row per prompt: the chosen samples, or all rows of a table with one response per prompt."""
     return predictions[predictions["vote"]] if "vote" in predictions else predictions
 
 

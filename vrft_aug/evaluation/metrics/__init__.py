@@ -1,1 +1,1 @@
-"""Metrics of scored answers, their intervals, and comparisons of runs."""
+"""Turns scored predictions into metrics with intervals, and compares runs."""

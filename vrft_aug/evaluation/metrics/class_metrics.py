@@ -1,22 +1,21 @@
-"""Metrics of sets with classes or grades. An unparseable answer is a column of its own and never a hit."""
+"""Computes the metrics of classification and grading. An unparseable answer has its own column and is never right."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from sklearn import config_context
-from sklearn.metrics import cohen_kappa_score, confusion_matrix, mean_absolute_error, precision_recall_fscore_support
+from sklearn.metrics import cohen_kappa_score, confusion_matrix, precision_recall_fscore_support
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics.intervals import wilson
+from vrft_aug.evaluation.metrics.intervals import Statistic, wilson
 from vrft_aug.rewards.parsing import normalise
 
 UNPARSEABLE = "unparseable"
-Statistic = Callable[[np.ndarray], dict[str, float]]
 
 
 def class_order(task: str, rows: pd.DataFrame) -> list[str]:
-    """The prompt's order when all rows agree on it, else alphabetical; grades in ascending order without gaps."""
+    """The classes in the prompt's order if all rows have the same, else alphabetical; grades ascend without gaps."""
     if "classes" not in rows:
         raise InputError("predictions lack the column classes; write them with recipes/evaluate.py")
     orders = {tuple(map(str, classes)) for classes in rows["classes"]}
@@ -26,54 +25,58 @@ def class_order(task: str, rows: pd.DataFrame) -> list[str]:
     try:
         grades = [int(name) for name in classes]
     except ValueError:
-        raise InputError(f"grading needs integer classes, not {classes}; mend the data set's yaml") from None
+        raise InputError(f"grading needs integer classes, not {classes}; correct the data set's yaml") from None
     return [str(grade) for grade in range(min(grades), max(grades) + 1)]
 
 
 def matched_answers(rows: pd.DataFrame, classes: list[str]) -> pd.Series:
-    """The class each row answers (case ignored), "" when rejected or no class; an accepted alias is its class."""
+    """The class that each row answers, whatever its case; "" if the answer is rejected or no class. An accepted alias
+    becomes its class.
+
+    Raises InputError for a ground truth that is no class, and for a right answer with acc 0.
+    """
     truth = _match(rows["ground_truth"], classes)
     if truth.isna().any():
         row = rows[truth.isna()].iloc[0]
-        raise InputError(f"image {row.source_id}: ground truth {row.ground_truth!r} is none of the classes {classes}")
+        raise InputError(f"image {row.source_id}: ground truth {row.ground_truth!r} is not one of {classes}")
     answers = _match(rows["prediction"], classes).where(rows["rejected"] == "").fillna("")
     right = rows["acc"] == 1
     if (contradiction := (answers == truth) & ~right).any():
         row = rows[contradiction].iloc[0]
-        raise InputError(f"image {row.source_id}: prediction {row.prediction!r} is the ground truth, yet acc is 0")
+        raise InputError(f"image {row.source_id}: prediction {row.prediction!r} is the ground truth, but acc is 0")
     return answers.mask(right, truth)
 
 
 def class_metrics(task: str, classes: list[str], truth: pd.Series, answers: pd.Series) -> tuple[dict, Statistic]:
-    """What is known at once, and a statistic of row weights (shape (n,)) for the bootstrap.
+    """Two facts about the answers, and a statistic of row weights (shape (n,)) for the bootstrap.
 
-    majority {class, value, low, high}: accuracy of the constant predictor that knows the test set's own labels.
-    confusion {classes, columns, counts}: rows are the truth, the last column the unparseable answers.
-    chance: accuracy to expect when the same answers are dealt to the images at random, sum of p(answer) p(label);
-    what a policy that ignores its images reaches.
-    balanced_accuracy, macro_f1: means over the classes that occur in the test set. recall/<class>: undefined without
-    images of the class.
-    Grading also: quadratic_kappa and mean_absolute_error (grades), in which an unparseable answer counts as the grade
-    farthest from the truth, since leaving it out would reward silence; parsed_mean_absolute_error leaves it out.
+    Facts: majority {class, value, low, high} is the accuracy of the constant predictor, which always gives the most
+    frequent class of this test set. confusion {classes, columns, counts} has a row per ground truth and a column per
+    answer; the last column counts the unparseable answers.
+    Statistics: chance is the expected accuracy if the same answers were given to the images at random, the sum of
+    p(answer) p(label); a policy that ignores its images reaches it. balanced_accuracy and macro_f1 are means over the
+    classes that occur in the test set. recall/<class> is undefined if the class has no image.
+    Grading also has quadratic_kappa and mean_absolute_error (in grades). In both, an unparseable answer counts as the
+    grade farthest from the ground truth: to leave it out would reward silence. parsed_mean_absolute_error does so.
     """
     n = len(classes)
     columns = [*classes, UNPARSEABLE]
     code = {name: position for position, name in enumerate(columns)} | {"": n}
-    truth, answer = (_match(truth, classes).map(code).to_numpy(int), answers.map(code).to_numpy(int))
-    counts = confusion_matrix(truth, answer, labels=range(n + 1))[:n]
+    true, answer = (_match(truth, classes).map(code).to_numpy(int), answers.map(code).to_numpy(int))
+    counts = confusion_matrix(true, answer, labels=range(n + 1))[:n]
     majority = int(counts.sum(1).argmax())
     facts = {
-        "majority": {"class": classes[majority], **wilson(int(counts.sum(1)[majority]), len(truth))},
+        "majority": {"class": classes[majority], **wilson(int(counts.sum(1)[majority]), len(true))},
         "confusion": {"classes": classes, "columns": columns, "counts": counts.tolist()},
     }
-    # Every metric depends on the rows through the confusion matrix alone, so a resample costs O(classes ** 2).
+    # Every metric depends only on the confusion matrix, so a resample costs O(classes ** 2).
     cell_truth, cell_answer = np.divmod(np.arange(n * (n + 1)), n + 1)
     grades = _grade_statistic([int(name) for name in classes]) if task == "grading" else lambda *_: {}
 
     def statistic(weight: np.ndarray) -> dict[str, float]:
-        count = np.bincount(truth * (n + 1) + answer, weights=weight, minlength=n * (n + 1))
+        count = np.bincount(true * (n + 1) + answer, weights=weight, minlength=n * (n + 1))
         share = count.reshape(n, n + 1) / count.sum()
-        with config_context(assume_finite=True, skip_parameter_validation=True):  # they are half of the time
+        with config_context(assume_finite=True, skip_parameter_validation=True):  # checks take half of the time
             _, recall, f1, support = precision_recall_fscore_support(
                 cell_truth, cell_answer, labels=range(n), sample_weight=count, zero_division=np.nan
             )
@@ -89,26 +92,20 @@ def class_metrics(task: str, classes: list[str], truth: pd.Series, answers: pd.S
 
 
 def _grade_statistic(grades: list[int]) -> Callable[..., dict[str, float]]:
-    value = np.array(grades)
+    value, labels = np.array(grades), range(len(grades))
     farthest = np.where(value - value.min() >= value.max() - value, 0, len(grades) - 1)
 
     def statistic(truth: np.ndarray, answer: np.ndarray, count: np.ndarray) -> dict[str, float]:
         parsed = (answer < len(grades)) & (count > 0)
         given = np.where(answer < len(grades), answer, farthest[truth])
-        varied = len(np.unique(np.r_[truth[count > 0], given[count > 0]])) > 1  # kappa is 0 / 0 otherwise
-        return {
-            "quadratic_kappa": cohen_kappa_score(
-                truth, given, labels=range(len(grades)), weights="quadratic", sample_weight=count
-            )
-            if varied
-            else np.nan,
-            "mean_absolute_error": mean_absolute_error(value[truth], value[given], sample_weight=count),
-            "parsed_mean_absolute_error": mean_absolute_error(
-                value[truth[parsed]], value[given[parsed]], sample_weight=count[parsed]
-            )
-            if parsed.any()
-            else np.nan,
-        }
+        error = np.abs(value[truth] - value[given])
+        kappa = parsed_error = np.nan
+        if len(np.unique(np.r_[truth[count > 0], given[count > 0]])) > 1:  # kappa is 0 / 0 otherwise
+            kappa = cohen_kappa_score(truth, given, labels=labels, weights="quadratic", sample_weight=count)
+        if parsed.any():
+            parsed_error = np.average(error[parsed], weights=count[parsed])
+        mean_error = np.average(error, weights=count)
+        return {"quadratic_kappa": kappa, "mean_absolute_error": mean_error, "parsed_mean_absolute_error": parsed_error}
 
     return statistic
 

@@ -1,46 +1,48 @@
-"""Each run on each data set beside its shuffled twin and the baseline run, and what the numbers do not show."""
+"""Compares each run with the same policy on shuffled images, with the baseline run and with the constant predictor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics.intervals import mcnemar
+from vrft_aug.evaluation.metrics.intervals import McNemar, Metrics, Quantity, mcnemar
 from vrft_aug.evaluation.runs import Evaluation, distinct_name
 
 SIGNIFICANCE = 0.05
 MARKS = {
-    "†": "accuracy lies inside the 95 % interval of the constant predictor: no better than always the same answer",
-    "‡": "accuracy lies below the 95 % interval of the constant predictor",
-    "§": f"not significantly better than with the images shuffled (McNemar p >= {SIGNIFICANCE}): images may be ignored",
+    "†": "accuracy is inside the 95 % interval of the constant predictor: no better than always giving the same answer",
+    "‡": "accuracy is below the 95 % interval of the constant predictor",
+    "§": f"not significantly better than with shuffled images (McNemar p >= {SIGNIFICANCE}): it may ignore its images",
 }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One evaluation on one data set ("<data_source>/<task>"), beside its shuffled twin and the baseline run."""
+    """One evaluation on one data set ("<data_source>/<task>"), with shuffled images and the baseline run to compare."""
 
     name: str
     dataset: str
     evaluation: Evaluation
-    metrics: dict
-    shuffled: dict | None = None  # metrics with the images shuffled
-    against_shuffled: dict | None = None  # mcnemar(shuffled, this)
+    metrics: Metrics
+    shuffled: Metrics | None = None  # metrics with shuffled images
+    against_shuffled: McNemar | None = None  # mcnemar(shuffled, this)
     baseline: str | None = None  # None: this run is the baseline
-    against_baseline: dict | None = None  # mcnemar(baseline, this)
+    against_baseline: McNemar | None = None  # mcnemar(baseline, this)
     notes: list[str] = field(default_factory=list)
 
     @property
-    def marks(self) -> str:
-        return constant_mark(self.metrics) + ("§" if self._ignores_images else "")
+    def accuracy(self) -> Quantity:
+        """The accuracy to quote: with the interval over groups of images, if images share groups."""
+        return self.metrics.get("accuracy_grouped") or self.metrics["accuracy"]
 
     @property
-    def _ignores_images(self) -> bool:
+    def marks(self) -> str:
         test = self.against_shuffled
-        return test is not None and (test["p"] >= SIGNIFICANCE or test["only_b"] <= test["only_a"])
+        ignores_images = test is not None and (test["p"] >= SIGNIFICANCE or test["only_b"] <= test["only_a"])
+        return constant_mark(self.metrics) + ("§" if ignores_images else "")
 
 
-def constant_mark(metrics: dict) -> str:
-    """† or ‡ (see MARKS) or nothing; boxes have no constant predictor here."""
+def constant_mark(metrics: Metrics) -> str:
+    """† or ‡ (see MARKS) or ""; boxes have no constant predictor."""
     constant = metrics.get("majority")
     if not constant or metrics["accuracy"]["value"] > constant["high"]:
         return ""
@@ -48,45 +50,46 @@ def constant_mark(metrics: dict) -> str:
 
 
 def compare(evaluations: Sequence[Evaluation], baseline: str | None = None) -> list[Comparison]:
-    """Every unshuffled evaluation and data set, beside the baseline run (default: the first on that data set).
+    """One comparison per data set and evaluation with the right images.
 
-    What cannot be compared is said in `notes`, not left out.
+    The baseline run is by default the first run on the data set. `notes` say which comparisons are missing, and why.
+
     Raises:
-        InputError: `baseline` is not the name of an evaluation.
+        InputError: no evaluation has the name `baseline`.
     """
-    straight = [one for one in evaluations if not one.shuffled]
-    if baseline is not None and baseline not in {one.name for one in straight}:
-        known = ", ".join(sorted({one.name for one in straight})) or "none"
+    normal = [one for one in evaluations if not one.facts.shuffled_images]
+    if baseline is not None and baseline not in (names := {one.name for one in normal}):
+        known = ", ".join(sorted(names)) or "none"
         raise InputError(f"baseline={baseline}: no evaluation has this name; the runs are: {known}")
     first: dict[tuple[str, str], Evaluation] = {}
-    for one in sorted(straight, key=lambda one: one.name != baseline):
+    for one in sorted(normal, key=lambda one: one.name != baseline):
         for dataset in one.metrics:
-            first.setdefault((dataset, one.run.get("split", "")), one)
-    twins = {one.identity: one for one in evaluations if one.shuffled}
+            first.setdefault((dataset, one.facts.split), one)
+    shuffled = {one.identity: one for one in evaluations if one.facts.shuffled_images}
     return [
-        _comparison(one, dataset, twins.get(one.identity), first[dataset, one.run.get("split", "")], straight)
-        for one in straight
+        _comparison(one, dataset, shuffled.get(one.identity), first[dataset, one.facts.split], normal)
+        for one in normal
         for dataset in one.metrics
     ]
 
 
 def _comparison(
-    one: Evaluation, dataset: str, twin: Evaluation | None, base: Evaluation, others: list[Evaluation]
+    one: Evaluation, dataset: str, shuffled: Evaluation | None, base: Evaluation, others: list[Evaluation]
 ) -> Comparison:
     namesakes = [other.folder for other in others if other.name == one.name and dataset in other.metrics]
     name = distinct_name(one.name, one.folder, namesakes)
-    facts: dict = {"notes": []}
-    if twin and dataset in twin.metrics:
-        facts["shuffled"] = twin.metrics[dataset]
-        facts["against_shuffled"] = _mcnemar(twin, one, dataset, facts["notes"])
+    compared = Comparison(name, dataset, one, one.metrics[dataset])
+    if shuffled and dataset in shuffled.metrics:
+        test = _mcnemar(shuffled, one, dataset, compared.notes)
+        compared = replace(compared, shuffled=shuffled.metrics[dataset], against_shuffled=test)
     else:
-        facts["notes"].append(f"{name} on {dataset}: not evaluated with shuffled images")
-    if base is not one:
-        facts |= {"baseline": base.name, "against_baseline": _mcnemar(base, one, dataset, facts["notes"])}
-    return Comparison(name, dataset, one, one.metrics[dataset], **facts)
+        compared.notes.append(f"{name} on {dataset}: not evaluated with shuffled images")
+    if base is one:
+        return compared
+    return replace(compared, baseline=base.name, against_baseline=_mcnemar(base, one, dataset, compared.notes))
 
 
-def _mcnemar(a: Evaluation, b: Evaluation, dataset: str, notes: list[str]) -> dict | None:
+def _mcnemar(a: Evaluation, b: Evaluation, dataset: str, notes: list[str]) -> McNemar | None:
     try:
         return mcnemar(a.answers_on(dataset), b.answers_on(dataset))
     except InputError as error:

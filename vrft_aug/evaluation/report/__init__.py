@@ -1,1 +1,1 @@
-"""Run folders as tables, figures and one HTML page."""
+"""Reports finished runs as tables, figures and one HTML page."""

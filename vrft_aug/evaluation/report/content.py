@@ -1,34 +1,32 @@
-"""What a report says, before it is put on a page."""
+"""Gathers what a report says: comparisons, curves, the filled table of the paper, and what is missing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from omegaconf import DictConfig
 
 from vrft_aug.evaluation.metrics.comparison import MARKS, Comparison, compare
 from vrft_aug.evaluation.report.curves import by_dataset, curve
 from vrft_aug.evaluation.report.paper.paper_figures import figure
 from vrft_aug.evaluation.report.paper.paper_layout import footnotes
-from vrft_aug.evaluation.report.paper.paper_table import PaperTable, fill
+from vrft_aug.evaluation.report.paper.paper_table import Objectives, PaperTable, fill
 from vrft_aug.evaluation.runs import Training, find
+from vrft_aug.experiments.cells import Table
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A table of conf/table: its name, the config group's content, and of each experiment the objective that its own
-    runs carry (None: any)."""
+    """A table of conf/table that the report fills."""
 
-    name: str
-    config: DictConfig
-    objectives: Mapping[str, str | None] = field(default_factory=dict)
+    name: str  # of the file
+    table: Table
+    objectives: Objectives = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Content:
     comparisons: list[Comparison]
     trainings: list[Training]
-    curves: dict[str, bytes]  # file name -> PNG, one a data set
+    curves: dict[str, bytes]  # file name -> PNG, one per data set
     missing: list[str]
     paper: PaperTable | None = None
     figure: bytes | None = None  # PNG
@@ -39,7 +37,7 @@ class Content:
 
     @property
     def legend(self) -> list[str]:
-        """The meaning of each mark that occurs."""
+        """The meaning of each mark that the tables contain."""
         used = "".join(one.marks for one in self.comparisons)
         used += "".join(entry.printed_mark for entry in self.paper.entries) if self.paper else ""
         return [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
@@ -53,17 +51,17 @@ class Content:
 
 
 def gather(runs: Sequence[str | Path], baseline: str | None, asked: Asked | None) -> Content:
-    """Everything that is found below the folders `runs`. Raises InputError: see `find`, `compare` and `fill`."""
+    """Content of the report on all runs below the folders `runs`. Raises InputError: see `find` and `compare`."""
     found = find(runs)
     comparisons = compare(found.evaluations, baseline)
     curves = _curves(found.trainings)
     missing = found.unfinished + _missing(comparisons, found.trainings, curves)
     if asked is None:
         return Content(comparisons, found.trainings, curves, missing)
-    paper = fill(asked.config, asked.name, comparisons, asked.objectives)
+    paper = fill(asked.table, asked.name, comparisons, asked.objectives)
+    if empty := sum(entry.own is None for entry in paper.entries):
+        missing.insert(0, f"{empty} of {len(paper.entries)} cells have no run")
     drawn = figure(paper, found.trainings, asked.objectives)
-    empty = sum(entry.own is None for entry in paper.entries)
-    missing = ([f"{empty} of {len(paper.entries)} cells have no run"] if empty else []) + missing
     return Content(comparisons, found.trainings, curves, missing, paper, drawn)
 
 
@@ -79,9 +77,9 @@ def _missing(comparisons: Sequence[Comparison], trainings: Sequence[Training], c
     if not comparisons:
         lines.append("no evaluation found: no table")
     elif all(one.baseline is None for one in comparisons):
-        lines.append("one run a data set: nothing to compare with")
+        lines.append("one run per data set: nothing to compare with")
     if not trainings:
         lines.append("no training metrics (metrics.jsonl) found: no curves")
     elif not curves:
-        lines.append("the training metrics hold none of the plotted quantities: no curves")
+        lines.append("the training metrics contain none of the plotted quantities: no curves")
     return lines

@@ -1,4 +1,4 @@
-"""Run folders -> report.html, report.md, CSV, figures and a table in the terminal."""
+"""Writes a report of run folders: report.html, report.md, CSV and figures; prints its tables in the terminal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +11,9 @@ from vrft_aug.evaluation.report.page.render import IMAGES, render
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import frame as paper_frame
 from vrft_aug.evaluation.report.paper.paper_layout import layout
-from vrft_aug.evaluation.report.result_tables import READING, frame, main_tables, recall_tables, rejection_table
+from vrft_aug.evaluation.report.result_tables import READING, all_tables, frame, main_tables
 from vrft_aug.evaluation.report.signs import crossed, sign_table
+from vrft_aug.files import write_whole
 
 
 def write_report(
@@ -23,27 +24,30 @@ def write_report(
     asked: Asked | None = None,
     images: int = IMAGES,
 ) -> list[Path]:
-    """Writes the report of all runs below the folders `runs` into the folder `out`; returns the files written.
+    """Write the report of all runs below the folders `runs` into the folder `out`; return the paths of its files.
 
     Args:
-        baseline: name of the run that the others are compared with; None: the first on each data set.
+        baseline: name of the run that the others are compared with; None: the first run on each data set.
         asked: the table of the paper to fill, if any.
-        images: test images a data set in the page's gallery.
+        images: number of test images per data set in the page's gallery.
     Raises:
-        InputError: see `gather`; nothing is written then.
+        InputError: see `gather`; nothing is written.
     """
     if images < 0:
-        raise InputError(f"gallery={images}: the number of test images a data set is 0 or more")
+        raise InputError(f"gallery={images}: the number of test images per data set must be 0 or more")
     content = gather(runs, baseline, asked)
     files = {"report.html": render(content, images), "report.md": _markdown(content).encode(), **content.curves}
     if content.comparisons:
         files["table.csv"] = frame(content.comparisons).to_csv(index=False).encode()
     if content.paper:
         files[f"{content.paper.name}.csv"] = paper_frame(content.paper).to_csv(index=False).encode()
-    if content.figure:
-        files[f"{content.paper.name}.png"] = content.figure
+        if content.figure:
+            files[f"{content.paper.name}.png"] = content.figure
     _print(content, console)
-    return [_write(Path(out) / name, body) for name, body in files.items()]
+    Path(out).mkdir(parents=True, exist_ok=True)
+    for name, body in files.items():
+        write_whole(Path(out) / name, body)
+    return [Path(out) / name for name in files]
 
 
 def _print(content: Content, console: Console) -> None:
@@ -56,14 +60,13 @@ def _print(content: Content, console: Console) -> None:
 def _markdown(content: Content) -> str:
     parts = [f"# {content.title}"]
     if content.paper:
-        parts += ["## Beside the paper", layout(content.paper).markdown(), _list(content.paper_notes)]
-    if content.figure:
-        parts += [f"![{CAPTIONS[content.paper.name]}]({content.paper.name}.png)", CAPTIONS[content.paper.name]]
+        parts += ["## Comparison with the paper", layout(content.paper).markdown(), _list(content.paper_notes)]
+        if content.figure:
+            caption = CAPTIONS[content.paper.name]
+            parts += [f"![{caption}]({content.paper.name}.png)", caption]
     if content.comparisons:
-        tables = main_tables(content.comparisons) + recall_tables(content.comparisons)
-        if rejected := rejection_table(content.comparisons):
-            tables.append(rejected)
-        parts += ["## Results", READING, *content.legend, *(table.markdown() for table in tables)]
+        tables = [table.markdown() for table in all_tables(content.comparisons)]
+        parts += ["## Results", READING, *content.legend, *tables]
     parts += _training(content)
     if content.missing:
         parts += ["## Missing", _list(content.missing)]
@@ -73,21 +76,13 @@ def _markdown(content: Content) -> str:
 def _training(content: Content) -> list[str]:
     parts = [f"![training curves]({name})" for name in content.curves]
     if content.curves:
-        steps = [(one.name, one.dataset, one.steps.index) for one in content.trainings]
+        steps = [(one.name, one.facts.dataset, one.steps.index) for one in content.trainings]
         lines = [f"{name}{dataset and ' on ' + dataset}: steps {i.min()} to {i.max()}" for name, dataset, i in steps]
         parts.append(_list(lines))
     if signs := sign_table(content.trainings):
-        parts.append(signs.markdown())
-        parts += [_list(notes)] if (notes := crossed(signs)) else []
+        parts += filter(None, [signs.markdown(), _list(crossed(signs))])
     return ["## Training", *parts] if parts else []
 
 
 def _list(lines: Sequence[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(content)
-    return unfinished.replace(path)

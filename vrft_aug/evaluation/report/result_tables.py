@@ -1,4 +1,4 @@
-"""Comparisons -> tables. A table shows one data set, a column a run; `frame` is the same as rows for CSV."""
+"""Makes the result tables from comparisons, one per data set with one column per run, and the rows of table.csv."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_value
 
 READING = (
-    "Value (95 % interval): Wilson for accuracies, bootstrap over groups of images for the rest. "
-    "p: McNemar's exact test on the same images, with images gained and lost."
+    "Value (95 % interval). The interval of an accuracy is Wilson's; the others come from a bootstrap over groups of "
+    "images. p: McNemar's exact test on the same images, with the number of images gained (+) and lost (−)."
 )
-# key of the metrics, heading, factor (100: shown in per cent)
+# key in metrics.json, heading, factor (100: per cent)
 QUANTITIES = [
     ("accuracy", "Accuracy, %", 100),
     ("accuracy_grouped", "Accuracy, interval over groups, %", 100),
@@ -27,17 +27,24 @@ QUANTITIES = [
 ]
 
 
+def all_tables(comparisons: Sequence[Comparison], transposed: bool = False) -> list[Table]:
+    """The main tables (transposed: one row per run), recall of the classes, rejected answers."""
+    tables = main_tables(comparisons)
+    rejected = rejection_table(comparisons)
+    if transposed:
+        tables = [table.transposed() for table in tables]
+    return [*tables, *recall_tables(comparisons), *([rejected] if rejected else [])]
+
+
 def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
-    """One table a data set and split: the quantities of QUANTITIES, then what says whether to believe them."""
+    """One table per data set and split: first QUANTITIES, then the checks of whether to believe them."""
     return [_main_table(dataset, split, group) for (dataset, split), group in by_dataset(comparisons).items()]
 
 
 def by_dataset(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], list[Comparison]]:
-    """{("<data_source>/<task>", split): its comparisons}."""
-    groups: dict[tuple[str, str], list[Comparison]] = {}
-    for one in comparisons:
-        groups.setdefault((one.dataset, one.evaluation.run.get("split", "")), []).append(one)
-    return groups
+    """{("<data_source>/<task>", split): the comparisons}."""
+    named = [((one.dataset, one.evaluation.facts.split), one) for one in comparisons]
+    return {name: [one for other, one in named if other == name] for name, _ in named}
 
 
 def _main_table(dataset: str, split: str, group: list[Comparison]) -> Table:
@@ -50,8 +57,8 @@ def _main_table(dataset: str, split: str, group: list[Comparison]) -> Table:
     rows += [
         ["Most frequent answer, % of all"] + [_favourite(one.metrics["most_frequent"]) for one in group],
         ["Accuracy, images shuffled, %"] + [interval((one.shuffled or {}).get("accuracy"), 100) for one in group],
-        ["  chance for those answers, %"] + [interval((one.shuffled or {}).get("chance"), 100) for one in group],
-        ["  p, shuffled against not"] + [p_value(one.against_shuffled) for one in group],
+        ["  chance level of these answers, %"] + [interval((one.shuffled or {}).get("chance"), 100) for one in group],
+        ["  p, against shuffled"] + [p_value(one.against_shuffled) for one in group],
     ]
     if baseline := next((one.baseline for one in group if one.baseline), None):
         cells = [p_value(one.against_baseline) if one.baseline else "baseline" for one in group]
@@ -60,23 +67,23 @@ def _main_table(dataset: str, split: str, group: list[Comparison]) -> Table:
 
 
 def _sample_rows(samples: list[dict | None]) -> list[list[str]]:
-    """Of runs whose answers are votes."""
+    """The rows for runs whose answers are votes."""
     if not any(samples):
         return []
     return [
-        ["Samples a vote"] + [str(one["n"]) if one else "–" for one in samples],
+        ["Samples per vote"] + [str(one["n"]) if one else "–" for one in samples],
         ["  accuracy of single samples, %"] + [f"{100 * one['accuracy']:.1f}" if one else "–" for one in samples],
         ["  any sample right, %"] + [f"{100 * one['any_right']:.1f}" if one else "–" for one in samples],
     ]
 
 
 def title_of(dataset: str, split: str) -> str:
-    """How a set is called in headings."""
+    """The name of a data set and split in headings."""
     return f"{dataset}, {split} split" if split else dataset
 
 
 def recall_tables(comparisons: Sequence[Comparison]) -> list[Table]:
-    """Recall of every class, one table a data set; data sets without classes have none."""
+    """Recall of every class, one table per data set that has classes."""
     tables = []
     for (dataset, split), group in by_dataset(comparisons).items():
         classes = group[0].metrics.get("recall", {})
@@ -88,7 +95,7 @@ def recall_tables(comparisons: Sequence[Comparison]) -> list[Table]:
 
 
 def rejection_table(comparisons: Sequence[Comparison]) -> Table | None:
-    """Why answers were rejected, with counts; None when none was."""
+    """The reasons why answers were rejected, with counts; None if none was rejected."""
     rows = [
         [one.dataset, one.name, reason, str(count)]
         for one in comparisons
@@ -98,16 +105,20 @@ def rejection_table(comparisons: Sequence[Comparison]) -> Table | None:
 
 
 def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """One row a comparison with unrounded numbers in [0, 1] (or grades): what table.csv holds."""
+    """The rows of table.csv: one per comparison, with unrounded numbers in [0, 1] (or grades)."""
     return pd.DataFrame([_record(one) for one in comparisons])
 
 
 def _record(one: Comparison) -> dict:
-    run, metrics = one.evaluation.run, one.metrics
-    record = {"run": one.name, "set": one.dataset} | {
-        key: run.get(key) for key in ("split", "policy", "dataset", "prompt", "objective")
+    facts, metrics = one.evaluation.facts, one.metrics
+    record = {
+        "run": one.name,
+        "set": one.dataset,
+        **{key: getattr(facts, key) for key in ("split", "policy", "dataset", "prompt", "objective")},
+        "n": metrics["n"],
+        "groups": metrics["groups"],
+        "marks": one.marks,
     }
-    record |= {"n": metrics["n"], "groups": metrics["groups"], "marks": one.marks}
     quantities = {key: metrics.get(key) for key, *_ in QUANTITIES}
     quantities |= {"most_frequent_share": metrics["most_frequent"]["share"]}
     quantities |= {f"shuffled_{key}": (one.shuffled or {}).get(key) for key in ("accuracy", "chance")}
@@ -115,15 +126,10 @@ def _record(one: Comparison) -> dict:
         record |= limits(key, quantity)
     return record | {
         "most_frequent_prediction": metrics["most_frequent"]["prediction"],
-        "p_against_shuffled": (one.against_shuffled or {}).get("p"),
+        "p_against_shuffled": one.against_shuffled and one.against_shuffled["p"],
         "baseline": one.baseline,
-        "p_against_baseline": (one.against_baseline or {}).get("p"),
+        "p_against_baseline": one.against_baseline and one.against_baseline["p"],
     }
-
-
-def quoted_accuracy(metrics: dict) -> dict | None:
-    """The accuracy with the interval to quote: over groups of images where images share them."""
-    return metrics.get("accuracy_grouped") or metrics.get("accuracy")
 
 
 def _favourite(favourite: dict) -> str:

@@ -1,10 +1,12 @@
-"""A table of texts, for Markdown, the terminal and the page; how numbers are written in its cells."""
+"""Writes a table of texts as Markdown, for the terminal or for the page, and formats the numbers in its cells."""
 
 import re
 from dataclasses import dataclass
 
 from rich.table import Table as RichTable
 from rich.text import Text
+
+from vrft_aug.evaluation.metrics.intervals import McNemar, Quantity
 
 
 @dataclass(frozen=True)
@@ -15,14 +17,12 @@ class Table:
 
     def markdown(self) -> str:
         lines = [self.header, ["---"] + ["---:"] * (len(self.header) - 1), *self.rows]
-        return f"### {self.title}\n\n" + "\n".join(
-            "| " + " | ".join(map(_markdown_cell, line)) + " |" for line in lines
-        )
+        texts = ["| " + " | ".join(map(_markdown_cell, line)) + " |" for line in lines]
+        return "\n".join([f"### {self.title}", "", *texts])
 
     def rich(self) -> RichTable:
-        table = RichTable(
-            title=Text(self.title), title_justify="left", show_lines="\n" in "".join(map("".join, self.rows))
-        )
+        several_lines = "\n" in "".join(map("".join, self.rows))
+        table = RichTable(title=Text(self.title), title_justify="left", show_lines=several_lines)
         for position, heading in enumerate(self.header):
             table.add_column(Text(heading), justify="right" if position else "left", overflow="fold")
         for row in self.rows:
@@ -30,27 +30,26 @@ class Table:
         return table
 
     def transposed(self) -> "Table":
-        """A row a run instead of a column a run."""
+        """Rows become columns."""
         first, *rows = [list(line) for line in zip(self.header, *self.rows, strict=True)]
         return Table(self.title, first, rows)
 
 
 def _markdown_cell(text: str) -> str:
-    """One cell: no new column, no new line, and no HTML from what a policy answered."""
+    """One cell, without a new column, a new line, or HTML from a policy's answer."""
     return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text.replace("|", "\\|")).replace("\n", "<br>")
 
 
-def interval(quantity: dict | None, factor: int) -> str:
-    """'53.5 (48.6–58.3)' in per cent, '0.38 (0.28–0.48)' otherwise, '–' when there is no such number."""
-    if not quantity or quantity["value"] is None:
+def interval(quantity: Quantity | None, factor: int) -> str:
+    """'53.5 (48.6–58.3)' in per cent, '0.38 (0.28–0.48)' otherwise, '–' if there is no such number."""
+    if not quantity or (value := quantity["value"]) is None:
         return "–"
-    digits = 1 if factor == 100 else 2
-    value, low, high = (None if quantity[key] is None else factor * quantity[key] for key in ("value", "low", "high"))
-    limits = "" if low is None else f" ({low:.{digits}f}–{high:.{digits}f})"
-    return f"{value:.{digits}f}{limits}"
+    digits, low, high = 1 if factor == 100 else 2, quantity["low"], quantity["high"]
+    limits = "" if low is None or high is None else f" ({factor * low:.{digits}f}–{factor * high:.{digits}f})"
+    return f"{factor * value:.{digits}f}{limits}"
 
 
-def p_value(test: dict | None) -> str:
+def p_value(test: McNemar | None) -> str:
     """'0.013 (+40 −21)': p, images gained, images lost."""
     if test is None:
         return "–"
@@ -58,7 +57,7 @@ def p_value(test: dict | None) -> str:
     return f"{p} (+{test['only_b']} −{test['only_a']})"
 
 
-def limits(name: str, quantity: dict | None) -> dict[str, float | None]:
+def limits(name: str, quantity: Quantity | None) -> dict[str, float | None]:
     """A quantity as three columns: <name>, <name>_low, <name>_high."""
-    quantity = quantity or {}
-    return {name: quantity.get("value"), f"{name}_low": quantity.get("low"), f"{name}_high": quantity.get("high")}
+    value, low, high = (quantity["value"], quantity["low"], quantity["high"]) if quantity else (None, None, None)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}

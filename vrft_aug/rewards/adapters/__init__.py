@@ -1,1 +1,1 @@
-"""The rewards in the form that verl, EasyR1 and TRL call."""
+"""Offers the rewards in the form that verl, EasyR1 and TRL call."""

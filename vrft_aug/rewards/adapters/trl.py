@@ -1,33 +1,39 @@
-"""These rewards in TRL, whose GRPOTrainer passes a reward function the data set's columns by name:
+"""Gives TRL's GRPOTrainer these rewards. TRL passes the data set's columns to a reward function by name:
 
     from functools import partial
     from vrft_aug.rewards.adapters.trl import objective_reward
     GRPOTrainer(..., reward_funcs=partial(objective_reward, objective="mfrs"))
 
-The data set is what `recipes/prepare.py export=trl` writes: scoring needs its columns `solution` and `extra_info`.
+The data set is what `recipes/prepare.py export=trl` writes. Scoring needs its columns `solution` and `extra_info`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from vrft_aug.rewards import compute_score
+from vrft_aug.rewards import ExtraInfo, Objective, compute_score
 from vrft_aug.rewards.diagnostics import part_means
 
 
 def objective_reward(
-    completions: list,
-    solution: list[str],
-    extra_info: list[dict],
-    objective: str | Mapping = "accuracy",
+    completions: Sequence[Any],
+    solution: Sequence[str],
+    extra_info: Sequence[ExtraInfo],
+    objective: str | Mapping | Objective = "accuracy",
+    completion_ids: Sequence[Sequence[int]] | None = None,
     log_metric: Callable[[str, float], None] | None = None,
-    **_,
+    **_: Any,
 ) -> list[float]:
-    """The score of each completion, a text or a conversation whose last message is the response.
+    """The score of each completion: a text, or a conversation whose last message is the response.
 
-    Each part's mean over the samples that it applies to goes to TRL's `log_metric` under "reward/<task>/<part>".
+    completion_ids: TRL's token ids of each completion, up to its end token; they give the response's length.
+    TRL's `log_metric` gets each part's mean over the samples that have it, as "reward/<task>/<part>".
     """
-    responses = [c if isinstance(c, str) else c[-1]["content"] for c in completions]
-    rows = zip(responses, solution, extra_info, strict=True)
-    samples = [compute_score("the data set", response, truth, info, objective) for response, truth, info in rows]
+    texts = [one if isinstance(one, str) else one[-1]["content"] for one in completions]
+    lengths = [None] * len(texts) if completion_ids is None else [len(ids) for ids in completion_ids]
+    samples = [
+        compute_score("the data set", text, truth, info, objective, tokens=length)
+        for text, truth, info, length in zip(texts, solution, extra_info, lengths, strict=True)
+    ]
     if log_metric:
         for name, mean in part_means(samples).items():
             log_metric(name, mean)

@@ -1,4 +1,4 @@
-"""verl's reward manager: scores each rollout by its row's task and logs every part.
+"""Gives verl a reward manager that scores each rollout by its row's task and logs every part.
 
     reward.reward_manager.source=importlib
     reward.reward_manager.module.path=pkg://vrft_aug.rewards.adapters.verl
@@ -12,18 +12,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from verl import DataProto
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
 from vrft_aug.errors import InputError
-from vrft_aug.rewards import compose, compute_score
+from vrft_aug.rewards import ExtraInfo, compose, compute_score
 from vrft_aug.rewards.parsing import parse
 from vrft_aug.rewards.recitation import bleu, references
 
 
 class TaskRewardManager(RewardManagerBase):
-    """Scores one sample at a time off the event loop, so that rollouts are scored while others are generated."""
+    """Scores one sample at a time in a thread beside the event loop, while vLLM generates other samples."""
 
     def __init__(self, config: DictConfig, tokenizer: Any, compute_score: Any = None, **reward_model: Any):
         """`config` is verl's whole config with our `objective`; verl's own scoring functions are not used.
@@ -33,26 +33,26 @@ class TaskRewardManager(RewardManagerBase):
         super().__init__(config, tokenizer, compute_score)
         if config.get("objective") is None:
             raise InputError("the config has no group `objective`: add objective=accuracy or another of conf/objective")
-        self.objective = compose(OmegaConf.to_container(config.objective, resolve=True))
-        self._thread = ThreadPoolExecutor(1)  # scoring computes and never waits: more threads would only take turns
+        self.objective = compose(config.objective)
+        self._thread = ThreadPoolExecutor(1)  # scoring only computes, so further threads would not make it faster
 
-    async def run_single(self, data: DataProto) -> dict:
+    async def run_single(self, data: DataProto) -> dict[str, Any]:
         """{"reward_score": float, "reward_extra_info": the same keys for every sample} of the last sequence."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._score, data[-1])
 
-    def _score(self, item: Any) -> dict:
-        started = time.thread_time()  # what scoring costs, not what it waits for while vLLM has the cores
+    def _score(self, item: Any) -> dict[str, Any]:
+        started = time.thread_time()  # the time that scoring uses, without the time that it waits for a core
         responses, row = item.batch["responses"], item.non_tensor_batch
         length = int(item.batch["attention_mask"][-responses.shape[-1] :].sum())
         text = self.tokenizer.decode(responses[:length], skip_special_tokens=True)
         extra_info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
-        info = compute_score(row["data_source"], text, truth, extra_info, self.objective)
+        info = compute_score(row["data_source"], text, truth, extra_info, self.objective, tokens=length)
         info |= {"response_length": length, "knowledge_bleu": knowledge_bleu(text, extra_info)}
         info["scoring_seconds"] = time.thread_time() - started
         return {"reward_score": info["score"], "reward_extra_info": info}
 
 
-def knowledge_bleu(text: str, extra_info: dict) -> float | None:
+def knowledge_bleu(text: str, extra_info: ExtraInfo) -> float | None:
     """BLEU of the thought against the knowledge block, whatever the objective; None for a row without knowledge."""
     if extra_info.get("knowledge") is None or not len(extra_info["knowledge"]):
         return None

@@ -1,1 +1,1 @@
-"""The report as one HTML file: what it shows, and the template, style and scripts that show it."""
+"""Makes the report's page, one HTML file: its content, template, style and scripts."""

@@ -1,11 +1,11 @@
-// Learning curves: small multiples in SVG, one line a training, values where one points.
+// Draws training curves in SVG: one panel per metric, one line per training, and the values at the pointer.
 const WIDTH = 340, HEIGHT = 190, LEFT = 46, RIGHT = 8, TOP = 8, BOTTOM = 22;
 const SMOOTH_FROM = 20, REACH = 2;
 const DASHES = ["none", "6 3", "6 2 1 2", "1 2"];
 
 const look = (position) => `stroke: var(--c${position % 7}); stroke-dasharray: ${DASHES[position % 4]}; stroke-linecap: butt`;
 
-/** About `count` round numbers that span low to high. */
+/** About `count` round numbers from low to high. */
 function ticks(low, high, count) {
   const raw = (high - low) / count || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
@@ -63,7 +63,7 @@ function panel(one, colours) {
   return element("div", { class: "panel" }, element("h3", {}, one.title), svg, values);
 }
 
-/** Shows every line's value at the step that is pointed at, or reached by the arrow keys. */
+/** Show every line's value at the step under the pointer or chosen with the arrow keys. */
 function readable(svg, cursor, values, lines, x) {
   const unit = values.textContent;
   const steps = [...new Set(lines.flatMap((line) => line.steps))].sort((a, b) => a - b);
@@ -95,7 +95,7 @@ function readable(svg, cursor, values, lines, x) {
   });
 }
 
-/** Data set and trainings to show; all of a data set's trainings share their colours over its panels. */
+/** Let the reader choose data set and trainings; a training has the same colour in all panels of its data set. */
 function showCurves(controls, place) {
   const select = element("select", { "aria-label": "Data set of the curves" });
   setOptions(select, page.curves.map((group, i) => [String(i), group.dataset || "data set not recorded"]));

@@ -1,5 +1,5 @@
 "use strict";
-// What the other scripts share. Text from a response becomes a text node; nothing is ever parsed as HTML.
+// Functions that the other scripts share. A response's text becomes a text node; nothing is ever parsed as HTML.
 const page = JSON.parse(document.getElementById("data").textContent);
 
 function fill(node, attributes, children) {
@@ -13,7 +13,7 @@ const element = (name, attributes = {}, ...children) => fill(document.createElem
 const drawing = (name, attributes = {}, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
-/** The options of a select, [value, text] each; the chosen value stays where it is still offered. */
+/** Set the options of a select, each [value, text]; keep the chosen value if it is still among them. */
 function setOptions(select, options) {
   const chosen = select.value;
   select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));

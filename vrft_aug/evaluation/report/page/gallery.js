@@ -1,5 +1,5 @@
-// The gallery: test images with what a run, or two beside each other, said of them.
-const NOBODY = "";
+// Shows test images with the answers of one run, or of two runs side by side.
+const NO_RUN = "";
 
 function verdictFits(verdict, answer, other) {
   if (verdict === "all") return true;
@@ -21,7 +21,7 @@ function boxes(image, answers) {
 function picture(image, answers) {
   if (!image.uri) return element("figure", { class: "picture" }, element("p", {}, "image not found"));
   const small = Math.max(image.width, image.height) <= 64;
-  const img = element("img", { src: image.uri, alt: `test image ${image.id}, ground truth ${image.gold}`, class: small ? "pixels" : "smooth" });
+  const img = element("img", { src: image.uri, alt: `test image ${image.id}, ground truth ${image.truth}`, class: small ? "pixels" : "smooth" });
   const frame = element("div", { class: "frame" }, img, image.box ? boxes(image, answers) : null);
   return element("figure", { class: "picture" }, frame);
 }
@@ -43,7 +43,7 @@ function response(answer) {
 
 function sampleList(samples) {
   if (!samples.length) return null;
-  const summary = element("summary", {}, `Elected by vote; ${samples.length} other samples`);
+  const summary = element("summary", {}, `Chosen by vote; ${samples.length} other samples`);
   return element("details", { class: "samples" }, summary, ...samples.map((one) => answerBlock(one, null)));
 }
 
@@ -59,40 +59,40 @@ function answerBlock(answer, heading) {
 
 function card(image, runs) {
   const answers = runs.map((run) => image.answers[run]);
-  const gold = element("p", { class: "gold" }, element("span", {}, "ground truth"), element("strong", {}, image.gold), element("span", {}, image.id));
+  const truth = element("p", { class: "truth" }, element("span", {}, "ground truth"), element("strong", {}, image.truth), element("span", {}, image.id));
   const blocks = runs.map((run, i) => answerBlock(answers[i], runs.length > 1 ? run : null));
-  return element("article", { class: "card" }, element("div", {}, picture(image, answers), gold), element("div", { class: "answers" }, ...blocks));
+  return element("article", { class: "card" }, element("div", {}, picture(image, answers), truth), element("div", { class: "answers" }, ...blocks));
 }
 
 function showGallery(form) {
-  const { set, run, other, gold, verdict } = form.elements;
+  const { set, run, other, truth, verdict } = form.elements;
   const cards = document.getElementById("cards");
   setOptions(set, page.gallery.map((one, i) => [String(i), one.title]));
   const render = () => {
     const one = page.gallery[set.value];
-    const runs = other.value === NOBODY ? [run.value] : [run.value, other.value];
+    const runs = other.value === NO_RUN ? [run.value] : [run.value, other.value];
     const found = one.images.filter((image) =>
-      (gold.value === "all" || image.gold === gold.value) &&
+      (truth.value === "all" || image.truth === truth.value) &&
       verdictFits(verdict.value, image.answers[run.value], image.answers[other.value]));
-    for (const option of verdict.options) option.disabled = other.value === NOBODY && !["all", "right", "wrong"].includes(option.value);
+    for (const option of verdict.options) option.disabled = other.value === NO_RUN && !["all", "right", "wrong"].includes(option.value);
     cards.className = runs.length > 1 ? "beside" : "";
     cards.replaceChildren(...found.map((image) => card(image, runs)));
-    const boxed = one.images.some((image) => image.box) ? " White box: ground truth; dashed: the answer." : "";
+    const boxed = one.images.some((image) => image.box) ? " White box: ground truth. Dashed box: answer." : "";
     document.getElementById("count").textContent =
-      `${found.length} of the ${one.images.length} images on this page; they are ${one.images.length} of the set's ${one.total}, ` +
-      `drawn by class without regard to the answers.${boxed} ${one.notes.join(". ")}`;
+      `${found.length} of ${one.images.length} images. This page has ${one.images.length} of the data set's ${one.total} images, ` +
+      `drawn class by class, whatever the answers are.${boxed} ${one.notes.join(". ")}`;
   };
   const choose = () => {
     const one = page.gallery[set.value];
     const names = one.runs.map((name) => [name, name]);
     setOptions(run, names);
-    setOptions(other, [[NOBODY, "nothing"], ...names]);
-    setOptions(gold, [["all", "all"], ...one.classes.map((name) => [name, name])]);
+    setOptions(other, [[NO_RUN, "no other run"], ...names]);
+    setOptions(truth, [["all", "all"], ...one.classes.map((name) => [name, name])]);
     render();
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("change", (event) => {
-    if (event.target === other && other.value === NOBODY && !["all", "right", "wrong"].includes(verdict.value)) verdict.value = "all";
+    if (event.target === other && other.value === NO_RUN && !["all", "right", "wrong"].includes(verdict.value)) verdict.value = "all";
     (event.target === set ? choose : render)();
   });
   choose();

@@ -1,8 +1,9 @@
-"""What the page's gallery shows: some test images of each data set, with every run's reasoning, answer and rewards."""
+"""Selects what the page's gallery shows: test images with each run's reasoning, answer and rewards."""
 
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,26 +17,26 @@ from vrft_aug.rewards.parsing import parse
 LONGEST = 4000  # characters of a response that the page shows
 
 
-def gallery(comparisons: Sequence[Comparison], limit: int, seed: int = 0) -> list[dict]:
-    """One JSON-able entry a data set and split, with at most `limit` images.
+def gallery(comparisons: Sequence[Comparison], limit: int, seed: int = 0) -> list[dict[str, Any]]:
+    """One entry per data set and split in the form of JSON, with at most `limit` images; the same for all runs.
 
-    {"title", "total": images to choose from, "classes", "notes": [str], "images": [{"id", "gold", "uri": data URI or
-    null, "width", "height": original pixels, "box": [x1, y1, x2, y2] or null, "answers": {run's name: answer}}]};
-    an answer: see `_answer`. All runs show the same images.
+    {"title", "total": images to choose from, "classes", "runs", "notes": [str], "images": [{"id", "truth": ground
+    truth, "uri": data URI or null, "width", "height": original pixels, "box": [x1, y1, x2, y2] or null,
+    "answers": {run's name: answer}}]}; an answer: see `_answer`.
     """
     return [_of_set(title_of(*name), group, limit, seed) for name, group in by_dataset(comparisons).items()]
 
 
 def draw(images: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
-    """At most `limit` rows, in their order: class by class in turn, at random by `seed` within a class.
+    """At most `limit` rows, in their order: each class in turn gives one, drawn at random by `seed`.
 
-    Answers are not looked at, so that the gallery is no better and no worse than the test set.
+    The answers play no part, so the gallery is neither better nor worse than the test set.
     """
     turn = images.sample(frac=1, random_state=seed).groupby("ground_truth").cumcount()
     return images.loc[turn.sort_values(kind="stable").index[:limit]].sort_index()
 
 
-def _of_set(title: str, group: list[Comparison], limit: int, seed: int) -> dict:
+def _of_set(title: str, group: list[Comparison], limit: int, seed: int) -> dict[str, Any]:
     tables = {one.name: _predictions(one) for one in group}
     images, notes = _common_images(tables)
     drawn = draw(images, limit, seed)
@@ -50,13 +51,13 @@ def _of_set(title: str, group: list[Comparison], limit: int, seed: int) -> dict:
         "notes": notes + why,
         "images": [
             {
-                "id": row.source_id,
-                "gold": row.ground_truth,
-                "box": _box(row.task, row.ground_truth),
-                **pictures.get(row.index_, {"uri": None, "width": None, "height": None}),
-                "answers": {name: found[row.source_id] for name, found in answers.items() if row.source_id in found},
+                "id": row["source_id"],
+                "truth": row["ground_truth"],
+                "box": _box(row["task"], row["ground_truth"]),
+                **pictures.get(row["index"], {"uri": None, "width": None, "height": None}),
+                "answers": {run: by[row["source_id"]] for run, by in answers.items() if row["source_id"] in by},
             }
-            for row in drawn.rename(columns={"index": "index_"}).itertuples()
+            for row in drawn.to_dict("records")
         ],
     }
 
@@ -67,23 +68,23 @@ def _predictions(one: Comparison) -> pd.DataFrame:
 
 
 def _common_images(tables: dict[str, pd.DataFrame]) -> tuple[pd.DataFrame, list[str]]:
-    """One row an image that all runs have answered; where there is none, the first run's images and a note."""
+    """One row per image that all runs have answered; if there is none, the first run's images and a note."""
     first, *others = tables.values()
     images = votes(first).drop_duplicates("source_id").reset_index(drop=True)
     shared = images[images["source_id"].isin(set.intersection(*(set(table["source_id"]) for table in tables.values())))]
     if len(shared):
         return shared.reset_index(drop=True), []
-    return images, ["the runs have no image in common: the first run's are shown"] if others else []
+    return images, ["the runs have no image in common: those of the first run are shown"] if others else []
 
 
 def _pictures(group: list[Comparison], wanted: dict[int, str]) -> tuple[dict[int, dict], list[str]]:
-    """The images from the first run whose prepared rows are still there, or why there are none."""
+    """The images from the first run whose prepared rows still exist, or the reasons why there are none."""
     reasons = []
     for one in group:
-        run = one.evaluation.run
-        if not run.get("parquet"):
-            reasons.append(f"{one.name}: its run.json does not name the rows (parquet)")
-        elif found := thumbnails(Path(run["parquet"]), run.get("split", "test"), wanted):
+        facts = one.evaluation.facts
+        if not facts.parquet:
+            reasons.append(f"{one.name}: its run.json does not name the folder of the rows (parquet)")
+        elif found := thumbnails(Path(facts.parquet) / f"{facts.split or 'test'}.parquet", wanted):
             return found, []
         else:
             reasons.append(f"{one.name}: its rows are no longer in the folder that run.json names")
@@ -91,11 +92,11 @@ def _pictures(group: list[Comparison], wanted: dict[int, str]) -> tuple[dict[int
 
 
 def _answers(table: pd.DataFrame, wanted: pd.Series) -> dict[str, dict]:
-    """{source_id: the answer that stands for the image}; where it was elected, with the other samples."""
+    """{source_id: the answer}; an answer chosen by vote also has the other samples."""
     rows = table[table["source_id"].isin(set(wanted))]
     parts = rows.select_dtypes("number").columns.difference(NOT_A_PART, sort=False)
     found: dict[str, dict] = {}
-    samples: dict[str, list] = {}
+    samples: dict[str, list[dict]] = {}
     for row in rows.to_dict("records"):
         answer = _answer(row, parts)
         if row.get("vote", row["source_id"] not in found):

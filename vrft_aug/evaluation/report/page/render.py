@@ -1,8 +1,9 @@
-"""A report as one HTML file that asks the network for nothing: tables, curves, confusion matrices and test images."""
+"""Renders a report as one HTML file that needs no network: tables, curves, confusion matrices and test images."""
 
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -14,43 +15,31 @@ from vrft_aug.evaluation.report.curves import curve_data
 from vrft_aug.evaluation.report.page.gallery import gallery
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import layout
-from vrft_aug.evaluation.report.result_tables import (
-    READING,
-    by_dataset,
-    main_tables,
-    recall_tables,
-    rejection_table,
-    title_of,
-)
+from vrft_aug.evaluation.report.result_tables import READING, all_tables, by_dataset, title_of
 from vrft_aug.evaluation.report.signs import crossed, sign_table
-from vrft_aug.evaluation.report.text_table import Table
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("dom.js", "tables.js", "curves.js", "gallery.js")
-IMAGES = 48  # test images a data set
-LARGEST = 24 * 2**20  # bytes of a page; beyond it the gallery is cut
+IMAGES = 48  # test images per data set
+LARGEST = 24 * 2**20  # bytes of a page; a larger page gets a smaller gallery
 
 
 def render(content: Content, images: int = IMAGES) -> bytes:
-    """The page in UTF-8. `images` a data set, halved until the page is no larger than LARGEST; the page says so.
+    """The page in UTF-8, with `images` images per data set. While the page is larger than LARGEST, `images` is halved;
+    the page says so.
 
-    Every text is escaped, the data by Jinja's `tojson`, so that nothing that a policy answers is ever markup; a
-    content security policy allows the page's own script alone.
+    Every text is escaped, and the data by Jinja's `tojson`, so a policy's answer can never become markup. A content
+    security policy allows only the page's own script.
     """
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
+    environment.trim_blocks = environment.lstrip_blocks = True
     template = environment.get_template("page.html.jinja")
     fixed, wanted = _fixed(content), images
     while True:
         shown = gallery(content.comparisons, images) if images else []
         if images < wanted:
             for one in shown:
-                one["notes"].append(f"The gallery is cut from {wanted} images to keep this page small")
+                one["notes"].append(f"The gallery has fewer than {wanted} images to keep this page small")
         data = {"curves": _curves(content), "gallery": shown}
         html = template.render(**fixed, sections=_sections(fixed, data), data=data).encode()
         if len(html) <= LARGEST or not images:
@@ -58,8 +47,8 @@ def render(content: Content, images: int = IMAGES) -> bytes:
         images //= 2
 
 
-def _fixed(content: Content) -> dict:
-    """What the template shows beside the gallery."""
+def _fixed(content: Content) -> dict[str, Any]:
+    """What the template shows, except for curves and gallery."""
     script = Markup("".join((FOLDER / name).read_text() for name in SCRIPTS))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     signs = sign_table(content.trainings)
@@ -71,7 +60,7 @@ def _fixed(content: Content) -> dict:
         "reading": READING,
         "legend": content.legend,
         "paper": _paper(content),
-        "results": _results(content),
+        "results": all_tables(content.comparisons, transposed=True),
         "confusions": _confusions(content),
         "signs": {"table": signs, "notes": crossed(signs)} if signs else None,
         "missing": content.missing,
@@ -81,7 +70,7 @@ def _fixed(content: Content) -> dict:
 def _sections(fixed: dict, data: dict) -> list[tuple[str, str]]:
     """(anchor, heading) of the sections that have something to show."""
     found = {
-        ("paper", "Beside the paper"): fixed["paper"],
+        ("paper", "Comparison with the paper"): fixed["paper"],
         ("results", "Results"): fixed["results"],
         ("confusion", "Confusion matrices"): fixed["confusions"],
         ("training", "Training"): data["curves"] or fixed["signs"],
@@ -91,7 +80,7 @@ def _sections(fixed: dict, data: dict) -> list[tuple[str, str]]:
     return [section for section, shown in found.items() if shown]
 
 
-def _paper(content: Content) -> dict | None:
+def _paper(content: Content) -> dict[str, Any] | None:
     if content.paper is None:
         return None
     image = content.figure and f"data:image/png;base64,{base64.b64encode(content.figure).decode()}"
@@ -99,14 +88,8 @@ def _paper(content: Content) -> dict | None:
     return {"table": layout(content.paper), "notes": content.paper_notes, "figure": image, "caption": caption}
 
 
-def _results(content: Content) -> list[Table]:
-    tables = [table.transposed() for table in main_tables(content.comparisons)] + recall_tables(content.comparisons)
-    rejected = rejection_table(content.comparisons)
-    return tables + ([rejected] if rejected else [])
-
-
 def _confusions(content: Content) -> list[tuple[str, list[dict]]]:
-    """(set, its runs' matrices: {"run", "columns", "rows": [(class, counts)]})."""
+    """(data set, the matrices of its runs: {"run", "columns", "rows": [(class, counts)]})."""
     groups = by_dataset(content.comparisons).items()
     found = [(title_of(*name), [_matrix(one) for one in group if "confusion" in one.metrics]) for name, group in groups]
     return [(title, group) for title, group in found if group]

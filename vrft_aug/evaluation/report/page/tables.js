@@ -1,7 +1,7 @@
-// Sortable tables: a click on a heading sorts by the first line of the column's cells.
+// Sorts a table by a column when its heading is clicked; the first line of each cell counts.
 const ABSENT = new Set(["", "–", "no run", "baseline"]);
 
-/** A number where the cell has one ("75.0 (71.1–78.6)", "< 0.001 (+40 −0)", "nodule: 35.4"), else its text. */
+/** The number in a cell, as in "75.0 (71.1–78.6)", "< 0.001 (+40 −0)" or "nodule: 35.4", or else its text. */
 function sortKey(row, column) {
   const text = (row.cells[column].querySelector(".value")?.textContent ?? "").trim();
   if (ABSENT.has(text)) return null;
@@ -17,7 +17,7 @@ function sortTable(table, column, heading) {
   const direction = before === null ? (numeric ? "descending" : "ascending") : before === "ascending" ? "descending" : "ascending";
   const sign = direction === "ascending" ? 1 : -1;
   rows.sort(([a], [b]) => {
-    if (a === null || b === null) return (a === null) - (b === null); // what is absent stays last
+    if (a === null || b === null) return (a === null) - (b === null); // cells without a value stay last
     return sign * (numeric ? a - b : String(a).localeCompare(String(b), "en", { numeric: true }));
   });
   for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");

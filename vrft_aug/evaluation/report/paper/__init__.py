@@ -1,1 +1,1 @@
-"""The paper's tables and figures: its printed numbers beside our runs."""
+"""Compares our runs with the numbers that the paper prints: its tables and figures."""

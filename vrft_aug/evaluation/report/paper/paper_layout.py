@@ -1,4 +1,4 @@
-"""A filled table of the paper -> a table to read and rows for CSV."""
+"""Lays out a filled table of the paper: as a table to read and as rows for CSV."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +6,6 @@ import pandas as pd
 
 from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, Printed
 from vrft_aug.evaluation.report.paper.paper_table import Entry, PaperTable, Row
-from vrft_aug.evaluation.report.result_tables import quoted_accuracy
 from vrft_aug.evaluation.report.text_table import Table, interval, limits
 from vrft_aug.experiments.cells import Cell
 
@@ -15,7 +14,7 @@ COUNTS = ["n", "data_sets", "paper_k", "paper_n"]
 
 
 def layout(table: PaperTable) -> Table:
-    """A row a method and number of images, few images first; our accuracy with its interval, below it the paper's."""
+    """One row per method and number of images, few images first. A cell has our accuracy and, below it, the paper's."""
     headings = [_heading(dataset, [row.entries[i] for row in table.rows]) for i, dataset in enumerate(table.datasets)]
     by_shots = sorted(table.rows, key=lambda row: float("inf") if row.shots is None else row.shots)
     letters = footnotes(table)
@@ -23,7 +22,7 @@ def layout(table: PaperTable) -> Table:
         [row.label, _shots(row.shots), *(_text(entry, letters) for entry in row.entries), _average(row)]
         for row in by_shots
     ]
-    return Table(table.title, ["Method", "Images a class", *headings, AVERAGE], rows)
+    return Table(table.title, ["Method", "Images per class", *headings, AVERAGE], rows)
 
 
 def footnotes(table: PaperTable) -> dict[str, str]:
@@ -33,7 +32,7 @@ def footnotes(table: PaperTable) -> dict[str, str]:
 
 
 def frame(table: PaperTable) -> pd.DataFrame:
-    """One row a cell, and one a row's average; unrounded shares in [0, 1]."""
+    """One row per cell and one per average, with unrounded shares in [0, 1]."""
     rows = pd.DataFrame([record for row in table.rows for record in _records(row)])
     counts = rows.columns.intersection(COUNTS)
     return rows.astype(dict.fromkeys(counts, "Int64"))
@@ -55,7 +54,7 @@ def _shots(shots: int | None) -> str:
 
 
 def _text(entry: Entry, footnotes: Mapping[str, str]) -> str:
-    own = f"{interval(quoted_accuracy(entry.own.metrics), 100)} {entry.own.marks}".strip() if entry.own else MISSING
+    own = f"{interval(entry.own.accuracy, 100)} {entry.own.marks}".strip() if entry.own else MISSING
     if not entry.printed:
         return f"{own}\npaper –"
     note = f" [{footnotes[entry.printed.note]}]" if entry.printed.note else ""
@@ -63,10 +62,10 @@ def _text(entry: Entry, footnotes: Mapping[str, str]) -> str:
 
 
 def _average(row: Row) -> str:
-    stand = sum(entry.own is not None for entry in row.entries)
-    own = interval(row.average(), 100) if stand else MISSING
-    if 0 < stand < len(row.entries):
-        own += f"\nover {stand} of {len(row.entries)} data sets"
+    found = sum(entry.own is not None for entry in row.entries)
+    own = interval(row.average(), 100) if found else MISSING
+    if 0 < found < len(row.entries):
+        own += f"\nover {found} of {len(row.entries)} data sets"
     return f"{own}\npaper {f'{row.printed_average.accuracy:.2f}' if row.printed_average else '–'}"
 
 
@@ -76,10 +75,10 @@ def _records(row: Row) -> Iterable[dict]:
         yield {
             **_identity(row, entry.cell),
             "dataset": entry.cell.dataset,
-            "objective": entry.own.evaluation.run.get("objective") if entry.own else entry.cell.objective,
+            "objective": entry.own.evaluation.facts.objective if entry.own else entry.cell.objective,
             "run": entry.own.name if entry.own else None,
             "n": metrics.get("n"),
-            **limits("accuracy", quoted_accuracy(metrics)),
+            **limits("accuracy", entry.own.accuracy if entry.own else None),
             **limits("constant", metrics.get("majority")),
             "marks": entry.own.marks if entry.own else None,
             **_printed(entry.printed),

@@ -1,15 +1,16 @@
-"""The paper's printed numbers (tables.csv), by table and cell."""
+"""Reads the numbers that the paper prints (tables.csv), by table and cell."""
 
 import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from vrft_aug.evaluation.metrics.intervals import wilson
+from vrft_aug.evaluation.metrics.intervals import Quantity, estimate, wilson
 from vrft_aug.experiments.cells import Cell
 
 NUMBERS = Path(__file__).with_name("tables.csv")
 AVERAGE = "average"
-# Experiments (conf/experiment) by the names that the paper prints.
+Key = tuple[str, int | None, str]  # method, images per class, data set: a line of tables.csv
+# Experiment (conf/experiment) -> its name in the paper.
 METHODS = {
     "zero_shot": "0-shot",
     "v_sft": "V-SFT",
@@ -26,34 +27,31 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Printed:
-    """A number as the paper prints it, in per cent; k of n test images where that can be told."""
+    """An accuracy as the paper prints it, in per cent: k right answers on n test images; None if unknown."""
 
     accuracy: float
     k: int | None
     n: int | None
     note: str
 
-    def interval(self) -> dict[str, float | None]:
-        """Share with Wilson's 95 % interval; without limits where k is not known."""
-        if self.k is None:
-            return {"value": self.accuracy / 100, "low": None, "high": None}
+    def interval(self) -> Quantity:
+        """The share in [0, 1] with Wilson's 95 % interval; without limits if k is unknown."""
+        if self.k is None or self.n is None:
+            return estimate(self.accuracy / 100)
         return wilson(self.k, self.n)
 
 
-def read(table: str) -> dict[tuple[str, int, str], Printed]:
-    """{(method, shots, data set): number} of a table of conf/table; nothing where it is none of the paper's."""
+def read(table: str) -> dict[Key, Printed]:
+    """The printed numbers of a table of conf/table; empty if the paper has no such table."""
     with NUMBERS.open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["table"] == table.removeprefix("table")]
-    return {
-        (row["method"], int(row["shots"]), row["dataset"]): Printed(
-            float(row["accuracy"]), _count(row["k"]), _count(row["n"]), row["note"]
-        )
-        for row in rows
-    }
+    numbers = [Printed(float(row["accuracy"]), _count(row["k"]), _count(row["n"]), row["note"]) for row in rows]
+    keys: list[Key] = [(row["method"], int(row["shots"]), row["dataset"]) for row in rows]
+    return dict(zip(keys, numbers, strict=True))
 
 
-def key(cell: Cell, larger: bool, dataset: str) -> tuple[str, int, str]:
-    """Where `read` keeps a cell's number. The paper's policies are the 3B and, in rows of the larger, the 7B."""
+def key(cell: Cell, larger: bool, dataset: str) -> Key:
+    """The key of a cell's number. The paper's policy is a 3B model, and a 7B model in rows of the larger policy."""
     if cell.experiment == "zero_shot":
         return f"zero_shot_{'7b' if larger else '3b'}", 0, dataset
     return cell.experiment, cell.shots, dataset

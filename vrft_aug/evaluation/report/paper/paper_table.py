@@ -1,27 +1,26 @@
-"""A table of conf/table, filled from the evaluations that were found, with the paper's printed numbers."""
+"""Fills a table of conf/table with the accuracies of the evaluations found and the numbers that the paper prints."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import hypot
-from statistics import fmean
+from pathlib import Path
 from typing import TypeVar
 
-from omegaconf import DictConfig, OmegaConf
+import pandas as pd
 
 from vrft_aug.evaluation.metrics.comparison import Comparison, constant_mark
-from vrft_aug.evaluation.metrics.intervals import estimate
-from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, Printed, key, read
-from vrft_aug.evaluation.report.result_tables import quoted_accuracy
-from vrft_aug.evaluation.runs import Evaluation, Training
-from vrft_aug.experiments.cells import Cell, row_cells
+from vrft_aug.evaluation.metrics.intervals import Quantity, estimate
+from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, Key, Printed, key, read
+from vrft_aug.evaluation.runs import Evaluation, Facts, Training
+from vrft_aug.experiments.cells import Cell, Table, row_cells
 
-FACTS = ("experiment", "dataset", "shots", "policy_name")
+Objectives = Mapping[str, str | None]  # experiment -> the objective of its runs; None: any
 Run = TypeVar("Run", Evaluation, Training)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A cell, the run that fills it and the paper's number; each of the two may be missing."""
+    """A cell, the run that fills it (own) and the paper's number (printed); both may be missing."""
 
     cell: Cell
     own: Comparison | None
@@ -29,7 +28,7 @@ class Entry:
 
     @property
     def printed_mark(self) -> str:
-        """† or ‡ of the paper's number, where our test set has the paper's size."""
+        """† or ‡ of the paper's number, if our test set has the size of the paper's."""
         if not (self.own and self.printed) or self.own.metrics["n"] != self.printed.n:
             return ""
         return constant_mark(self.own.metrics | {"accuracy": self.printed.interval()})
@@ -38,23 +37,22 @@ class Entry:
 @dataclass(frozen=True)
 class Row:
     label: str
-    entries: list[Entry]  # one a data set
+    entries: list[Entry]  # one per data set
     printed_average: Printed | None
 
     @property
     def shots(self) -> int | None:
-        """Training images a class; None: all."""
+        """Training images per class; None: all."""
         cell = self.entries[0].cell
         return 0 if cell.experiment == "zero_shot" else cell.shots
 
-    def average(self) -> dict[str, float | None]:
-        """Mean accuracy of the cells that stand, with the interval of independent sets (Zou and Donner 2008)."""
-        found = [quoted_accuracy(entry.own.metrics) for entry in self.entries if entry.own]
-        if not found:
+    def average(self) -> Quantity:
+        """Mean accuracy of the cells that have a run, with the interval of independent sets (Zou and Donner 2008)."""
+        found = pd.DataFrame([entry.own.accuracy for entry in self.entries if entry.own], dtype=float)
+        if found.empty:
             return estimate(None)
-        mean = fmean(one["value"] for one in found)
-        below = hypot(*(one["value"] - one["low"] for one in found)) / len(found)
-        above = hypot(*(one["high"] - one["value"] for one in found)) / len(found)
+        mean = found["value"].mean()
+        below, above = (hypot(*(found["value"] - found[limit])) / len(found) for limit in ("low", "high"))
         return estimate(mean, mean - below, mean + above)
 
 
@@ -71,71 +69,67 @@ class PaperTable:
         return [entry for row in self.rows for entry in row.entries]
 
 
-def fill(
-    config: DictConfig, name: str, comparisons: Sequence[Comparison], objectives: Mapping[str, str | None]
-) -> PaperTable:
-    """Args:
-        config: the config group `table`; name: its choice, which says whether the paper has such a table.
-        objectives: of each experiment the objective that its own runs carry; None: any.
-    Raises:
-        InputError: a malformed row of the table.
-    """
-    spec = OmegaConf.to_container(config, resolve=True)
-    printed, notes = read(name), []
-    straight = {}
+def fill(table: Table, name: str, comparisons: Sequence[Comparison], objectives: Objectives) -> PaperTable:
+    """Each cell with its run and the paper's number, which is found by `name`: the table's file in conf/table."""
+    printed = read(name)
+    notes: list[str] = []
+    by_folder: dict[Path, Comparison] = {}
     for one in comparisons:
         if not one.dataset.endswith("/localization"):
-            straight.setdefault(one.evaluation.folder, one)
-    evaluations = [one.evaluation for one in straight.values()]
+            by_folder.setdefault(one.evaluation.folder, one)
+    evaluations = [one.evaluation for one in by_folder.values()]
 
     def entry(cell: Cell, larger: bool) -> Entry:
-        found = standing(cell, evaluations, "test", objectives.get(cell.experiment), notes)
-        if found and found.run.get("protocol") not in (None, spec["protocol"]):
-            notes.append(f"{cell.folder}: evaluated by protocol={found.run['protocol']}, not {spec['protocol']}")
-        return Entry(cell, straight[found.folder] if found else None, printed.get(key(cell, larger, cell.dataset)))
+        found = run_of(cell, evaluations, "test", objectives.get(cell.experiment), notes)
+        if found and found.facts.protocol not in (None, table.protocol):
+            notes.append(f"{cell.folder}: evaluated with protocol={found.facts.protocol}, not {table.protocol}")
+        return Entry(cell, by_folder[found.folder] if found else None, printed.get(key(cell, larger, cell.dataset)))
 
     rows = []
-    for row in spec["rows"]:
-        larger = row.get("policy") == "larger"
-        for cells in zip(*(row_cells(spec, row, dataset) for dataset in spec["datasets"]), strict=True):
-            average = printed.get(key(cells[0], larger, AVERAGE)) if _all_of_papers(spec, printed) else None
+    for row in table.rows:
+        larger = row.policy == "larger"
+        for cells in zip(*(row_cells(table, row, dataset) for dataset in table.datasets), strict=True):
+            average = printed.get(key(cells[0], larger, AVERAGE)) if _has_papers_datasets(table, printed) else None
             rows.append(Row(_label(cells[0], larger), [entry(cell, larger) for cell in cells], average))
-    return PaperTable(name, spec["title"], spec["datasets"], rows, [*_reading(rows, bool(printed)), *notes])
+    return PaperTable(name, table.title, table.datasets, rows, [*_reading(rows, bool(printed)), *notes])
 
 
-def standing(
+def run_of(
     cell: Cell, runs: Iterable[Run], stage: str, objective: str | None, notes: list[str] | None = None
 ) -> Run | None:
-    """The run that fills a cell: the facts of its run.json are the cell's. Of several the one in the cell's own folder
-    counts, else the last; `notes` then gains a line."""
-    facts = (cell.experiment, cell.dataset, cell.shots, cell.policy)
+    """The run that fills a cell: its run.json states the cell's facts.
+
+    If several runs do, the run in the cell's own folder is taken, or else the last; `notes` gets a line about it.
+    """
     objective = cell.objective or objective
-    found = [
-        run
-        for run in runs
-        if tuple(run.run.get(fact) for fact in FACTS) == facts and objective in (None, run.run.get("objective"))
-    ]
+    found = [run for run in runs if _fits(cell, run.facts) and objective in (None, run.facts.objective)]
     own = [run for run in found if run.folder.as_posix().endswith(f"/{cell.folder}/{stage}")]
-    chosen = (own or found or [None])[-1]
-    if notes is not None and len(found) > 1:
-        notes.append(f"{cell.folder}: {len(found)} runs fit, the one in {chosen.folder} is shown")
+    chosen = next(reversed(own or found), None)
+    if chosen and notes is not None and len(found) > 1:
+        notes.append(f"{cell.folder}: {len(found)} runs fit; the run in {chosen.folder} is shown")
     return chosen
 
 
-def _all_of_papers(spec: dict, printed: dict) -> bool:
-    return set(spec["datasets"]) == {dataset for *_, dataset in printed} - {AVERAGE}
+def _fits(cell: Cell, facts: Facts) -> bool:
+    stated = (facts.experiment, facts.dataset, facts.shots, facts.policy_name)
+    return stated == (cell.experiment, cell.dataset, cell.shots, cell.policy)
+
+
+def _has_papers_datasets(table: Table, printed: Mapping[Key, Printed]) -> bool:
+    return set(table.datasets) == {dataset for *_, dataset in printed} - {AVERAGE}
 
 
 def _reading(rows: Sequence[Row], in_paper: bool) -> Iterable[str]:
     cells = [entry.cell for row in rows for entry in row.entries]
     policies = " and ".join(dict.fromkeys(cell.policy for cell in cells))
-    ours = f"Accuracy in per cent with its 95 % interval, n test images. Policy: {policies}."
-    papers = " Below it the paper's number, for Qwen2.5-VL-3B (7B in the row of the larger policy)."
+    ours = f"Accuracy in per cent with its 95 % interval; n: number of test images. Policy: {policies}."
+    papers = " The number below it is the paper's, for Qwen2.5-VL-3B (7B in the row of the larger policy)."
     yield ours + (papers if in_paper else "")
-    objectives = {(cell.dataset, cell.objective): [] for cell in cells if cell.objective}
+    objectives: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        for cell in (entry.cell for entry in row.entries if entry.cell.objective):
-            objectives[cell.dataset, cell.objective].append(row.label)
+        for cell in (entry.cell for entry in row.entries):
+            if cell.objective:
+                objectives.setdefault((cell.dataset, cell.objective), []).append(row.label)
     for (dataset, objective), labels in objectives.items():
         yield f"{dataset}: objective={objective} in {', '.join(dict.fromkeys(labels))}"
 

@@ -1,18 +1,21 @@
-"""Every choice composes; verl knows every key; the paper's settings are the defaults."""
+"""Checks that every choice of conf/ composes, that verl knows every key, and that the defaults are the paper's."""
 
 import functools
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
-from repository import CONF, choices, composed
+from repository import choices, composed
+
+from vrft_aug.data.settings import Policy
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 OURS = ("seed", "shots", "data_root", "parquet", "allow_unverified", "partial", "out", "warn", "keep", "method")
 OURS += ("experiment_name", "objective_name", "policy_name")
-GROUPS = ("dataset", "prompt", "objective", "policy", "hardware")
+GROUPS = ("dataset", "prompt", "objective", "schedule", "policy", "hardware")
 SCHEMA = {"grpo": "ppo_trainer", "sft": "sft_trainer_engine"}
 DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its YAML
     "actor_rollout_ref.rollout.enable_sleep_mode",
@@ -65,7 +68,7 @@ def test_verl_knows_every_key(root, hardware, verl_keys):
 
 
 def stray_keys(root: str, known: set[str], *overrides: str) -> set[str]:
-    """Keys that an experiment adds and neither verl nor any recipe of ours has: its slips."""
+    """Keys that an experiment or a preset adds, and that neither verl nor any recipe of ours has: its typing errors."""
     profile = [override for override in overrides if override.startswith("hardware=")]
     recipes = [keys(OmegaConf.to_container(composed(name, *profile))) for name in ("prepare", "evaluate", root)]
     unknown = unknown_to_verl(root, known, *overrides) - set().union(*recipes)
@@ -74,17 +77,13 @@ def stray_keys(root: str, known: set[str], *overrides: str) -> set[str]:
 
 @functools.cache
 def dataset_node(name: str) -> DictConfig:
-    return OmegaConf.load(CONF / "dataset" / f"{name}.yaml")
-
-
-def recipe_of(experiment: str) -> str:
-    return "sft" if experiment == "warm_start" else composed("grpo", f"experiment={experiment}").method.train or "grpo"
+    return composed("prepare", f"dataset={name}").dataset
 
 
 @pytest.mark.parametrize("hardware", choices("hardware"))
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_experiment_on_every_machine_and_data_set(experiment, hardware, verl_keys):
-    root = recipe_of(experiment)
+    root = composed("grpo", f"experiment={experiment}").method.train or "grpo"
     chosen = [f"experiment={experiment}", f"hardware={hardware}"]
     assert stray_keys(root, verl_keys[SCHEMA[root]], *chosen) == set()
     config = composed(root, *chosen).copy()
@@ -94,6 +93,30 @@ def test_every_experiment_on_every_machine_and_data_set(experiment, hardware, ve
     for dataset in choices("dataset"):  # as Hydra merges the group; composing 900 times would take minutes
         config.dataset = dataset_node(dataset).copy()
         assert OmegaConf.to_container(config.dataset, resolve=True)["classes"]
+
+
+@pytest.mark.parametrize("root", SCHEMA)
+@pytest.mark.parametrize("preset", choices("preset"))
+def test_every_preset_sets_keys_that_exist(preset, root, verl_keys):
+    assert stray_keys(root, verl_keys[SCHEMA[root]], f"preset={preset}") == set()
+    for other in ("prepare", "evaluate"):
+        assert composed(other, f"preset={preset}").policy.warm_start == "warm_start"
+
+
+def test_the_schedule_is_the_policys_unless_somebody_chooses_another():
+    assert composed("grpo", "policy=tiny").schedule.batch_size == 32
+    assert composed("grpo", "policy=qwen2_5_vl_3b").schedule == composed("grpo", "schedule=paper").schedule
+    assert composed("grpo", "policy=tiny", "schedule=paper").schedule.batch_size == 256
+    assert composed("grpo", "schedule.batch_size=8").data.train_batch_size == 8
+    for policy in ("tiny", "qwen2_5_vl_3b"):
+        schedule = composed("sft", f"policy={policy}", "experiment=v_sft_pa_pi").schedule
+        assert (schedule.steps, schedule.epochs, schedule.batch_size) == (None, 2, 4)
+    assert composed("sft", "experiment=v_sft", "preset=warm_start").trainer.total_training_steps == 40
+
+
+@pytest.mark.parametrize("policy", choices("policy"))
+def test_a_policy_states_facts_about_a_model_alone(policy):
+    assert set(composed("grpo", f"policy={policy}").policy) == {field.name for field in fields(Policy)}
 
 
 @pytest.mark.parametrize("dataset", choices("dataset"))

@@ -1,16 +1,17 @@
-"""Draws against the published class counts, and splits by group."""
+"""Draws from the published class counts, and splits by group."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from toy_data import compose_config, dataset_yaml
 
 from vrft_aug.data.datasets.group_split import split_by_group
-from vrft_aug.data.preparation.prepare import KEYS
-from vrft_aug.data.preparation.selection import Index, draw
+from vrft_aug.data.preparation.selection import Index, select
+from vrft_aug.data.settings import Dataset, PreparationRule
 from vrft_aug.errors import InputError
 
-PUBLISHED = {  # images a class: train, test, and the size of the paper's test set
+PUBLISHED = {  # images per class: train, test, and the size of the paper's test set
     "breast": ([147, 399], [42, 114], 156),
     "pneumonia": ([1214, 3494], [234, 390], 624),
     "oct": ([33484, 10213, 7754, 46026], [250] * 4, 256),
@@ -30,11 +31,11 @@ def index(counts):
     return Index(labels, np.zeros(len(labels), bool), nothing, nothing, frozenset())
 
 
-def drawn(name, **rule):
+def drawn(name, **changes):
     train, test, _ = PUBLISHED[name]
     indexes = {"train": index(train), "val": index([10] * len(train)), "test": index(test)}
-    config = OmegaConf.to_container(OmegaConf.masked_copy(compose_config(), KEYS)) | rule
-    positions = draw(config, dataset_yaml(name), dataset_yaml(name)["task"], indexes)
+    dataset, rule = Dataset.of(dataset_yaml(name)), replace(PreparationRule.of(compose_config()), **changes)
+    positions = select(rule, dataset, dataset.task, indexes)
     return {split: indexes[split].labels[positions[split]] for split in positions}, positions
 
 

@@ -1,0 +1,53 @@
+"""Prepares a run's Ray cluster: one that this run starts for itself, or a running one that it joins."""
+
+import os
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from vrft_aug.engine.cpu import fork_python, fork_server
+
+SENT = ("VERL_FILE_LOGGER_PATH", "TENSORBOARD_DIR", "RAY_USAGE_STATS_ENABLED", "VLLM_NO_USAGE_STATS")
+
+
+def prepare(config: DictConfig) -> None:
+    """Export the environment that Ray needs, and write into `config.ray_kwargs.ray_init` how verl starts Ray.
+
+    `hardware.ray.address` is `local` for a cluster of this run's own, or the address of a running cluster.
+    """
+    os.environ.update({name: str(value) for name, value in config.hardware.ray.env.items()})
+    if config.hardware.ray.address == "local":
+        _isolate(config)
+    else:
+        _join(config)
+
+
+def _isolate(config: DictConfig) -> None:
+    """Give the cluster its own folder and the loopback address: no other program or machine finds it."""
+    import ray
+    from ray._private import ray_constants, state
+
+    folder = Path(tempfile.gettempdir())  # belongs to this run, see run_folder.py
+    # A short name (it holds Unix sockets), inside the run's folder: Ray opens its own folder to every user.
+    config.ray_kwargs.ray_init._temp_dir = str(folder / "r")
+    if config.hardware.ray.fork:
+        os.environ[fork_python.FOLDER] = str(folder)
+        config.ray_kwargs.ray_init.runtime_env = {"py_executable": fork_server.write_command(folder)}
+    if os.environ.setdefault(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "0") == "0":
+        ray_constants.ENABLE_RAY_CLUSTER = False  # Ray has read the variable already; False binds it to 127.0.0.1
+    # verl names a socket in /tmp by Ray's job number, and every new cluster starts with job 1: two runs on one machine
+    # would mix their weights. The process id is unique.
+    state.next_job_id = partial(ray.JobID.from_int, os.getpid())
+
+
+def _join(config: DictConfig) -> None:
+    """Ask for no resources of our own, and send the workers the variables that they would inherit in our cluster.
+
+    The config holds only the names of the variables: Ray's dashboard shows `env_vars` to everyone who can open it.
+    """
+    names = {*config.hardware.env, *config.hardware.ray.env, *SENT}
+    init = config.ray_kwargs.ray_init
+    init.num_cpus = init.num_gpus = None
+    init.runtime_env.env_vars = {name: os.environ[name] for name in sorted(names) if name in os.environ}
