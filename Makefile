@@ -126,4 +126,4 @@ bench: setup .venv/ready-dev ## every benchmark, on a quiet machine: an hour; wr
 	@$(BIN)/python benchmarks/all.py
 
 clean: ## remove .venv and Python's caches; runs and data stay
-	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache && find . -name __pycache__ -prune -exec rm -rf {} +
+	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache && find . -name __pycache__ -prune -exec rm -rf {} +

@@ -22,9 +22,8 @@ from vrft_aug.rewards import compose
 def evaluate(config: DictConfig, run: Run) -> None:
     """Write predictions.parquet and metrics.json into the run's folder; for shuffled images into its folder `shuffled`.
 
-    The files of an earlier evaluation are deleted first, and the new ones are written at the end: an interrupted
-    evaluation leaves none. Raises InputError, before the policy is loaded, if rows, policy, objective or sampling
-    cannot work.
+    Files of an earlier evaluation are deleted first, new files are written at the end: an interruption leaves none.
+    Raises InputError, before the policy is loaded, if rows, policy, objective or sampling cannot work.
     """
     shuffled = run.folder / "shuffled"
     shutil.rmtree(shuffled, ignore_errors=True)

@@ -102,8 +102,7 @@ class Found(NamedTuple):
 def find(paths: Iterable[str | Path]) -> Found:
     """All evaluations and trainings below the paths: in the order of the paths, then by end time, then by name.
 
-    Raises:
-        InputError: a path is no folder, an evaluation is incomplete, a file is unreadable, or nothing was found.
+    Raises InputError if a path is no folder, an evaluation is incomplete, a file is unreadable, or nothing was found.
     """
     evaluations: dict[Path, Evaluation] = {}
     trainings: dict[Path, Training] = {}
@@ -113,11 +112,9 @@ def find(paths: Iterable[str | Path]) -> Found:
             raise InputError(f"{path}: no such run folder; runs= takes the folders that the recipes wrote (their out=)")
         runs = [(file.parent, _facts(file.parent)) for file in sorted(path.rglob("run.json"))]
         for folder, facts in sorted(runs, key=lambda run: run[1].ended):
-            if facts.recipe != "evaluate":
-                continue
-            if facts.state == "finished":
+            if facts.recipe == "evaluate" and facts.state == "finished":
                 evaluations.setdefault(folder.resolve(), _evaluation(folder, facts))
-            else:
+            elif facts.recipe == "evaluate":
                 unfinished.setdefault(folder.resolve(), f"{folder}: this evaluation is {facts.state}; left out")
         for folder in sorted({file.parent for file in path.rglob("metrics.jsonl")}):
             trainings.setdefault(folder.resolve(), _training(folder))

@@ -2,7 +2,7 @@
 
 Ray and multiprocessing start this file in place of Python (see fork_server.py). On two cores a dozen processes that
 each import torch, vLLM and verl need more than a minute and several gigabytes for it; forks of one process share both.
-This file is the client. It stays beside each fork, as the process that was started; to be small it uses only the
+This file is the client: the process that was started, which stays beside its fork. To be small it uses only the
 standard library and `python -SE`.
 """
 

@@ -17,7 +17,6 @@ from vrft_aug.errors import InputError
 
 patches.apply_cpu_engine()
 
-
 SHARE = "VRFT_SHARE_PROMPTS"  # environment variable (conf/hardware/cpu.yaml): `True` shares prompts
 
 
@@ -34,10 +33,8 @@ class _OnCpu(FSDPEngine):
         """
         config = self.engine_config
         if config.strategy != "fsdp2":
-            raise InputError(
-                f"strategy={config.strategy} cannot run on a CPU (torch refuses sync_module_states for CPU tensors): "
-                "set actor_rollout_ref.actor.strategy=fsdp2, or engine.strategy=fsdp2 in sft.py"
-            )
+            why = f"strategy={config.strategy} cannot run on a CPU (torch refuses sync_module_states for CPU tensors)"
+            raise InputError(f"{why}: set actor_rollout_ref.actor.strategy=fsdp2, or engine.strategy=fsdp2 in sft.py")
         self.engine_config = dataclasses.replace(config, forward_only=False)
         try:
             return super()._build_fsdp_module(module)

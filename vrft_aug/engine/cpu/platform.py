@@ -15,10 +15,7 @@ from verl.plugin.platform import PlatformBase, PlatformRegistry
 
 
 class _CpuDevice(str):
-    """The result of `get_device_id()`. verl uses it as a device, `.to(id)`, and as a number, `f"{name}:{id}"`.
-
-    As a string it is "cpu"; formatted it is "0".
-    """
+    """The result of `get_device_id()`: "cpu" where verl calls `.to(id)`, "0" where it writes `f"{name}:{id}"`."""
 
     def __format__(self, spec: str) -> str:
         return "0"
@@ -59,15 +56,12 @@ class _DeviceModule(types.ModuleType):
         return getattr(torch.cpu, name)  # Stream, Event, stream, current_stream, synchronize
 
 
-DEVICE_MODULE = _DeviceModule("vrft_aug_cpu_device")
-
-
 @PlatformRegistry.register(platform="cpu")
 class CpuPlatform(PlatformBase):
     """One logical device per worker. Ray counts it as `GPU`, since verl 0.9.1 knows only GPU and NPU resources."""
 
-    device_name = vendor_name = property(lambda self: "cpu")
-    device_module = property(lambda self: DEVICE_MODULE)
+    device_name = vendor_name = "cpu"
+    device_module = _DeviceModule("vrft_aug_cpu_device")
     is_available = staticmethod(lambda: True)
     is_platform_available = staticmethod(lambda use_smi_check=False: not torch.cuda.is_available())
     current_device = staticmethod(lambda: CPU)

@@ -2,9 +2,8 @@
 
 verl 0.9.1 computes every sample from its first token (its `use_prefix_grouper` is for text, and for an older trainer).
 Here the language model first computes the prompt as one row into a key-value cache; gradients flow through the cache.
-Then it repeats the cache, and computes the rest of every sample from it. The sums are the same; those of the prompt,
-and of its image, are computed once instead of eight times. verl's `force_group_size` keeps the samples of a prompt in
-one micro-batch.
+Then it repeats the cache, and computes the rest of every sample from it. The sums are the same, and those of prompt
+and image are computed once, not eight times. verl's `force_group_size` keeps a prompt's samples in one micro-batch.
 """
 
 import itertools
@@ -15,10 +14,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
-    Qwen2_5_VisionTransformerPretrainedModel,
-    Qwen2_5_VLTextModel,
-)
+from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen
 
 
 @dataclass
@@ -57,9 +53,9 @@ def share_prompts(policy: torch.nn.Module) -> Sharing:
     """Make a Qwen2.5-VL compute shared prompts once. The returned `Sharing` says what is shared in each call."""
     sharing = Sharing()
     for module in policy.modules():
-        if isinstance(module, Qwen2_5_VLTextModel):
+        if isinstance(module, qwen.Qwen2_5_VLTextModel):
             module.forward = _compute_prompts_once(module.forward, sharing)
-        if isinstance(module, Qwen2_5_VisionTransformerPretrainedModel):
+        if isinstance(module, qwen.Qwen2_5_VisionTransformerPretrainedModel):
             module.forward = _see_images_once(module.forward, sharing)
     return sharing
 

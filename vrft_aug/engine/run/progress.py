@@ -19,8 +19,7 @@ class MetricsFollower:
 
     folder: the run's. total_steps: of the whole training, to estimate the time that is left.
     headline: metrics to show, label -> verl's key (with `*`: the first that matches). say: prints a line.
-    warn: lines "<metric> ..." about what is wrong with a step's metrics; each metric is reported once.
-    after: called when metrics.jsonl has new steps.
+    warn: lines "<metric> ..." about a step's metrics; each metric is reported once. after: called after new steps.
     """
 
     folder: Path

@@ -60,18 +60,12 @@ class Watch:
 
     def late_death(self, error: BaseException) -> psutil.Process | None:
         """The needed process whose death Ray reports as `error`, before the process is dead; None: no death."""
-        from ray.exceptions import RayActorError
-
-        if not isinstance(error, RayActorError):
-            return None
-        ready = select.select([*self._pidfds], [], [], LATE_SECONDS)[0]
+        ready = select.select([*self._pidfds], [], [], LATE_SECONDS)[0] if _reports_death(error) else []
         return self._pidfds[ready[0]] if ready else None
 
     def explains(self, process: psutil.Process, error: BaseException) -> bool:
         """Whether the death of `process` is why the training failed with `error`."""
-        from ray.exceptions import RayActorError
-
-        return self._titles[process] not in QUEUE or isinstance(error, RayActorError)
+        return self._titles[process] not in QUEUE or _reports_death(error)
 
     def describe(self, process: psutil.Process) -> str:
         return f"the {NEEDED[self._titles[process]]} (process {process.pid}) died"
@@ -96,6 +90,12 @@ def title_of(process: psutil.Process | None) -> str | None:
     """The key of NEEDED with which the name of the process begins; None: the process is not needed."""
     name = process.name() if process else ""
     return next((title for title in NEEDED if name.startswith(title)), None)
+
+
+def _reports_death(error: BaseException) -> bool:
+    from ray.exceptions import RayActorError
+
+    return isinstance(error, RayActorError)
 
 
 def run_watched(work: Callable[[], None], leave: Callable[[], None], ask_to_stop: Callable[[], bool]) -> None:

@@ -66,8 +66,7 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
         to_come = checkpoints.to_come(range(done + 1, total + 1), config.trainer.save_freq)
         preflight.check_disk(start, checkpoints.folder, to_come, config.hardware)
         run.say(f"steps {done + 1} to {total}{', resumed' if done else ''}; log: {run.log}")
-        follower = MetricsFollower(run.folder, total, trainer.headline, run.say, trainer.warn, checkpoints.prune)
-        with follower:
+        with MetricsFollower(run.folder, total, trainer.headline, run.say, trainer.warn, checkpoints.prune) as follower:
             os.environ["VERL_FILE_LOGGER_PATH"] = str(follower.source)
             os.environ["TENSORBOARD_DIR"] = str(run.folder / "tensorboard")
             settings = {"data.train_files": train_files, "data.val_files": val_files, trainer.policy_key: start,

@@ -23,10 +23,8 @@ def require_version(distribution: str) -> None:
     """
     found = importlib.metadata.version(distribution)
     if found != WRITTEN_FOR[distribution]:
-        message = (
-            f"vrft_aug was written for {distribution} {WRITTEN_FOR[distribution]}, but {found} is installed: "
-            "run `make setup`, or follow docs/upgrading-verl.md"
-        )
+        message = (f"vrft_aug was written for {distribution} {WRITTEN_FOR[distribution]}, but {found} is installed: "
+                   "run `make setup`, or follow docs/upgrading-verl.md")  # fmt: skip
         logger.error(message)
         raise ImportError(message)
 
@@ -34,7 +32,9 @@ def require_version(distribution: str) -> None:
 def apply_verl(on_cpu: bool) -> None:
     """Patch verl in every process that imports it (called by plugin.py)."""
     require_version("verl")
-    _keep_position_ids_of_equal_lengths()
+    from verl.utils import tensordict_utils
+
+    tensordict_utils.maybe_fix_3d_position_ids = fix_position_ids
     if on_cpu:
         _name_gloo_once()
         find_vllm_under_its_name()
@@ -53,22 +53,14 @@ def apply_vllm() -> None:
         _keep_linear_weights()
 
 
-def _keep_position_ids_of_equal_lengths() -> None:
-    """verl/utils/tensordict_utils.py:910 assumes that the last dimension of M-RoPE position ids is the jagged one.
-
-    If all samples of a batch have the same length, torch has made the first dimension jagged (verl issues 6073 and
-    7899), and the next `unbind` of the batch fails. It happens on every device; short answers of a fixed form make it
-    frequent.
-    """
-    from verl.utils import tensordict_utils
-
-    tensordict_utils.maybe_fix_3d_position_ids = fix_position_ids
-
-
 def fix_position_ids(data: Any) -> None:
     """Make `data["position_ids"]`, nested (batch, 4, *length), jagged in its last dimension, in place.
 
-    Usually its values are (4, sum of lengths) and its offsets count lengths; only `_ragged_idx` can be wrong, because
+    verl/utils/tensordict_utils.py:910 assumes that this is the jagged dimension of M-RoPE position ids. If all samples
+    of a batch have the same length, torch has made the first dimension jagged (verl issues 6073 and 7899), and the next
+    `unbind` of the batch fails. It happens on every device; short answers of a fixed form make it frequent.
+
+    Usually the values are (4, sum of lengths) and the offsets count lengths; only `_ragged_idx` can be wrong, because
     pickle loses it. If all lengths are equal, the values are (batch * 4, length) and the offsets count the 4: then the
     tensor is built again.
     """
@@ -102,8 +94,6 @@ def _name_gloo_once() -> None:
     import torch.distributed as dist
 
     original = dist.init_process_group
-    if original.__module__ == __name__:
-        return
 
     def init_process_group(backend: str | None = None, *args: Any, **kwargs: Any) -> None:
         original("cpu:gloo" if backend == "cpu:gloo,cpu:gloo" else backend, *args, **kwargs)
@@ -151,8 +141,6 @@ def _keep_linear_weights() -> None:
     from vllm.model_executor.layers import utils
 
     original = utils.dispatch_cpu_unquantized_gemm
-    if original.__module__ == __name__:
-        return
 
     def dispatch_cpu_unquantized_gemm(layer: Any, remove_weight: bool) -> None:
         original(layer, remove_weight=False)

@@ -48,8 +48,7 @@ class StoppableTrainer(PPOTrainerSync):
             folder = Path(self.config.trainer.default_local_dir).with_name("non_finite")
             self._log_rollout_data(batch, self.timing_raw, str(folder))
             self._shutdown_dump_executor()  # waits for the thread in which verl writes
-            raise FloatingPointError(
-                f"{broken[0]} is {metrics[broken[0]]} at step {self.global_steps}; its batch is in {folder}: lower the "
-                "learning rate, or leave out its rows; the same command resumes from the last checkpoint"
-            )
+            what = f"{broken[0]} is {metrics[broken[0]]} at step {self.global_steps}; its batch is in {folder}"
+            raise FloatingPointError(f"{what}: lower the learning rate, or leave out its rows; the same command "
+                                     "resumes from the last checkpoint")  # fmt: skip
         return batch

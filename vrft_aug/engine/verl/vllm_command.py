@@ -7,13 +7,8 @@ The plain `vllm` command of the CPU wheel 0.24.0 fails at its first line: it loo
 
 from vrft_aug.engine.verl import patches
 
-
-def main() -> None:
-    patches.find_vllm_under_its_name()
-    from vllm.entrypoints.cli.main import main as vllm
-
-    vllm()
-
-
 if __name__ == "__main__":
+    patches.find_vllm_under_its_name()
+    from vllm.entrypoints.cli.main import main
+
     main()

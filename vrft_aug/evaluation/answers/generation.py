@@ -14,11 +14,9 @@ CHUNK = 256  # prompts per call of vLLM and progress line; limits the decoded im
 
 
 class Generator:
-    """A policy loaded into vLLM.
+    """The policy at `path` (a folder or hub id in Hugging Face format) loaded into vLLM.
 
-    Args:
-        path: folder or hub id in Hugging Face format.
-        hardware, sampling: the keys of this name in conf/evaluate.yaml.
+    hardware, sampling: the keys of this name in conf/evaluate.yaml.
     """
 
     def __init__(self, path: str, policy: Policy, hardware: DictConfig, sampling: DictConfig, seed: int):
@@ -55,10 +53,7 @@ class Generator:
     ) -> list[list[tuple[str, int]]]:
         """`sampling.n` responses to each prompt, as (text, number of tokens).
 
-        Args:
-            prompts: user turns, each with one "<image>".
-            images: encoded images, one per prompt.
-            say: prints a progress line.
+        prompts: user turns, each with one "<image>". images: encoded images, one per prompt.
         """
         answers: list[list[tuple[str, int]]] = []
         for start in range(0, len(prompts), CHUNK):

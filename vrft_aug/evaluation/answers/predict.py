@@ -32,12 +32,8 @@ def deal_images(rows: pd.DataFrame, seed: int) -> list[bytes]:
 def predict(rows: pd.DataFrame, images: list[bytes], objective: Objective, answer: Answerer) -> pd.DataFrame:
     """Scored predictions, one row per response (columns: vrft_aug/evaluation/metrics/measure.py).
 
-    If a prompt has several responses, they also get `sample` and `vote` (voting.py).
-
-    Args:
-        rows: prepared rows.
-        images: the image that each row's prompt gets.
-        answer: takes prompts and images; returns each prompt's responses as (text, number of tokens).
+    If a prompt has several responses, they also get `sample` and `vote` (voting.py). images: the image that each row's
+    prompt gets. answer: takes prompts and images; returns each prompt's responses as (text, number of tokens).
     """
     prompts = [prompt[0]["content"] for prompt in rows["prompt"]]
     table: list[dict] = []
@@ -46,10 +42,7 @@ def predict(rows: pd.DataFrame, images: list[bytes], objective: Objective, answe
         scored = [
             {
                 "data_source": row["data_source"],
-                "task": info["task"],
-                "index": info["index"],
-                "source_id": info["source_id"],
-                "group_id": info["group_id"],
+                **{key: info[key] for key in ("task", "index", "source_id", "group_id")},
                 "classes": list(info["classes"]),
                 "prompt": info["prompt"],
                 "response": text,

@@ -19,10 +19,7 @@ def choose(samples: Sequence[Mapping]) -> int:
 
     For classes and grades it is the first sample of the majority; for boxes the medoid, which has the highest sum of
     IoUs with all boxes. The first of equal samples wins. Rejected samples do not vote; if all are rejected, the first
-    one is chosen.
-
-    Args:
-        samples: rows of a predictions table (measure.py); task, prediction and rejected are read.
+    one is chosen. samples: rows of a predictions table (measure.py); task, prediction and rejected are read.
     """
     voters = [number for number, row in enumerate(samples) if not row["rejected"]]
     if not voters:

@@ -30,8 +30,7 @@ def class_order(task: str, rows: pd.DataFrame) -> list[str]:
 
 
 def matched_answers(rows: pd.DataFrame, classes: list[str]) -> pd.Series:
-    """The class that each row answers, whatever its case; "" if the answer is rejected or no class. An accepted alias
-    becomes its class.
+    """The class that each row answers, by its name in any case or an alias; "" if the answer is rejected or no class.
 
     Raises InputError for a ground truth that is no class, and for a right answer with acc 0.
     """

@@ -53,9 +53,7 @@ def compare(evaluations: Sequence[Evaluation], baseline: str | None = None) -> l
     """One comparison per data set and evaluation with the right images.
 
     The baseline run is by default the first run on the data set. `notes` say which comparisons are missing, and why.
-
-    Raises:
-        InputError: no evaluation has the name `baseline`.
+    Raises InputError if no evaluation has the name `baseline`.
     """
     normal = [one for one in evaluations if not one.facts.shuffled_images]
     if baseline is not None and baseline not in (names := {one.name for one in normal}):

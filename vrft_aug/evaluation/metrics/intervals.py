@@ -56,17 +56,13 @@ def bootstrap(statistic: Statistic, groups: np.ndarray, rng: Generator, resample
     A resample gives each row a weight: how often the row's group was drawn. Groups are drawn with replacement, as many
     times as there are groups. A resample in which a statistic is undefined does not count for that statistic.
 
-    Args:
-        groups: the group of each row, shape (n,).
-    Returns:
-        {name: quantity}; "value" is the statistic of the data itself, with all weights 1.
+    groups: the group of each row, shape (n,). Returns {name: quantity}; "value" is the statistic with all weights 1.
     """
     names, group_of_row = np.unique(groups, return_inverse=True)
     draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
     values = statistic(np.ones(len(groups)))
-    tail = (1 - CONFIDENCE) / 2
     resampled = pd.DataFrame([statistic(draw[group_of_row].astype(float)) for draw in draws], columns=list(values))
-    limits = resampled.quantile([tail, 1 - tail])
+    limits = resampled.quantile([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return {
         name: estimate(value, *limits[name]) if isfinite(value) else estimate(None) for name, value in values.items()
     }
@@ -77,10 +73,8 @@ def mcnemar(a: pd.DataFrame, b: pd.DataFrame) -> McNemar:
 
     p is the two-sided exact binomial p-value of only_a against only_b; 1.0 when the runs never differ.
 
-    Args:
-        a, b: predictions with the columns data_source, task, source_id, acc; one row per image, in any order.
-    Raises:
-        InputError: an image occurs twice in a run, or the runs have different images.
+    a, b: predictions with the columns data_source, task, source_id, acc; one row per image, in any order.
+    Raises InputError if an image occurs twice in a run, or the runs have different images.
     """
     right = [run.set_index(IMAGE)["acc"] >= 0.5 for run in (a, b)]
     for run, name in zip(right, ("first", "second"), strict=True):
@@ -89,10 +83,9 @@ def mcnemar(a: pd.DataFrame, b: pd.DataFrame) -> McNemar:
             raise InputError(f"McNemar's test: image {image} occurs twice in the {name} run; keep one row per image")
     apart = right[0].index.symmetric_difference(right[1].index)
     if len(apart):
-        raise InputError(
-            f"McNemar's test needs the same images in both runs: {len(apart)} are in only one run, for example "
-            f"{apart[0][2]} of {apart[0][0]}; evaluate both policies on the same parquet"
-        )
+        example = f"{apart[0][2]} of {apart[0][0]}"
+        raise InputError(f"McNemar's test needs the same images in both runs: {len(apart)} are in only one run, for "
+                         f"example {example}; evaluate both policies on the same parquet")  # fmt: skip
     other = right[1].reindex(right[0].index)
     only_a, only_b = int((right[0] & ~other).sum()), int((~right[0] & other).sum())
     p = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0

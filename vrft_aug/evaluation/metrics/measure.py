@@ -34,14 +34,10 @@ def measure(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> 
     If images share groups, Wilson's interval is too narrow: quote `accuracy_grouped` (bootstrap) instead. It is null if
     every row has its own group. Undefined quantities are null.
 
-    Args:
-        predictions: see the module's docstring.
-        seed: seed of the bootstrap; the same predictions and seed give the same numbers.
-        resamples: number of bootstrap resamples; their cost does not depend on the number of rows.
-    Returns:
-        {"<data_source>/<task>": {...}}; keys in `_measure_one`.
-    Raises:
-        InputError: a missing column, no rows, or a row that contradicts itself.
+    predictions: see the module's docstring. resamples: of the bootstrap; their cost does not depend on the number of
+    rows. The same predictions and seed give the same numbers.
+    Returns {"<data_source>/<task>": {...}}; keys in `_measure_one`.
+    Raises InputError for a missing column, no rows, or a row that contradicts itself.
     """
     if missing := [column for column in REQUIRED if column not in predictions]:
         raise InputError(f"predictions lack the columns {', '.join(missing)}; write them with recipes/evaluate.py")

@@ -48,8 +48,7 @@ def curve(trainings: Sequence[Training]) -> bytes | None:
     A line with 20 values or more is thin, and its centred mean over 5 steps is bold. The bounds of signs of reward
     hacking are dotted. The footer explains this.
     """
-    titles = panels(trainings)
-    if not titles:
+    if not (titles := panels(trainings)):
         return None
     columns = min(3, len(titles))
     rows = math.ceil(len(titles) / columns)
@@ -120,7 +119,6 @@ def bounds_of(name: str) -> tuple[float | None, float | None]:
 def _panel(ax: Axes, name: str, title: str, trainings: Sequence[Training]) -> bool:
     """Draw one metric; return whether a line was smoothed."""
     unit, limits = look_of(name)
-    smoothed = False
     for position, one in enumerate(trainings):
         values = one.values(name)
         look: dict[str, Any] = {"color": COLOURS[position % len(COLOURS)], "linestyle": STYLES[position % len(STYLES)]}
@@ -128,7 +126,6 @@ def _panel(ax: Axes, name: str, title: str, trainings: Sequence[Training]) -> bo
             ax.plot(values.index, values, linewidth=0.7, alpha=0.45, **look)
             mean = values.rolling(WINDOW, center=True, min_periods=1).mean()
             ax.plot(mean.index, mean, linewidth=2, label=one.name, **look)
-            smoothed = True
         else:
             ax.plot(values.index, values, linewidth=1.6, marker="o", markersize=3, label=one.name, **look)
     for bound in bounds_of(name):
@@ -137,4 +134,4 @@ def _panel(ax: Axes, name: str, title: str, trainings: Sequence[Training]) -> bo
             ax.axhline(bound, color="0.35", linewidth=1, linestyle=(0, (1, 2)))
     style(ax, title, unit, limits)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return smoothed
+    return any(len(one.values(name)) >= SMOOTH_FROM for one in trainings)

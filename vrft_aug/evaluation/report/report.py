@@ -26,12 +26,9 @@ def write_report(
 ) -> list[Path]:
     """Write the report of all runs below the folders `runs` into the folder `out`; return the paths of its files.
 
-    Args:
-        baseline: name of the run that the others are compared with; None: the first run on each data set.
-        asked: the table of the paper to fill, if any.
-        images: number of test images per data set in the page's gallery.
-    Raises:
-        InputError: see `gather`; nothing is written.
+    baseline: name of the run that the others are compared with; None: the first run on each data set.
+    asked: the paper's table to fill, if any. images: number of test images per data set in the page's gallery.
+    Raises InputError for negative `images` and as `gather` does; then nothing is written.
     """
     if images < 0:
         raise InputError(f"gallery={images}: the number of test images per data set must be 0 or more")

@@ -86,9 +86,8 @@ def recall_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """Recall of every class, one table per data set that has classes."""
     tables = []
     for (dataset, split), group in by_dataset(comparisons).items():
-        classes = group[0].metrics.get("recall", {})
-        rows = [[name] + [interval(one.metrics["recall"].get(name), 100) for one in group] for name in classes]
-        if rows:
+        if classes := group[0].metrics.get("recall"):
+            rows = [[name] + [interval(one.metrics["recall"].get(name), 100) for one in group] for name in classes]
             title = f"Recall of each class, %: {title_of(dataset, split)}"
             tables.append(Table(title, ["Class", *(one.name for one in group)], rows))
     return tables

@@ -9,9 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
+from vrft_aug.evaluation.report import curves
 from vrft_aug.evaluation.report.content import Content
-from vrft_aug.evaluation.report.curves import by_dataset as trainings_by_dataset
-from vrft_aug.evaluation.report.curves import curve_data
 from vrft_aug.evaluation.report.page.gallery import gallery
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import layout
@@ -25,8 +24,7 @@ LARGEST = 24 * 2**20  # bytes of a page; a larger page gets a smaller gallery
 
 
 def render(content: Content, images: int = IMAGES) -> bytes:
-    """The page in UTF-8, with `images` images per data set. While the page is larger than LARGEST, `images` is halved;
-    the page says so.
+    """The page in UTF-8, with `images` images per data set. This number is halved until the page fits into LARGEST.
 
     Every text is escaped, and the data by Jinja's `tojson`, so a policy's answer can never become markup. A content
     security policy allows only the page's own script.
@@ -102,6 +100,6 @@ def _matrix(one: Comparison) -> dict:
 
 
 def _curves(content: Content) -> list[dict]:
-    groups = trainings_by_dataset(content.trainings).items()
-    found = [{"dataset": dataset, "panels": curve_data(group)} for dataset, group in groups]
+    groups = curves.by_dataset(content.trainings).items()
+    found = [{"dataset": dataset, "panels": curves.curve_data(group)} for dataset, group in groups]
     return [one for one in found if one["panels"]]

@@ -21,10 +21,8 @@ BATCH = 64  # rows in memory at once
 def thumbnails(parquet: Path, wanted: Mapping[int, str]) -> dict[int, dict[str, Any]]:
     """{index: {"uri": data URI, "width", "height": original pixels}} of the wanted rows that still exist.
 
-    Args:
-        parquet: the file of a split, which recipes/prepare.py wrote.
-        wanted: {index of a row: its source_id}; a row with another source_id was prepared later from other data and
-            is left out.
+    parquet: the file of a split, which recipes/prepare.py wrote. wanted: {index of a row: its source_id}; a row with
+    another source_id was prepared later from other data and is left out.
     """
     found = {}
     try:

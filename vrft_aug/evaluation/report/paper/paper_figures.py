@@ -28,9 +28,7 @@ def figure(table: PaperTable, trainings: Sequence[Training], objectives: Objecti
     """PNG of the table's figure; None if the table has no figure, or the figure has no run."""
     if table.name == "fig3" and any(entry.own for entry in table.entries):
         return _figure_3(table)
-    if table.name == "fig4":
-        return _figure_4(table, trainings, objectives)
-    return None
+    return _figure_4(table, trainings, objectives) if table.name == "fig4" else None
 
 
 def _figure_3(table: PaperTable) -> bytes:
@@ -60,8 +58,7 @@ def _bars(ax: Axes, entries: dict[str, Entry]) -> None:
             ax.annotate(MISSING, (number, 1), ha="center", color="0.4", fontsize=8)
         if entry.printed:
             ax.plot(number, entry.printed.accuracy, "D", color="black", markerfacecolor="white", markersize=6)
-    constant = next((entry.own.metrics.get("majority") for entry in entries.values() if entry.own), None)
-    if constant:
+    if constant := next((entry.own.metrics.get("majority") for entry in entries.values() if entry.own), None):
         ax.axhline(100 * constant["value"], color="0.35", linewidth=1, linestyle="--")
     ax.set_xlim(-0.6, len(entries) - 0.4)
     ax.set_xticks(range(len(entries)), entries, fontsize=8, rotation=20, ha="right")

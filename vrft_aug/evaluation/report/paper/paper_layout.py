@@ -7,7 +7,6 @@ import pandas as pd
 from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, Printed
 from vrft_aug.evaluation.report.paper.paper_table import Entry, PaperTable, Row
 from vrft_aug.evaluation.report.text_table import Table, interval, limits
-from vrft_aug.experiments.cells import Cell
 
 MISSING = "no run"
 COUNTS = ["n", "data_sets", "paper_k", "paper_n"]
@@ -34,8 +33,7 @@ def footnotes(table: PaperTable) -> dict[str, str]:
 def frame(table: PaperTable) -> pd.DataFrame:
     """One row per cell and one per average, with unrounded shares in [0, 1]."""
     rows = pd.DataFrame([record for row in table.rows for record in _records(row)])
-    counts = rows.columns.intersection(COUNTS)
-    return rows.astype(dict.fromkeys(counts, "Int64"))
+    return rows.astype({name: "Int64" for name in COUNTS if name in rows})
 
 
 def _heading(dataset: str, column: list[Entry]) -> str:
@@ -70,10 +68,12 @@ def _average(row: Row) -> str:
 
 
 def _records(row: Row) -> Iterable[dict]:
+    cell = row.entries[0].cell
+    identity = {"method": row.label, "experiment": cell.experiment, "policy": cell.policy, "shots": _shots(row.shots)}
     for entry in row.entries:
         metrics = entry.own.metrics if entry.own else {}
         yield {
-            **_identity(row, entry.cell),
+            **identity,
             "dataset": entry.cell.dataset,
             "objective": entry.own.evaluation.facts.objective if entry.own else entry.cell.objective,
             "run": entry.own.name if entry.own else None,
@@ -84,7 +84,7 @@ def _records(row: Row) -> Iterable[dict]:
             **_printed(entry.printed),
         }
     yield {
-        **_identity(row, row.entries[0].cell),
+        **identity,
         "dataset": AVERAGE,
         "data_sets": sum(entry.own is not None for entry in row.entries),
         **limits("accuracy", row.average()),
@@ -92,12 +92,7 @@ def _records(row: Row) -> Iterable[dict]:
     }
 
 
-def _identity(row: Row, cell: Cell) -> dict:
-    return {"method": row.label, "experiment": cell.experiment, "policy": cell.policy, "shots": _shots(row.shots)}
-
-
 def _printed(number: Printed | None) -> dict:
     if number is None:
         return {}
-    facts = {"paper_k": number.k, "paper_n": number.n, "paper_note": number.note}
-    return limits("paper", number.interval()) | facts
+    return {**limits("paper", number.interval()), "paper_k": number.k, "paper_n": number.n, "paper_note": number.note}

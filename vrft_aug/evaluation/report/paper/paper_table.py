@@ -10,7 +10,7 @@ import pandas as pd
 
 from vrft_aug.evaluation.metrics.comparison import Comparison, constant_mark
 from vrft_aug.evaluation.metrics.intervals import Quantity, estimate
-from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, Key, Printed, key, read
+from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, Printed, key, read
 from vrft_aug.evaluation.runs import Evaluation, Facts, Training
 from vrft_aug.experiments.cells import Cell, Table, row_cells
 
@@ -72,6 +72,7 @@ class PaperTable:
 def fill(table: Table, name: str, comparisons: Sequence[Comparison], objectives: Objectives) -> PaperTable:
     """Each cell with its run and the paper's number, which is found by `name`: the table's file in conf/table."""
     printed = read(name)
+    has_average = set(table.datasets) == {dataset for *_, dataset in printed} - {AVERAGE}  # over the same data sets
     notes: list[str] = []
     by_folder: dict[Path, Comparison] = {}
     for one in comparisons:
@@ -89,7 +90,7 @@ def fill(table: Table, name: str, comparisons: Sequence[Comparison], objectives:
     for row in table.rows:
         larger = row.policy == "larger"
         for cells in zip(*(row_cells(table, row, dataset) for dataset in table.datasets), strict=True):
-            average = printed.get(key(cells[0], larger, AVERAGE)) if _has_papers_datasets(table, printed) else None
+            average = printed.get(key(cells[0], larger, AVERAGE)) if has_average else None
             rows.append(Row(_label(cells[0], larger), [entry(cell, larger) for cell in cells], average))
     return PaperTable(name, table.title, table.datasets, rows, [*_reading(rows, bool(printed)), *notes])
 
@@ -113,10 +114,6 @@ def run_of(
 def _fits(cell: Cell, facts: Facts) -> bool:
     stated = (facts.experiment, facts.dataset, facts.shots, facts.policy_name)
     return stated == (cell.experiment, cell.dataset, cell.shots, cell.policy)
-
-
-def _has_papers_datasets(table: Table, printed: Mapping[Key, Printed]) -> bool:
-    return set(table.datasets) == {dataset for *_, dataset in printed} - {AVERAGE}
 
 
 def _reading(rows: Sequence[Row], in_paper: bool) -> Iterable[str]:
