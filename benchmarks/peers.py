@@ -59,9 +59,8 @@ def of_verl(policy: Path, rows: Path, tokens: int, steps: int) -> dict:
     out = rows.parent / f"grpo-{policy.name}"
     command = [sys.executable, str(ROOT / "recipes/grpo.py"), f"parquet={rows}", f"policy.path={policy}", f"out={out}",
                f"policy.max_response_length={tokens}", f"policy.max_length={704 + tokens}", "keep=last",
-               f"schedule.batch_size={PROMPTS}", f"schedule.mini_batch_size={PROMPTS}", "trainer.val_before_train=false",
-               f"trainer.total_training_steps={steps}", f"trainer.save_freq={steps}",
-               "trainer.test_freq=-1"]  # fmt: skip
+               f"schedule.batch_size={PROMPTS}", f"schedule.mini_batch_size={PROMPTS}", f"schedule.steps={steps}",
+               f"schedule.save_freq={steps}", "schedule.test_freq=-1", "trainer.val_before_train=false"]  # fmt: skip
     started, metrics = time.monotonic(), out / "metrics.jsonl"
     process, start = subprocess.Popen(command, cwd=ROOT), None
     while process.poll() is None:

@@ -12,11 +12,10 @@ def main(config: DictConfig) -> None:
     from vrft_aug.data.knowledge import reading
     from vrft_aug.data.knowledge.drafting import draft
     from vrft_aug.data.knowledge.endpoint import Endpoint
-    from vrft_aug.data.knowledge.review import review
     from vrft_aug.data.settings import Dataset
 
     if config.review:
-        print("\n".join(review()))
+        print("\n".join(reading.review()))
         return
     dataset, endpoint = Dataset.of(config.dataset), Endpoint(**config.endpoint)
     path = Path(config.out) if config.out else reading.path_of(dataset)

@@ -66,16 +66,13 @@ class Table:
 
 
 def cells(table: Table) -> list[Cell]:
-    """All cells, data set by data set, in the order of the rows.
-
-    A row of the larger policy has no cells where `larger_policy` is None.
-    """
+    """All cells, data set by data set, in the order of the rows."""
     found = [cell for dataset in table.datasets for row in table.rows for cell in row_cells(table, row, dataset)]
     return list(dict.fromkeys(found))
 
 
 def row_cells(table: Table, row: TableRow, dataset: str) -> list[Cell]:
-    """The cells of one row on one data set: one per number of images."""
+    """One cell per number of images; none if the row needs the larger policy and `larger_policy` is None."""
     policy = table.larger_policy if row.policy == "larger" else row.policy or table.policy
     if policy is None:
         return []

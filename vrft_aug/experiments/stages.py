@@ -46,60 +46,51 @@ class Plan:
 
         Raises Hydra's errors for an unknown experiment, data set or policy.
         """
-        config = self.compose("grpo", [f"experiment={cell.experiment}", f"dataset={cell.dataset}",
-                                       f"policy={cell.policy}", *self.shared])  # fmt: skip
-        return _Stages(self, cell, config).all()
-
-
-class _Stages:
-    def __init__(self, plan: Plan, cell: Cell, config: DictConfig) -> None:
-        self._plan, self._cell, self._config = plan, cell, config
-        self._setting = plan.root / cell.setting
-        self._found: list[Stage] = []
-
-    def all(self) -> list[Stage]:
-        method, cell = self._config.method, self._cell
-        trained = self._config.hydra.runtime.choices.prompt
+        experiment, choices = f"experiment={cell.experiment}", [f"dataset={cell.dataset}", f"policy={cell.policy}"]
+        config = self.compose("grpo", [experiment, *choices, *self.shared])
+        method, trained = config.method, config.hydra.runtime.choices.prompt
         tested = method.diagnose or trained
         objective = [f"objective={cell.objective}"] if cell.objective else []
-        folder = self._plan.root / cell.folder
-        start = self._warm_start(list(dict.fromkeys([trained, tested])))
+        found = self._warm_start(cell, config.policy.warm_start, list(dict.fromkeys([trained, tested])))
         if method.train:
-            start = self._train(method.train, cell.experiment, trained, start, folder / "train", *objective)
+            found += self._train(cell, "train", method.train, trained, [experiment, *objective], found)
         if method.fine_tune:
-            recipe = self._plan.compose("grpo", [f"experiment={method.fine_tune}"]).method.train
-            start = self._train(recipe, method.fine_tune, tested, start, folder / "fine_tune")
+            second = f"experiment={method.fine_tune}"
+            recipe = self.compose("grpo", [second]).method.train
+            found += self._train(cell, "fine_tune", recipe, tested, [second], found)
         objective = ["objective=accuracy"] if tested != trained else objective
-        overrides = [f"experiment={cell.experiment}", f"prompt={tested}", *objective, f"parquet={self._rows(tested)}"]
-        self._add("test", "evaluate", folder / "test", [*overrides, *start])
-        return self._found
+        rows = self._rows(cell, tested)
+        overrides = [experiment, f"prompt={tested}", *objective, f"parquet={rows.out}", *_policy(found)]
+        test = self._stage(cell, "test", "evaluate", self.root / cell.folder / "test", overrides)
+        return list(dict.fromkeys([*found, rows, test]))
 
-    def _rows(self, prompt: str) -> Path:
-        overrides = [f"prompt={prompt}", f"protocol={self._plan.protocol}"]
-        return self._add("rows", "prepare", self._setting / "rows" / prompt, overrides)
-
-    def _train(self, recipe: str, experiment: str, prompt: str, start: list[str], out: Path, *more: str) -> list[str]:
-        overrides = [f"experiment={experiment}", *more, f"parquet={self._rows(prompt)}", *start, *self._plan.training]
-        return [f"policy.path={self._add(out.name, recipe, out, overrides) / 'policy'}"]
-
-    def _warm_start(self, prompts: list[str]) -> list[str]:
-        """The override with the warm-started policy's path; nothing for a policy without a warm start."""
-        preset = self._config.policy.warm_start
+    def _warm_start(self, cell: Cell, preset: str | None, prompts: list[str]) -> list[Stage]:
+        """Rows for each prompt and the training on them; nothing for a policy without a warm start."""
         if not preset:
             return []
-        noisy = [self._add("warm_start rows", "prepare", self._setting / "rows" / f"{prompt}-{preset}",
-                           [f"preset={preset}", f"prompt={prompt}"]) for prompt in prompts]  # fmt: skip
-        files = {split: ",".join(f"{folder}/sft_{split}.parquet" for folder in noisy) for split in ("train", "val")}
-        names = [f"data.{split}_files=[{paths}]" for split, paths in files.items()]
-        out = self._add("warm_start", "sft", self._setting / "warm_start" / "+".join(prompts),
-                        [f"preset={preset}", f"prompt={prompts[0]}", *names])  # fmt: skip
-        return [f"policy.path={out / 'policy'}"]
+        setting, chosen = self.root / cell.setting, f"preset={preset}"
+        noisy = [self._stage(cell, "warm_start rows", "prepare", setting / "rows" / f"{prompt}-{preset}",
+                             [chosen, f"prompt={prompt}"]) for prompt in prompts]  # fmt: skip
+        files = {split: ",".join(f"{rows.out}/sft_{split}.parquet" for rows in noisy) for split in ("train", "val")}
+        overrides = [chosen, f"prompt={prompts[0]}", *(f"data.{key}_files=[{names}]" for key, names in files.items())]
+        return [*noisy, self._stage(cell, "warm_start", "sft", setting / "warm_start" / "+".join(prompts), overrides)]
 
-    def _add(self, name: str, recipe: str, out: Path, overrides: list[str]) -> Path:
-        cell = self._cell
+    def _train(self, cell: Cell, name: str, recipe: str, prompt: str, own: list[str], done: list[Stage]) -> list[Stage]:
+        """Rows and the training on them, from the last policy in `done`. own: overrides of this training alone."""
+        rows = self._rows(cell, prompt)
+        overrides = [*own, f"parquet={rows.out}", *_policy(done), *self.training]
+        return [rows, self._stage(cell, name, recipe, self.root / cell.folder / name, overrides)]
+
+    def _rows(self, cell: Cell, prompt: str) -> Stage:
+        overrides = [f"prompt={prompt}", f"protocol={self.protocol}"]
+        return self._stage(cell, "rows", "prepare", self.root / cell.setting / "rows" / prompt, overrides)
+
+    def _stage(self, cell: Cell, name: str, recipe: str, out: Path, overrides: list[str]) -> Stage:
         shots = "null" if cell.shots is None else cell.shots
-        setting = [f"dataset={cell.dataset}", f"shots={shots}", f"policy={cell.policy}", *self._plan.shared]
-        stage = Stage(name, recipe, (*overrides, *setting, f"out={out}"), out)
-        if stage not in self._found:
-            self._found.append(stage)
-        return out
+        setting = [f"dataset={cell.dataset}", f"shots={shots}", f"policy={cell.policy}", *self.shared]
+        return Stage(name, recipe, (*overrides, *setting, f"out={out}"), out)
+
+
+def _policy(done: list[Stage]) -> list[str]:
+    """The override with the policy of the last stage, which is a training; nothing without one."""
+    return [f"policy.path={done[-1].out / 'policy'}"] if done else []

@@ -40,15 +40,13 @@ def measure(samples: Sequence[Mapping[str, Any]], groups: Sequence[str], prefix:
     format_only: share of the samples that get the format reward and no other reward.
     """
     metrics = part_means(samples, prefix)
+    scores = defaultdict(list)
+    for sample, group in zip(samples, groups, strict=True):
+        scores[sample["task"], group].append(sample["score"])
     for task in {sample["task"]: None for sample in samples}:
-        rows = [(sample, group) for sample, group in zip(samples, groups, strict=True) if sample["task"] == task]
-        of_task = [sample for sample, _ in rows]
-        metrics |= {f"{prefix}/{task}/{name}": value for name, value in _shares(of_task).items()}
-        scores = defaultdict(list)
-        for sample, group in rows:
-            scores[group].append(sample["score"])
-        several = [values for values in scores.values() if len(values) > 1]
-        if several:
+        shares = _shares([sample for sample in samples if sample["task"] == task])
+        metrics |= {f"{prefix}/{task}/{name}": value for name, value in shares.items()}
+        if several := [values for (other, _), values in scores.items() if other == task and len(values) > 1]:
             metrics[f"{prefix}/{task}/equal_groups"] = fmean(max(v) - min(v) < 1e-9 for v in several)
     return metrics
 

@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 TASKS = ("classification", "grading", "localization")
 LONGEST_LABEL = 1000  # characters; class names are far shorter, and the limit bounds the work on hostile text
@@ -101,13 +102,9 @@ def _unwrap(label: str) -> str:
 
 
 def _balanced(text: str) -> bool:
-    depth = 0
-    for token in _BRACES.finditer(text):
-        if len(token[0]) != 2:
-            depth += -1 if token[0] == "}" else 1
-        if depth < 0:
-            return False
-    return depth == 0
+    steps = (-1 if token[0] == "}" else 1 for token in _BRACES.finditer(text) if len(token[0]) != 2)
+    depths = list(accumulate(steps, initial=0))
+    return min(depths) == depths[-1] == 0
 
 
 def _boxes(tail: str) -> Iterator[Box]:

@@ -77,12 +77,11 @@ def bleu(text: str, references: tuple[str, ...], *, brevity_penalty: bool = True
 def _reference(references: tuple[str, ...]) -> tuple[Counter[tuple[str, ...]], list[int]]:
     """For each n-gram its highest count in any one reference, and the references' lengths in tokens."""
     counts: Counter[tuple[str, ...]] = Counter()
-    lengths = []
-    for tokens in map(_tokenize, references):
-        lengths.append(len(tokens))
+    tokenized = [_tokenize(text) for text in references]
+    for tokens in tokenized:
         for k in ORDERS:
             counts |= _ngrams(tokens, k)
-    return counts, lengths
+    return counts, [len(tokens) for tokens in tokenized]
 
 
 def _ngrams(tokens: list[str], k: int) -> Counter[tuple[str, ...]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import accuracy, iou
-from vrft_aug.rewards.objective import Objective, Term, compose
+from vrft_aug.rewards.objective import Objective, compose
 from vrft_aug.rewards.parsing import Response, parse
 from vrft_aug.rewards.row import ExtraInfo
 
@@ -55,18 +55,14 @@ def compute_score(
     response = parse(solution_str, task, tokens)
     result: dict[str, Any] = {"score": 0.0, **dict.fromkeys(composed.parts)}
     for term in composed.terms[task]:
-        result["score"] += _add(term, term.reward(response, ground_truth, extra_info, **term.parameters), result)
+        value = term.reward(response, ground_truth, extra_info, **term.parameters)
+        share = term.weight * value
+        if term.clip is not None:
+            result[f"{term.name}_clipped"] = float(abs(share) > term.clip)
+            share = max(-term.clip, min(term.clip, share))
+        result[term.name] = value
+        result["score"] += share
     return result | {"task": task} | _verdict(response, ground_truth, extra_info)
-
-
-def _add(term: Term, value: float, result: dict[str, Any]) -> float:
-    """Write the term's value, and whether it was clipped, into `result`; return its share of the score."""
-    result[term.name] = value
-    share = term.weight * value
-    if term.clip is None:
-        return share
-    result[f"{term.name}_clipped"] = float(abs(share) > term.clip)
-    return max(-term.clip, min(term.clip, share))
 
 
 def _verdict(response: Response, ground_truth: str, row: ExtraInfo) -> dict[str, Any]:

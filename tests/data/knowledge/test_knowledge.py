@@ -12,7 +12,6 @@ from toy_data import toy_dataset, write_toy
 
 from vrft_aug.data.knowledge import drafting, reading
 from vrft_aug.data.knowledge.endpoint import Endpoint
-from vrft_aug.data.knowledge.review import review
 from vrft_aug.data.settings import Dataset
 from vrft_aug.errors import InputError, RunFailed
 
@@ -69,7 +68,7 @@ def test_no_bank_and_no_yaml(tmp_path):
 
 
 def test_review_lists_the_drafts_with_unread_sources():
-    lines = review()
+    lines = reading.review()
     assert any(line.startswith("tissue / Podocytes (low)") and "Young14" in line for line in lines)
     assert not any(line.startswith("phantom") for line in lines)
     assert lines[-1].endswith("entries are drafts")

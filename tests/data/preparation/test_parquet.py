@@ -15,7 +15,7 @@ from toy_data import compose_config, pixels, write_toy
 
 from vrft_aug.data.datasets import medmnist
 from vrft_aug.data.preparation.prepare import prepare
-from vrft_aug.data.rows.parquet_writer import ShardWriter
+from vrft_aug.data.rows.parquet_files import ShardWriter
 from vrft_aug.data.rows.schema import RL, SFT, EncodedImage, Message, Row, SftRow, Truth
 from vrft_aug.data.settings import Policy
 from vrft_aug.rewards.adapters import easyr1 as easyr1_rewards

@@ -62,16 +62,13 @@ def load(
         raise InputError(f"consensus={consensus}: must be one of {', '.join(CONSENSUS)}")
     scores = [read_scores(table, row) for row in rows]
     report_agreement(scores)
+    names = [f"{row['dataset']}/{row['filename']}" for row in rows]
     groups = [f"{row['dataset']}/{patient(row['filename'])}" for row in rows]
     home = group_splits(table, rows, groups)
-    absent = check_present(folder, rows, partial)
-    for row, values, group in zip(rows, scores, groups, strict=True):
-        if home[group] == split and name_of(row) not in absent:
-            yield Sample(folder / name_of(row), CONSENSUS[consensus](values), name_of(row), group, origin=table)
-
-
-def name_of(row: dict[str, str]) -> str:
-    return f"{row['dataset']}/{row['filename']}"
+    absent = check_present(folder, names, partial)
+    for name, values, group in zip(names, scores, groups, strict=True):
+        if home[group] == split and name not in absent:
+            yield Sample(folder / name, CONSENSUS[consensus](values), name, group, origin=table)
 
 
 def read_scores(table: Path, row: dict[str, str]) -> list[int]:
@@ -88,8 +85,7 @@ def read_scores(table: Path, row: dict[str, str]) -> list[int]:
 
 def report_agreement(scores: Sequence[Sequence[int]]) -> None:
     """Warn how often the two readers agree: an accuracy above this means little."""
-    gaps = [abs(r - d) for r, d in (pair for pair in scores if len(pair) == 2 and any(pair))]
-    if gaps:
+    if gaps := [abs(r - d) for r, d in (pair for pair in scores if len(pair) == 2 and any(pair))]:
         exact, near = (sum(gap <= most for gap in gaps) / len(gaps) for most in (0, 1))
         warnings.warn(f"readers R and D agree exactly on {exact:.0%} and within one grade on {near:.0%} of the "
                       f"{len(gaps)} images that both scored and not both as 0", DataWarning, stacklevel=3)
@@ -110,19 +106,17 @@ def group_splits(table: Path, rows: Sequence[dict[str, str]], groups: Sequence[s
     for row, group in zip(rows, groups, strict=True):
         votes[group][read_split(table, row, "subset")] += 1
     home = {group: max(SPLITS, key=count.__getitem__) for group, count in votes.items()}
-    moved = sum(row["subset"] != home[group] for row, group in zip(rows, groups, strict=True))
-    if moved:
+    if moved := sum(row["subset"] != home[group] for row, group in zip(rows, groups, strict=True)):
         text = f"{moved} images left their official split, so that no patient is in two splits"
         warnings.warn(text, DataWarning, stacklevel=3)
     return home
 
 
-def check_present(folder: Path, rows: Sequence[dict[str, str]], partial: bool) -> set[str]:
-    """Names of the listed images that do not exist. Raises InputError unless `partial`."""
-    absent = [name_of(row) for row in rows if not (folder / name_of(row)).is_file()]
-    if absent:
-        text = f"{len(absent)} of {len(rows)} images are absent, the first: {absent[0]}"
-        if not partial or len(absent) == len(rows):
+def check_present(folder: Path, names: Sequence[str], partial: bool) -> set[str]:
+    """The names whose image does not exist. Raises InputError unless `partial`."""
+    if absent := [name for name in names if not (folder / name).is_file()]:
+        text = f"{len(absent)} of {len(names)} images are absent, the first: {absent[0]}"
+        if not partial or len(absent) == len(names):
             raise InputError(f"{folder}: {text}; {REMEDY}, or continue with partial=true")
         warnings.warn(text, DataWarning, stacklevel=3)
     return set(absent)

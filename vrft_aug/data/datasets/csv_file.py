@@ -17,8 +17,7 @@ def read_table(path: Path, key: Sequence[str], columns: Sequence[str], remedy: s
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            missing = [column for column in (*key, *columns) if column not in (reader.fieldnames or ())]
-            if missing:
+            if missing := [column for column in (*key, *columns) if column not in (reader.fieldnames or ())]:
                 raise InputError(f"{path}: no column {', '.join(missing)}; {remedy}")
             return list(_rows(path, key, reader))
     except FileNotFoundError:

@@ -27,16 +27,17 @@ BOX_REMEDY = "write one line per image: image,x1,y1,x2,y2, the image as <class f
 def load(root: Path, split: str, *, classes: Sequence[str], test: float, val: float, seed: int) -> Iterator[Sample]:
     """Yield one split, drawn per class by `seed`. Patient identifiers are not published. test, val: shares."""
     folder = Path(root) / "heel"
-    boxes = read_boxes(folder)
+    table = folder / "boxes.csv"
+    lines = read_table(table, ("image",), ("x1", "y1", "x2", "y2"), BOX_REMEDY) if table.exists() else []
+    boxes = {row["image"]: read_box(table, row) for row in lines}
     files = [(label, path) for label, name in enumerate(classes) for path in class_files(folder, name)]
     names = [f"{path.parent.name}/{path.name}" for _, path in files]
     if strangers := sorted(boxes.keys() - set(names)):
-        raise InputError(f"{folder / 'boxes.csv'}: no image {strangers[0]} ({len(strangers)} such lines); {BOX_REMEDY}")
+        raise InputError(f"{table}: no image {strangers[0]} ({len(strangers)} such lines); {BOX_REMEDY}")
     home = split_by_group([label for label, _ in files], names, test, val, seed)
-    origin = folder / "boxes.csv" if boxes else None
     for (label, path), name, where in zip(files, names, home, strict=True):
         if where == split:
-            yield Sample(path, label, name, name, boxes.get(name), origin)
+            yield Sample(path, label, name, name, boxes.get(name), table if boxes else None)
 
 
 def class_files(folder: Path, name: str) -> list[Path]:
@@ -52,12 +53,3 @@ def class_files(folder: Path, name: str) -> list[Path]:
 
 def plain(name: str) -> str:
     return name.lower().replace("_", " ").replace("-", " ").strip()
-
-
-def read_boxes(folder: Path) -> dict[str, tuple[float, float, float, float] | None]:
-    """Boxes by image name; empty if there is no boxes.csv."""
-    path = folder / "boxes.csv"
-    if not path.exists():
-        return {}
-    rows = read_table(path, ("image",), ("x1", "y1", "x2", "y2"), BOX_REMEDY)
-    return {row["image"]: read_box(path, row) for row in rows}

@@ -34,9 +34,8 @@ def draft(
     images: how many training images of a class its request shows, at most. The file is written after each class, so
     a later run continues an interrupted one.
     """
-    bank: dict[str, Any] = {"dataset": dataset.name, "classes": {}, "sources": {}}
-    if path.exists():
-        bank = reading.read(path)
+    empty: dict[str, Any] = {"dataset": dataset.name, "classes": {}, "sources": {}}
+    bank = reading.read(path) if path.exists() else empty
     replaceable = [name for name, entry in bank["classes"].items() if entry["review"] == "draft" and redraft]
     todo = [name for name in dataset.classes if name not in bank["classes"] or name in replaceable]
     index = read_index(load("train"), dataset, dataset.task)

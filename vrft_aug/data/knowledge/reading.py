@@ -1,7 +1,7 @@
-"""Reads the knowledge bank K_c (eq. 3), which says what tells classes apart: one file per data set, bank/<name>.yaml.
+"""Reads the knowledge bank K_c (eq. 3), which says what tells classes apart, and lists its drafts.
 
-Every entry has its sources, a confidence and a review state. A physician has reviewed only the entries with the state
-`expert-reviewed`.
+There is one file per data set, bank/<name>.yaml. Every entry has its sources, a confidence and a review state. A
+physician has reviewed only the entries with the state `expert-reviewed`.
 """
 
 import json
@@ -61,3 +61,22 @@ def review_states(bank: Mapping[str, Any]) -> dict[str, int]:
     """Number of entries in each review state."""
     states = [entry["review"] for entry in bank["classes"].values()]
     return {state: states.count(state) for state in REVIEW_STATES}
+
+
+def review(folder: Path = BANK) -> list[str]:
+    """The drafts to review: one line per draft, and a last line with the count.
+
+    Raises InputError if the folder has no knowledge files.
+    """
+    lines, total = [], 0
+    for path in sorted(folder.glob("*.yaml")):
+        bank = read(path)
+        total += len(bank["classes"])
+        for name, entry in bank["classes"].items():
+            if entry["review"] == "draft":
+                unread = [key for key in entry["sources"] if not bank["sources"][key]["read"]]
+                check = f"; not yet read: {', '.join(unread)}" if unread else ""
+                lines.append(f"{bank['dataset']} / {name} ({entry['confidence']}): {entry['description']}{check}")
+    if not total:
+        raise InputError(f"{folder}: no knowledge files; name another folder")
+    return [*lines, f"{len(lines)} of {total} entries are drafts"]

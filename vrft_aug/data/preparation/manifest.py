@@ -10,7 +10,7 @@ import vrft_aug
 from vrft_aug.data.knowledge import reading
 from vrft_aug.data.preparation.selection import Index, Positions, per_class
 from vrft_aug.data.rows.composer import Composer
-from vrft_aug.data.rows.parquet_writer import sha256
+from vrft_aug.data.rows.parquet_files import sha256
 
 RULE = ("protocol", "shots", "up_to", "seed", "test_seed", "partial", "limit", "label_noise")
 POLICY = ("name", "min_pixels", "max_pixels", "patch", "merge", "box_frame")

@@ -25,7 +25,7 @@ from vrft_aug.data.preparation.prompt_budget import PromptBudget
 from vrft_aug.data.preparation.selection import Positions, check_indexes, pick, read_index, select
 from vrft_aug.data.rows.composer import Composer
 from vrft_aug.data.rows.exports import EXPORTS
-from vrft_aug.data.rows.parquet_writer import ShardWriter, sha256
+from vrft_aug.data.rows.parquet_files import ShardWriter, sha256
 from vrft_aug.data.rows.schema import RL, SFT, Row
 from vrft_aug.data.settings import Dataset, Load, Policy, PreparationRule, Prompt
 from vrft_aug.errors import InputError

@@ -36,10 +36,9 @@ class PromptBudget:
     def count_text(self, text: str) -> int:
         """Tokens of the chat with this prompt, without those of the image."""
         content = [{"type": "image"}, {"type": "text", "text": text}]
-        chat = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
-        )
-        return len(self.tokenizer(chat, add_special_tokens=False)["input_ids"]) - 1  # one token marks the image
+        chat = [{"role": "user", "content": content}]
+        tokens = self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+        return len(tokens) - 1  # one token marks the image
 
     def check(self) -> dict[str, int]:
         """The figures for the manifest. Raises InputError, with the number of rows, if prompts are too long."""

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, compress
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +61,7 @@ def check_indexes(indexes: Mapping[str, Index], load: Load) -> None:
         name = next(s.source_id for split in SPLITS for s in load(split) if digest(s.source_id) in twice)
         raise InputError(f"{name}: this id occurs more than once in the data; remove or rename one of the entries")
     for a, b in combinations(SPLITS, 2):
-        shared = set(np.intersect1d(indexes[a].groups, indexes[b].groups).tolist())
-        if shared:
+        if shared := set(np.intersect1d(indexes[a].groups, indexes[b].groups).tolist()):
             name = next(s.group_id for s in load(a) if digest(s.group_id) in shared)
             raise InputError(f"group '{name}' is in {a} and in {b}; put all of a group (patient, lesion) in one split")
 
@@ -110,10 +109,7 @@ def draw_train(rule: PreparationRule, dataset: Dataset, labels: Ints, lenient: b
 
 
 def check_shots(counts: Ints, shots: int, up_to: int, classes: Sequence[str], lenient: bool) -> None:
-    """Raise InputError if a class has fewer than `shots` images, unless `shots == up_to` ("up to k", the paper's 256).
-
-    lenient: a class may have no image.
-    """
+    """Raise InputError if a class has fewer than `shots` images, unless `shots == up_to` ("up to k" in the paper)."""
     if shots < 1:
         raise InputError(f"shots={shots}: must be at least one image per class, or shots=null for all")
     for number, name in sorted(zip(counts.tolist(), classes, strict=True)):  # the smallest class sets the limit
@@ -151,11 +147,4 @@ def draw(labels: Ints, wanted: Ints, rng: np.random.Generator) -> Positions:
 
 def pick(samples: Iterable[Sample], positions: Positions) -> Iterator[Sample]:
     """The samples at `positions`. It stops reading after the last of them."""
-    wanted = iter(positions.tolist())
-    position = next(wanted, None)
-    for i, sample in enumerate(samples):
-        if position is None:
-            return
-        if i == position:
-            yield sample
-            position = next(wanted, None)
+    return compress(samples, np.isin(np.arange(positions.max(initial=-1) + 1), positions))

@@ -64,11 +64,7 @@ class Composer:
 
     def sft(self, row: Row) -> SftRow:
         """The supervised row of an RL row: the same prompt and image, with the ground truth as the response."""
-        target = self.taught(row)
-        if self.task == "localization":
-            info = row["extra_info"]
-            target = json.dumps(scale_box(info["box"], info["image_size"], info["frame_size"]))
-        response = rendering.answer(self.prompt.template, self.dataset.target, target, self.rule.think)
+        response = rendering.answer(self.prompt.template, self.dataset.target, self.taught(row), self.rule.think)
         return {
             "messages": [*row["prompt"], {"role": "assistant", "content": response}],
             "images": row["images"],
@@ -77,9 +73,11 @@ class Composer:
         }
 
     def taught(self, row: Row) -> str:
-        """The answer to learn: the ground truth, or a random class for the share `label_noise` of the training rows."""
+        """The answer to learn: the ground truth, a box in the policy's frame, or a random class (see `label_noise`)."""
         info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
-        if not self.rule.label_noise or self.task == "localization" or info["split"] != "train":
+        if self.task == "localization":
+            return json.dumps(scale_box(info["box"], info["image_size"], info["frame_size"]))
+        if not self.rule.label_noise or info["split"] != "train":
             return truth
         rng = generator(self.rule.seed, info["source_id"], 1)
         return str(rng.choice(self.dataset.classes)) if rng.random() < self.rule.label_noise else truth
