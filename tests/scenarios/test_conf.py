@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from repository import choices, composed
+from repository import CONF, choices, composed
 
 from vrft_aug.data.settings import Policy
 
@@ -31,6 +32,17 @@ def keys(tree: object, prefix: str = "") -> set[str]:
     return set().union(*(keys(value, f"{prefix}{key}.") for key, value in tree.items()))
 
 
+@functools.cache
+def keys_of(root: str, *overrides: str) -> frozenset[str]:
+    return frozenset(keys(OmegaConf.to_container(composed(root, *overrides))))
+
+
+def parents(key: str) -> set[str]:
+    """The names of the mappings in which a key is: `a.b.c` is in `a` and in `a.b`."""
+    parts = key.split(".")
+    return {".".join(parts[:end]) for end in range(1, len(parts))}
+
+
 @pytest.fixture(scope="module")
 def verl_keys() -> dict[str, set[str]]:
     import verl.trainer.config
@@ -48,12 +60,11 @@ def test_every_choice_of_every_group_composes(root, group):
         assert config[group] is not None
 
 
-def unknown_to_verl(root: str, known: set[str], *overrides: str) -> set[str]:
-    """Keys of the composed config that are neither verl's nor handed on by it nor ours by their name."""
-    found = keys(OmegaConf.to_container(composed(root, *overrides)))
+def unknown_to_verl(found: frozenset[str], known: set[str]) -> set[str]:
+    """Keys that are neither verl's nor handed on by it nor ours by their name."""
     foreign = {key for key in found - known if not any(part in key for part in OPEN)}
-    under = {key for key in foreign if any(f"{key}.".startswith(f"{k}.") or k.startswith(f"{key}.") for k in known)}
-    return foreign - under - DATACLASS_FIELDS
+    mappings = set().union(*map(parents, known))  # verl leaves some empty, for us to fill
+    return {key for key in foreign if key not in mappings and not parents(key) & known} - DATACLASS_FIELDS
 
 
 def ours(key: str) -> bool:
@@ -63,42 +74,53 @@ def ours(key: str) -> bool:
 @pytest.mark.parametrize("hardware", choices("hardware"))
 @pytest.mark.parametrize("root", SCHEMA)
 def test_verl_knows_every_key(root, hardware, verl_keys):
-    unknown = unknown_to_verl(root, verl_keys[SCHEMA[root]], f"hardware={hardware}")
+    unknown = unknown_to_verl(keys_of(root, f"hardware={hardware}"), verl_keys[SCHEMA[root]])
     assert {key for key in unknown if not ours(key)} == set()
 
 
-def stray_keys(root: str, known: set[str], *overrides: str) -> set[str]:
+def stray_keys(found: frozenset[str], root: str, known: set[str], hardware: str = "cpu") -> set[str]:
     """Keys that an experiment or a preset adds, and that neither verl nor any recipe of ours has: its typing errors."""
-    profile = [override for override in overrides if override.startswith("hardware=")]
-    recipes = [keys(OmegaConf.to_container(composed(name, *profile))) for name in ("prepare", "evaluate", root)]
-    unknown = unknown_to_verl(root, known, *overrides) - set().union(*recipes)
+    recipes = [keys_of(name, f"hardware={hardware}") for name in ("prepare", "evaluate", root)]
+    unknown = unknown_to_verl(found, known).difference(*recipes)
     return {key for key in unknown if not key.startswith(("objective.", "prompt."))}  # of the groups it chose
 
 
 @functools.cache
-def dataset_node(name: str) -> DictConfig:
-    return composed("prepare", f"dataset={name}").dataset
+def node(group: str, name: str) -> DictConfig:
+    return composed("prepare", f"{group}={name}")[group]
+
+
+@functools.cache
+def unresolved(root: str, experiment: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base=None):
+        config = compose(root, [f"experiment={experiment}"], return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        del config.hydra
+    return config
 
 
 @pytest.mark.parametrize("hardware", choices("hardware"))
 @pytest.mark.parametrize("experiment", choices("experiment"))
 def test_every_experiment_on_every_machine_and_data_set(experiment, hardware, verl_keys):
+    """The groups are replaced in one composed config, as Hydra merges them; composing all 770 would take minutes."""
     root = composed("grpo", f"experiment={experiment}").method.train or "grpo"
-    chosen = [f"experiment={experiment}", f"hardware={hardware}"]
-    assert stray_keys(root, verl_keys[SCHEMA[root]], *chosen) == set()
-    config = composed(root, *chosen).copy()
+    config = unresolved(root, experiment).copy()
+    config.hardware = node("hardware", hardware).copy()
+    OmegaConf.resolve(config)
+    found = frozenset(keys(OmegaConf.to_container(config)))
+    assert stray_keys(found, root, verl_keys[SCHEMA[root]], hardware) == set()
     if root == "grpo":
         assert config.reward.reward_manager.name == "TaskRewardManager"
         assert config.actor_rollout_ref.actor.ppo_mini_batch_size <= config.data.train_batch_size
-    for dataset in choices("dataset"):  # as Hydra merges the group; composing 900 times would take minutes
-        config.dataset = dataset_node(dataset).copy()
+    for dataset in choices("dataset"):
+        config.dataset = node("dataset", dataset).copy()
         assert OmegaConf.to_container(config.dataset, resolve=True)["classes"]
 
 
 @pytest.mark.parametrize("root", SCHEMA)
 @pytest.mark.parametrize("preset", choices("preset"))
 def test_every_preset_sets_keys_that_exist(preset, root, verl_keys):
-    assert stray_keys(root, verl_keys[SCHEMA[root]], f"preset={preset}") == set()
+    assert stray_keys(keys_of(root, f"preset={preset}"), root, verl_keys[SCHEMA[root]]) == set()
     for other in ("prepare", "evaluate"):
         assert composed(other, f"preset={preset}").policy.warm_start == "warm_start"
 
@@ -121,7 +143,7 @@ def test_a_policy_states_facts_about_a_model_alone(policy):
 
 @pytest.mark.parametrize("dataset", choices("dataset"))
 def test_a_data_set_changes_nothing_but_itself(dataset):
-    one, other = (composed("grpo", "experiment=v_rft_pa_p", f"dataset={name}") for name in (dataset, "phantom"))
+    one, other = (composed("grpo", f"dataset={name}") for name in (dataset, "phantom"))
     changed = {key for key in one if one[key] != other[key]}
     assert changed <= {"dataset", "parquet", "data"}  # data: the parquet's path
 
@@ -137,7 +159,8 @@ def test_verls_own_classes_take_the_config(hardware):
 
 @pytest.mark.parametrize("slip", ["trainer.total_training_step", "label_nois", "method.trai", "hardware.lora_rnk"])
 def test_a_typo_in_an_experiment_is_noticed(slip, verl_keys):
-    assert stray_keys("grpo", verl_keys["ppo_trainer"], "experiment=v_rft", f"+{slip}=3") == {slip}
+    found = keys_of("grpo", "experiment=v_rft", f"+{slip}=3")
+    assert stray_keys(found, "grpo", verl_keys["ppo_trainer"]) == {slip}
 
 
 def test_an_unknown_experiment_is_refused():
