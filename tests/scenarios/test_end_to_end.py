@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,13 @@ def recipe(name: str, *overrides: str, watch: set[str] | None = None) -> None:
         threading.Thread(target=_watch, args=(process.pid, watch), daemon=True).start()
     output, _ = process.communicate(timeout=900)
     assert process.returncode == 0, output
+
+
+def side_by_side(commands: list[tuple[str, ...]]) -> None:
+    """Run recipes that do not depend on each other at the same time."""
+    with ThreadPoolExecutor() as together:
+        for done in [together.submit(recipe, *command) for command in commands]:
+            done.result()
 
 
 def _watch(pid: int, seen: set[str]) -> None:
@@ -62,8 +70,7 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    for task, overrides in TASKS.items():
-        recipe("prepare", *overrides, f"out={folder / task}")
+    side_by_side([("prepare", *overrides, f"out={folder / task}") for task, overrides in TASKS.items()])
     warm_start = ["preset=warm_start", "trainer.total_training_steps=20", "trainer.save_freq=20"]
     recipe("sft", f"parquet={folder / 'classification'}", *warm_start, f"out={folder / 'warm_start'}")
     return folder
@@ -165,8 +172,10 @@ def test_the_exported_policy_is_described(runs, grpo):
 
 
 def test_evaluation_and_report(runs, grpo):
-    for name, policy in (("before", runs / "warm_start" / "policy"), ("after", grpo / "policy")):
-        recipe("evaluate", f"parquet={runs / 'classification'}", f"policy.path={policy}", f"out={runs / name}")
+    policies = {"before": runs / "warm_start" / "policy", "after": grpo / "policy"}
+    side_by_side([("evaluate", f"parquet={runs / 'classification'}", f"policy.path={policy}", f"out={runs / name}")
+                  for name, policy in policies.items()])  # fmt: skip
+    for name in policies:
         metrics = json.loads((runs / name / "metrics.json").read_text())["phantom/classification"]
         assert metrics["n"] == 32
         assert (runs / name / "shuffled" / "metrics.json").is_file()

@@ -100,6 +100,8 @@ def test_what_a_laptop_can_run_runs_as_written(command, copy):
 
 def what_is_missing(config: DictConfig, folder: Path) -> str:
     """What a run of this config needs and a laptop lacks; empty where it lacks nothing."""
+    if config.get("plan"):
+        return ""
     if "hardware" in config and config.hardware.device != "cpu":
         return "a GPU"
     names = list(config.table.datasets) if config.get("table") else [config.dataset.name] if "dataset" in config else []
@@ -115,7 +117,7 @@ def limited(words: tuple[str, ...]) -> list[str]:
     (recipe, _), *_ = recipes(words)
     if words[0] != "make":
         return [*words, *LIMITS.get(recipe, [])]
-    if recipe != "experiments" or "plan" in words:
+    if recipe != "experiments" or words[1] == "plan":
         return list(words)
     given = next((word for word in words if word.startswith("ARGS=")), "ARGS=")
     return [*(word for word in words if word != given), f"{given} {' '.join(TABLE_LIMITS)}"]
