@@ -5,6 +5,7 @@ a download are also run as they are written, in a copy of the tree, with few ima
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,11 @@ def exists(words: tuple[str, ...]) -> bool:
     if words[0].startswith((".venv/bin/", ".ci/")):
         return (ROOT / words[0]).exists()
     return words[0] in NEEDS_A_CLUSTER | SHELL or shutil.which(words[0]) is not None
+
+
+@pytest.mark.parametrize("target", re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+def test_each_target_of_make_help_exists(target):
+    assert exists(("make", target))
 
 
 @pytest.mark.parametrize("target", [*choices("experiment"), *sorted(set(choices("table")) - {"one"})])
