@@ -58,11 +58,17 @@ def test_data_does_not_know_the_tiny_policy():
     assert not {module for module in users if module.startswith("vrft_aug.data")}
 
 
-def test_no_circle_of_imports():
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """A circle of imports; empty where there is none."""
     try:
-        TopologicalSorter(GRAPH).prepare()
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
-        pytest.fail(" -> ".join(error.args[1]))
+        return error.args[1]
+    return []
+
+
+def test_no_circle_of_imports():
+    assert circle({"a": {"b"}, "b": {"a"}}) and circle(GRAPH) == []
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith(("vrft_aug.data", "vrft_aug.rewards"))])
