@@ -15,10 +15,12 @@ RUNS      ?= runs
 RECIPE    ?= recipes/grpo.py
 RUN       ?= runs/quickstart-$(DATASET)
 ARGS      ?=
+TRAIN_ARGS ?=
 
 BIN  = .venv/bin
 ROWS = dataset=$(DATASET) prompt=$(PROMPT) shots=$(SHOTS) seed=$(SEED) data_root=$(DATA_ROOT)
 EXPERIMENTS = $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+missing = @echo 'error: make $@ needs $(1)' >&2; exit 2
 TABLES = $(sort $(filter-out one,$(basename $(notdir $(wildcard conf/table/*.yaml)))))
 CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) seed=$(SEED) data_root=$(DATA_ROOT) out=$(RUNS)
 
@@ -54,13 +56,13 @@ setup: .venv/ready ## .venv from the CPU lock (idempotent)
 doctor: setup ## can this machine run it? Python, memory, disk, ports, GPU, versions, plugins (HARDWARE=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --hardware $(HARDWARE)
 
-quickstart: setup ## the main job: prepare, warm start, GRPO, evaluate before and after, report (DATASET=, DATA_ROOT=, RUN=)
+quickstart: setup ## the main job: prepare, warm start, GRPO, evaluate before and after, report (DATASET=, DATA_ROOT=, RUN=; ARGS= for every stage, TRAIN_ARGS= for GRPO)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --quick
-	@$(BIN)/python recipes/prepare.py preset=warm_start $(ROWS) out=$(RUN)/rows
-	@$(BIN)/python recipes/sft.py preset=warm_start $(ROWS) parquet=$(RUN)/rows out=$(RUN)/warm_start
-	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/before
-	@$(BIN)/python recipes/grpo.py preset=quickstart $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/grpo
-	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/grpo/policy out=$(RUN)/after
+	@$(BIN)/python recipes/prepare.py preset=warm_start $(ROWS) out=$(RUN)/rows $(ARGS)
+	@$(BIN)/python recipes/sft.py preset=warm_start $(ROWS) parquet=$(RUN)/rows out=$(RUN)/warm_start $(ARGS)
+	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/before $(ARGS)
+	@$(BIN)/python recipes/grpo.py preset=quickstart $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/grpo $(ARGS) $(TRAIN_ARGS)
+	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/grpo/policy out=$(RUN)/after $(ARGS)
 	@$(BIN)/python recipes/report.py runs=[$(RUN)/before,$(RUN)/grpo,$(RUN)/after] out=$(RUN)/report
 	@printf '%s\n' '' 'The run left:' \
 	  '  $(RUN)/grpo/config.yaml               resolved config' \
@@ -88,15 +90,16 @@ policy: setup ## build the tiny policy into the cache
 data: setup ## fetch a data set whose source allows it (DATASET=, DATA_ROOT=)
 	@$(BIN)/python recipes/download.py $(ROWS)
 
-prepare: setup ## parquet rows and manifest (DATASET=, PROMPT=, SHOTS=, DATA_ROOT=, OUT=)
-	@$(BIN)/python recipes/prepare.py $(ROWS) $(if $(OUT),out=$(OUT)) $(ARGS)
+prepare: setup ## parquet rows and manifest (DATASET=, PROMPT=, SHOTS=, DATA_ROOT=, POLICY=, OUT=, ARGS=)
+	@$(BIN)/python recipes/prepare.py $(ROWS) $(if $(POLICY),policy=$(POLICY)) $(if $(OUT),out=$(OUT)) $(ARGS)
 
 show: setup ## contact sheet of prepared rows (DATA=<folder of prepare>)
+	$(if $(DATA),,$(call missing,DATA=<folder that prepare wrote>))
 	@$(BIN)/python recipes/show.py data=$(DATA) $(ARGS)
 
-serve: setup ## answer over HTTP on this machine with `vllm serve` (POLICY=<folder>, ARGS='--port 8000')
-	@VLLM_CPU_KVCACHE_SPACE=1 TORCHDYNAMO_DISABLE=1 $(BIN)/python -m vrft_aug.engine.verl.vllm_command serve $(POLICY) \
-	  --host 127.0.0.1 --dtype float32 --max-model-len 768 --enforce-eager $(ARGS)
+serve: setup ## answer over HTTP on this machine with `vllm serve` (POLICY=<folder>, HARDWARE=, ARGS='--port 8000')
+	$(if $(filter file,$(origin POLICY)),$(call missing,POLICY=<folder of a policy>))
+	@$(BIN)/python -m vrft_aug.engine.verl.serve $(POLICY) --hardware $(HARDWARE) $(ARGS)
 
 $(EXPERIMENTS): setup
 	@$(CELLS) table.rows=[{experiment:$@}] table.datasets=[$(DATASET)] table.shots=[$(SHOTS)] $(ARGS)
@@ -105,13 +108,15 @@ $(TABLES): setup
 	@$(CELLS) table=$@ $(ARGS)
 
 plan: setup ## every cell of a table, its commands and their cost, without running (TABLE=table1)
+	$(if $(TABLE),,$(call missing,TABLE=<one of: $(TABLES)>))
 	@$(CELLS) table=$(TABLE) plan=true $(ARGS)
 
 submit: setup ## a recipe as a job on a running Ray cluster (FOLDER=<shared by its nodes>, RECIPE=, ARGS=<overrides>)
+	$(if $(FOLDER),,$(call missing,FOLDER=<folder that all nodes of the cluster share>))
 	@$(BIN)/python launch/ray_job.py submit --folder $(FOLDER) -- $(RECIPE) $(ARGS)
 
-knowledge-review: setup ## entries of the knowledge bank that still are drafts
-	@$(BIN)/python recipes/knowledge.py review=true
+knowledge-review: setup ## entries of the knowledge bank that still are drafts (ARGS="out=<file>" for those of one file)
+	@$(BIN)/python recipes/knowledge.py review=true $(ARGS)
 
 lock: setup ## write requirements/*.txt anew from setup.cfg (add ARGS=--upgrade for newer versions)
 	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; compile="$(BIN)/uv pip compile -q setup.cfg --python-version 3.11 --no-annotate $(ARGS)"; \

@@ -22,6 +22,7 @@ import sacrebleu
 
 from vrft_aug.rewards import compute_score
 from vrft_aug.rewards.objective import FOLDER, compose
+from vrft_aug.rewards.recitation import references
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdglmnrst" for b in "aeiou" for c in ("", "n", "st", "ral", "mo")]
 CLASSES = ["basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil"]
@@ -36,9 +37,7 @@ def sentence(rng: random.Random, words: int) -> str:
 
 def rows(rng: random.Random) -> dict[str, tuple[dict, str, str]]:
     """For each task the row's extra_info, its ground truth and the right answer."""
-    knowledge = [sentence(rng, 58) for _ in CLASSES]  # with name and colon: 5 x 60 = 300 tokens
-    block = "\n".join(f"{name}: {entry}" for name, entry in zip(CLASSES, knowledge, strict=True))
-    text = {"knowledge": knowledge, "prompt": f"Please identify the category of the cell.\n{block}"}
+    text = {"knowledge": [sentence(rng, 58) for _ in CLASSES]}  # with name and colon: 5 x 60 = 300 tokens
     sizes = {"image_size": [600, 450], "frame_size": [602, 448]}
     return {
         "classification": ({"task": "classification", "classes": CLASSES, **text}, "monocyte", r"\boxed{monocyte}"),
@@ -62,7 +61,7 @@ def measure(seed: int = 0) -> dict[str, float]:
     """Median calls per second of sacrebleu and of each objective on each task."""
     rng = random.Random(seed)
     data = rows(rng)
-    reference = [data["classification"][0]["prompt"]]
+    reference = list(references(data["classification"][0], "knowledge"))
     scorers = {("sacrebleu", "sentence_bleu"): (lambda text: sacrebleu.sentence_bleu(text, reference), "")}
     for name in sorted(path.stem for path in FOLDER.glob("*.yaml")):
         objective = compose(name)

@@ -1,5 +1,6 @@
 """Downloads a data set if its source allows it.  python recipes/download.py dataset=blood data_root=<folder>"""
 
+import _environment  # noqa: F401
 from omegaconf import DictConfig
 
 from vrft_aug.cli import recipe

@@ -3,6 +3,7 @@
 python recipes/experiments.py table=table3 policy=tiny plan=true
 """
 
+import _environment  # noqa: F401
 from omegaconf import DictConfig
 
 from vrft_aug.cli import recipe

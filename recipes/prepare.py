@@ -1,5 +1,7 @@
 """Prepares a data set: parquet rows and a manifest.  python recipes/prepare.py dataset=retina prompt=knowledge"""
 
+import _environment  # noqa: F401
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from vrft_aug.cli import recipe
@@ -9,14 +11,19 @@ from vrft_aug.cli import recipe
 def main(config: DictConfig) -> None:
     from rich.progress import track
 
+    from vrft_aug.data.policy_files import adopt
     from vrft_aug.data.preparation.manifest import summary
     from vrft_aug.data.preparation.prepare import prepare
     from vrft_aug.data.settings import Policy
-    from vrft_aug.engine.training.policy import resolve
 
-    policy = Policy.of(config.policy)
-    policy_path = resolve(policy) if policy.max_prompt_length is not None else None
-    manifest = prepare(config, policy_path, lambda items, text, total: track(items, text.ljust(12), total))
+    config = adopt(config, HydraConfig.get().overrides.task)
+
+    def find_policy() -> str:
+        from vrft_aug.engine.training.policy import resolve  # takes seconds and may build the policy: after the checks
+
+        return resolve(Policy.of(config.policy))
+
+    manifest = prepare(config, find_policy, lambda items, text, total: track(items, text.ljust(12), total))
     print(summary(manifest, config.out))
 
 

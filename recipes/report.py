@@ -4,10 +4,12 @@ python recipes/report.py runs=[runs/before,runs/grpo,runs/after] out=runs/report
 python recipes/report.py runs=[runs/table3] table=table3 out=runs/table3/report
 """
 
+import _environment  # noqa: F401
 from hydra import compose
 from omegaconf import DictConfig
 
 from vrft_aug.cli import recipe
+from vrft_aug.errors import InputError
 
 
 @recipe("report")
@@ -18,12 +20,15 @@ def main(config: DictConfig) -> None:
     from vrft_aug.evaluation.report.report import write_report
     from vrft_aug.experiments.cells import Table
 
+    if not config.runs:
+        raise InputError("runs is not set: set runs=[<folder>], the folders that the recipes wrote (their out=)")
     console = Console()
     runs = [config.runs] if isinstance(config.runs, str) else list(config.runs)
     asked = None
     if config.get("table"):
         table = Table.of(config.table)
-        asked = Asked(config.table_name, table, {row.experiment: own_objective(row.experiment) for row in table.rows})
+        experiments = dict.fromkeys(row.experiment for row in table.rows)
+        asked = Asked(config.table_name, table, {name: own_objective(name) for name in experiments})
     for file in write_report(runs, config.out, config.baseline, console, asked, config.gallery):
         console.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)
 
@@ -31,7 +36,7 @@ def main(config: DictConfig) -> None:
 def own_objective(experiment: str) -> str | None:
     """The objective of an experiment's training and test; None if it does not distinguish the experiment's runs."""
     config = compose("evaluate", [f"experiment={experiment}"], return_hydra_config=True)
-    distinguishes = config.method.train and not config.method.diagnose
+    distinguishes = config.method.train and not (config.method.diagnose or config.method.fine_tune)
     return config.hydra.runtime.choices.objective if distinguishes else None
 
 

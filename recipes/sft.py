@@ -3,6 +3,8 @@
 This is the paper's V-SFT, and the warm start before GRPO.
 """
 
+import _environment  # noqa: F401
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from vrft_aug.cli import recipe
@@ -10,10 +12,15 @@ from vrft_aug.cli import recipe
 
 @recipe("sft")
 def main(config: DictConfig) -> None:
+    from vrft_aug.data.policy_files import adopt
+    from vrft_aug.engine.run.advice import before_training
     from vrft_aug.engine.run.run_folder import Run
     from vrft_aug.engine.training import sft
 
+    config = adopt(config, HydraConfig.get().overrides.task)
     with Run(config, "sft") as run:
+        for line in before_training(config):
+            run.say(line)
         policy = sft.train(config, run)
         run.say(f"policy in Hugging Face format: {policy}; metrics: {run.folder / 'metrics.jsonl'}")
 

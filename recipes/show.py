@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import _environment  # noqa: F401
 from omegaconf import DictConfig
 
 from vrft_aug.cli import recipe

@@ -39,10 +39,21 @@ def test_a_data_set_that_contradicts_itself(changes, message):
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"shots": -1}, "shots=-1: must be a whole number or null"),
-    ({"seed": None}, "seed=None: must be a whole number$"),
-    ({"up_to": 2.5}, "up_to=2.5: must be a whole number"),
-    ({"limit": {"train": "ten"}}, "limit.train=ten: must be a whole number or null"),
+    ({"shots": -3}, "shots=-3: must be a whole number, 1 or more, or null"),
+    ({"shots": 0}, "shots=0: must be a whole number, 1 or more, or null"),
+    ({"seed": None}, "seed=null: must be a whole number, 0 or more$"),
+    ({"up_to": 2.5}, "up_to=2.5: must be a whole number, 1 or more"),
+    ({"shard_mb": 0}, "shard_mb=0: must be a whole number, 1 or more"),
+    ({"limit": {"train": "ten", "val": None, "test": None}}, "limit.train=ten: must be a whole number, 1 or more, or"),
+    ({"limit": 5}, "limit=5: must be {train: <number or null>, val: .*; set limit.train=<number>"),
+    ({"validation": {"per_class": 0, "total": None}}, "validation.per_class=0: must be a whole number, 1 or more, or"),
+    ({"validation": None}, "validation=null: must be {per_class: <number or null>, total: <number or null>}"),
+    ({"think": "maybe"}, "think=maybe: must be true or false"),
+    ({"partial": "yes"}, "partial=yes: must be true or false"),
+    ({"allow_unverified": 1}, "allow_unverified=1: must be true or false"),
+    ({"check": None}, "check=null: must be true or false"),
+    ({"label_noise": "much"}, "label_noise=much: must be a share between 0 and 1"),
+    ({"out": None}, "out=null: must be the path of a folder"),
     ({"protocol": "papers"}, "protocol=papers: must be one of full, paper"),
 ])
 def test_a_rule_that_cannot_be(changes, message):

@@ -83,3 +83,13 @@ def test_nothing_to_report(tmp_path: Path):
         find([tmp_path / "absent"])
     with pytest.raises(InputError, match="nothing to report below"):
         find([tmp_path])
+
+
+def test_labels_visual_tokens_and_knowledge_are_read_and_may_be_missing_or_null(tmp_path: Path):
+    facts = {"labels": {"train": 9, "val": 3}, "image_tokens": {"least": 4, "most": 64}}
+    write_evaluation(tmp_path / "1", "one", ROWS, knowledge={"unreviewed": 1, "entries": 2}, **facts)
+    write_evaluation(tmp_path / "2", "two", ROWS, labels=None)
+    one, two = (one.facts for one in find([tmp_path]).evaluations)
+    assert (one.labels, one.image_tokens) == (facts["labels"], facts["image_tokens"])
+    assert one.knowledge == {"unreviewed": 1, "entries": 2}
+    assert (two.labels, two.image_tokens, two.knowledge) == (None, None, None)

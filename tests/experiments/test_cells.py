@@ -52,7 +52,8 @@ def test_without_a_larger_policy_its_row_has_no_cells():
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"rows": [{"experiment": "v_rft", "shot": 3}]}, "no key shot"), ({"datasets": []}, "needs rows and datasets")],
+    [({"rows": [{"experiment": "v_rft", "shot": 3}]}, "no key shot"), ({"dataset": []}, "no key dataset"),
+     ({"datasets": []}, "needs rows and datasets")],
 )
 def test_a_malformed_table_is_refused(changes, message):
     with pytest.raises(InputError, match=message):

@@ -67,6 +67,15 @@ def test_a_failed_cell_is_listed_and_the_others_run(root):
     assert times(root, "bad", "b") == [2, 1]
 
 
+def test_a_cell_that_could_not_run_is_named_with_the_stage_that_it_lacks(root):
+    shared = stage(root, "rows", status=3)
+    work = [(cell(name), [shared, stage(root, name)]) for name in ("a", "b")]
+    failed, _ = run(work)
+    assert failed == ["tiny/toy-all/a: rows failed: python recipes/toy.py status=3 out=" + str(root / "rows"),
+                      "tiny/toy-all/b: not run, since its stage rows failed in tiny/toy-all/a"]  # fmt: skip
+    assert times(root, "rows", "a", "b") == [1, 0, 0]
+
+
 def test_another_setting_runs_again_with_all_that_follows(root):
     run([(cell("a"), [stage(root, "rows"), stage(root, "train"), stage(root, "test")])])
     run([(cell("a"), [stage(root, "rows"), stage(root, "train", sleep=0.1), stage(root, "test")])])

@@ -3,24 +3,26 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from repository import ROOT
+from hydra import initialize_config_dir
+from repository import CONF, choices
 
+from vrft_aug.errors import InputError
 from vrft_aug.experiments.cells import Cell
-from vrft_aug.experiments.plan import cost, lines
+from vrft_aug.experiments.compositions import Compositions, compose
 from vrft_aug.experiments.stages import Plan, Stage
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 
 @pytest.fixture(scope="module")
-def plan():
-    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
+def configs():
+    with initialize_config_dir(str(CONF), version_base=None):
+        yield Compositions(compose)
 
-        def composed(root, overrides):
-            return compose(root, list(overrides), return_hydra_config=True)
 
-        yield Plan(Path("runs"), composed, ("hardware=cpu", "data_root=data"), ("trainer.save_freq=1",), "paper")
+@pytest.fixture(scope="module")
+def plan(configs):
+    return Plan(Path("runs"), configs, ("hardware=cpu", "data_root=data"), ("trainer.save_freq=1",), "paper")
 
 
 def stages(plan: Plan, experiment: str, policy: str = "tiny", dataset: str = "phantom") -> dict[str, Stage]:
@@ -60,28 +62,120 @@ def test_fine_tuning_goes_on_from_the_localising_policy(plan):
     assert any(item.startswith("policy.path=") and "/train/policy" in item for item in second.overrides)
 
 
+def value(stage: Stage, key: str) -> str | None:
+    """The last value of a key in the stage's command, which is the one that counts."""
+    found = [item.partition("=")[2] for item in stage.overrides if item.partition("=")[0] == key]
+    return found[-1] if found else None
+
+
+@pytest.mark.parametrize("second", ["v_rft_pa_p_recite_neg", "v_sft_pa_p", "v_sft_pa_pi_knowledge"])
+def test_fine_tuning_reaches_any_experiment_with_its_prompt_objective_and_schedule(second, plan, monkeypatch):
+    first = plan._experiment(Cell("v_rft_pa_pi", "ham10000", 10, "tiny"), "v_rft_pa_pi")
+    chosen = {"v_rft_pa_pi": first._replace(fine_tune=second, diagnose=None)}
+    alone = plan._experiment(Cell(second, "ham10000", 10, "tiny"), second)
+    monkeypatch.setattr(Plan, "_experiment", lambda self, cell, name: chosen.get(name, alone))
+    found = stages(plan, "v_rft_pa_pi", "qwen2_5_vl_3b", "ham10000")
+    further, test = found["v_rft_pa_pi/fine_tune"], found["v_rft_pa_pi/test"]
+    assert (further.recipe, value(further, "experiment")) == (alone.train, second)
+    config = plan.configs.get(further.recipe, further.overrides)
+    assert (config.prompt.name, config.hydra.runtime.choices.objective) == (alone.prompt, alone.objective)
+    assert value(further, "parquet").endswith(f"/rows/{alone.prompt}")
+    assert value(further, "policy.path").endswith("/v_rft_pa_pi/train/policy")
+    schedule = plan.configs.get(further.recipe, [f"experiment={second}", "policy=qwen2_5_vl_3b"]).schedule
+    assert config.schedule == schedule
+    tested = plan.configs.get("evaluate", test.overrides)
+    prompt = alone.diagnose or alone.prompt
+    objective = "accuracy" if prompt != alone.prompt else alone.objective
+    assert (tested.prompt.name, tested.hydra.runtime.choices.objective) == (prompt, objective)
+    assert value(test, "policy.path").endswith("/v_rft_pa_pi/fine_tune/policy")
+
+
+def test_all_components_end_in_a_test_with_knowledge_and_the_recitation_reward(plan):
+    found = stages(plan, "v_rft_pa_pi_pa_p_recite_neg", "qwen2_5_vl_3b", "ham10000")
+    folder = "v_rft_pa_pi_pa_p_recite_neg"
+    trained, tuned, tested = (f"{folder}/{name}" for name in ("train", "fine_tune", "test"))
+    assert list(found) == ["rows/localize", trained, "rows/knowledge", tuned, tested]
+    assert value(found[trained], "experiment") == folder
+    config = plan.configs.get("evaluate", found[tested].overrides)
+    chosen = config.hydra.runtime.choices
+    assert (chosen.experiment, chosen.prompt, chosen.objective) == (folder, "knowledge", "recite_neg")
+
+
+@pytest.mark.parametrize(("experiment", "prompt"), [("v_rft_pa_pi", "names"), ("v_rft_pa_pi_knowledge", "knowledge")])
+def test_localisation_is_diagnosed_with_either_prompt(experiment, prompt, plan):
+    test = stages(plan, experiment, "qwen2_5_vl_3b", "ham10000")[f"{experiment}/test"]
+    assert (value(test, "prompt"), value(test, "objective")) == (prompt, "accuracy")
+    assert value(test, "parquet").endswith(f"/rows/{prompt}")
+
+
+@pytest.mark.parametrize(("second", "why"), [("zero_shot", "zero_shot trains nothing"),
+                                             ("v_rft_pa_pi_v_rft", "trains twice \\(fine_tune=v_rft\\)")])  # fmt: skip
+def test_a_second_experiment_without_one_training_is_refused(second, why, plan, monkeypatch):
+    ask = Plan._experiment
+
+    def experiment(self, cell, name):
+        found = ask(self, cell, name)
+        return found._replace(fine_tune=second) if name == "v_rft" else found
+
+    monkeypatch.setattr(Plan, "_experiment", experiment)
+    with pytest.raises(InputError, match=f"conf/experiment/v_rft.yaml: method.fine_tune={second}, but .*{why}"):
+        stages(plan, "v_rft")
+
+
+@pytest.mark.parametrize("experiment", choices("experiment"))
+@pytest.mark.parametrize("policy", ["tiny", "qwen2_5_vl_3b"])
+def test_a_training_gets_only_experiments_of_its_recipe(experiment, policy, plan):
+    for stage in stages(plan, experiment, policy).values():
+        if stage.recipe in ("sft", "grpo"):
+            config = plan.configs.get(stage.recipe, stage.overrides, apart=["dataset", "shots", "out"])
+            chosen = config.hydra.runtime.choices.experiment
+            assert config.method.train == (stage.recipe if chosen else None)
+
+
 def test_the_cells_objective_reaches_training_and_test(plan):
     found = plan.stages(Cell("v_rft", "retina", 10, "qwen2_5_vl_3b", "mfrs"))
     assert ["objective=mfrs" in stage.overrides for stage in found] == [False, True, True]
 
 
+def test_the_cells_objective_is_that_of_the_diagnosis(plan):
+    found = plan.stages(Cell("v_rft_pa_pi_v_rft", "phantom_grade", 10, "qwen2_5_vl_3b", "mfrs"))
+    assert {stage.name for stage in found if "objective=mfrs" in stage.overrides} == {"fine_tune", "test"}
+
+
+def starts(plan: Plan, cell: Cell) -> dict[str, str | None]:
+    started = Plan(plan.root, plan.configs, plan.shared, (), "full", start=("policy.path=mine",))
+    return {f"{stage.name} {value(stage, 'prompt') or ''}".strip(): value(stage, "policy.path")
+            for stage in started.stages(cell)}  # fmt: skip
+
+
+def test_a_given_policy_is_where_a_cell_starts_and_no_later_stage_returns_to_it(plan):
+    assert starts(plan, Cell("zero_shot", "phantom", 10, "qwen2_5_vl_3b")) == {"rows names": "mine",
+                                                                               "test names": "mine"}  # fmt: skip
+    cell = "runs/qwen2_5_vl_3b/phantom-10/v_rft_pa_pi_v_rft"
+    assert starts(plan, Cell("v_rft_pa_pi_v_rft", "phantom", 10, "qwen2_5_vl_3b")) == {
+        "rows localize": "mine", "train": "mine", "rows names": "mine", "fine_tune": f"{cell}/train/policy",
+        "test names": f"{cell}/fine_tune/policy",
+    }  # fmt: skip
+    warm = starts(plan, Cell("zero_shot", "phantom", 10, "tiny"))
+    assert warm["warm_start names"] == "mine" and warm["test names"].endswith("/warm_start/names/policy")
+
+
+def test_supervised_training_uses_one_node_of_several(plan):
+    several = Plan(plan.root, plan.configs, ("hardware=multi_node", "hardware.nodes=4"), (), "full",
+                   sft=("hardware.nodes=1",))  # fmt: skip
+    for stage in several.stages(Cell("v_rft", "phantom", 10, "tiny")):
+        config = several.configs.get(stage.recipe, stage.overrides)
+        assert config.hardware.nodes == (1 if stage.recipe == "sft" else 4)
+
+
 def test_every_stage_composes(plan):
     for experiment in ("zero_shot", "v_sft_pa_p", "v_rft_pa_p_recite_neg", "v_rft_pa_pi_v_rft"):
         for stage in stages(plan, experiment).values():
-            assert plan.compose(stage.recipe, list(stage.overrides)).out == str(stage.out)
+            assert plan.configs.get(stage.recipe, stage.overrides).out == str(stage.out)
 
 
-def test_the_plan_counts_what_cells_share_once(plan):
-    cells = [Cell(experiment, "phantom", 10, "tiny") for experiment in ("v_sft", "v_rft")]
-    work = [(cell, plan.stages(cell)) for cell in cells]
-    text = list(lines(work, plan.compose, {work[0][1][0]}))
-    assert text[-1] == "2 cells, 7 stages: 1 done, 6 to run"
-    assert sum("shared" in line for line in text) == 2
-
-
-def test_the_papers_cost(plan):
-    cell = Cell("v_rft", "blood", 256, "qwen2_5_vl_3b")
-    train = plan.stages(cell)[1]
-    line = cost(plan.compose("grpo", [*train.overrides, "hardware=gpu_2x80g"]), cell)
-    assert line.startswith("120 steps, 2048 images, 245,760 rollouts, up to 755.0 M tokens, about ")
-    assert line.endswith("of 80 GiB per device")
+def test_a_config_is_made_once_for_stages_that_differ_only_apart(configs):
+    one, other = ([f"dataset={name}", "experiment=v_rft"] for name in ("blood", "retina"))
+    assert configs.get("grpo", one, apart=["dataset"]) is configs.get("grpo", other, apart=["dataset"])
+    assert configs.get("grpo", one).dataset.name == "blood"
+    assert configs.get("grpo", other).dataset.name == "retina"

@@ -13,8 +13,9 @@ from reward_rows import BOX, BREAST, COUNTING, PIXELS, RETINA, think
 from vrft_aug.configs import compose as compose_config
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import compose, compute_score
-from vrft_aug.rewards.objective import FOLDER, load, rewards
+from vrft_aug.rewards.objective import FOLDER, check_knowledge, load
 from vrft_aug.rewards.parsing import TASKS
+from vrft_aug.rewards.term import rewards
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 PLAIN = load("accuracy")
@@ -87,6 +88,48 @@ def test_mfrs_takes_the_place_of_accuracy_for_grades_alone():
         ["format", "mfrs"],
         ["iou", "format"],
     ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("task", TASKS)
+def test_an_objective_that_recites_needs_knowledge_and_no_other_does(name: str, task: str):
+    recites = name.startswith("recite") and task != "localization"
+    assert compose(name).needs_knowledge(task) == recites
+    check_knowledge(compose(name), task, has_knowledge=True)
+    if not recites:
+        check_knowledge(compose(name), task, has_knowledge=False)
+
+
+@pytest.mark.parametrize("reference", ["prompt", "knowledge", "classes"])
+def test_reciting_without_knowledge_is_refused_whatever_the_reference(reference: str):
+    objective = compose(changed("grading", "recitation", {"weight": 0.2, "reference": reference}))
+    check_knowledge(objective, "classification", has_knowledge=False)
+    line = r"^objective: grading\.recitation: the prompt has no knowledge to recite; .*prompt=knowledge, or choose.*$"
+    with pytest.raises(InputError, match=line):
+        check_knowledge(objective, "grading", has_knowledge=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_paper_pays_for_a_right_answer_by_one_reward(name: str):
+    grades = "mfrs" if name.endswith("mfrs") else "accuracy"
+    assert [compose(name).main(task) for task in TASKS] == [("accuracy",), (grades,), ("iou",)]
+
+
+def test_the_main_rewards_are_the_heavy_ones_whatever_they_are_called():
+    def main(**weights: float) -> tuple[str, ...]:
+        rewards = {name: {"weight": weight} for name, weight in weights.items()}
+        return compose({**PLAIN, "grading": rewards}).main("grading")
+
+    assert main(accuracy=0.5, mfrs=0.4, format=0.1) == ("accuracy", "mfrs")
+    assert main(accuracy=0.8, mfrs=0.1) == ("accuracy",)
+    assert main(accuracy=0.3, recitation=2.0, format=1.0) == ("accuracy",)
+    assert main(format=1.0) == ()
+
+
+def test_a_share_of_the_score_is_the_weighted_reward_within_its_clip():
+    clipped = {term.name: term for term in compose("recite_neg").terms["grading"]}
+    assert [clipped["recitation"].share(value) for value in (0.0, 0.25, 0.5, 0.75)] == [0.0, -0.5, -1.0, -1.0]
+    assert clipped["accuracy"].share(1.0) == 0.9
 
 
 @pytest.mark.parametrize(

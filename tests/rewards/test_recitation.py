@@ -37,7 +37,7 @@ def test_the_cached_path_agrees_with_sacrebleu_on_a_thousand_pairs():
 
 def test_every_reading_on_the_knowledge_block():
     block = "\n".join(ENTRIES)
-    assert recited(block, reference="knowledge") == pytest.approx(1.0)
+    assert recited(block) == recited(block, reference="knowledge") == pytest.approx(1.0)
     assert recited(ENTRIES[0], reference="classes") == pytest.approx(1.0)
     assert recited(ENTRIES[0], reference="prompt") < recited(ENTRIES[0], reference="knowledge") < 0.7
     assert recited(block, hypothesis="response", reference="knowledge") < 1.0  # tags and answer dilute it
@@ -56,11 +56,17 @@ def test_a_hypothesis_below_the_minimum_scores_nothing():
 
 
 def test_leaving_out_the_tags_does_not_escape_the_penalty():
-    copied = BREAST["prompt"]
+    copied = "\n".join(ENTRIES)
     for response in (think(r"\boxed{malignant}", copied), f"<think>{copied}", copied, f"{copied}</think>"):
         result = compute_score("d", response, "malignant", BREAST, "recite_neg")
         assert result["recitation"] > 0.9
         assert result["recitation_clipped"] == 1.0
+
+
+def test_copying_the_instructions_pays_more_than_knowledge_only_against_the_whole_prompt():
+    instructions, _, _ = BREAST["prompt"].partition(" malignant:")
+    assert recited(instructions, reference="prompt") > recited(ENTRIES[0], reference="prompt")
+    assert recited(instructions) < recited(ENTRIES[0]) / 10
 
 
 @pytest.mark.parametrize("reference", ["prompt", "knowledge", "classes"])

@@ -45,7 +45,7 @@ def box(response: str, format: float, overlap: float, rejected: str = "", truth:
 
 
 NOT, NONE, MANY = "not a class", "no answer", "several answers"
-COPIED = f"malignant: {KNOWLEDGE[0]}; normal, benign: {KNOWLEDGE[1]}"
+COPIED = f"malignant: {KNOWLEDGE[0]}\nnormal, benign: {KNOWLEDGE[1]}"
 TABLE = [
     # --- classification: the right label in several forms
     label(think(r"\boxed{normal, benign}"), 1, 1),
@@ -186,7 +186,10 @@ every = pytest.mark.parametrize("case", TABLE, ids=IDS)
 
 
 def bleu(case: Case) -> float:
-    return sacrebleu.sentence_bleu(case.thought, [ROWS[case.task]["prompt"]]).score / 100
+    """sacrebleu's number against the knowledge block; 0 for a box, whose prompt has no knowledge."""
+    row = ROWS[case.task]
+    block = "\n".join(f"{name}: {entry}" for name, entry in zip(row["classes"], row["knowledge"], strict=False))
+    return sacrebleu.sentence_bleu(case.thought, [block]).score / 100 if block else 0.0
 
 
 def score(case: Case, objective: str) -> dict:
@@ -198,12 +201,12 @@ def test_every_reward(case: Case):
     row, response = ROWS[case.task], parse(case.response, case.task)
     assert format_reward.reward(response, case.truth, row) == case.format
     assert response.thought == case.thought
-    assert recitation.reward(response, case.truth, row) == pytest.approx(bleu(case), abs=1e-9)
     if case.task == "localization":
         assert iou.reward(response, case.truth, row) == case.right
         assert iou.reward(response, case.truth, row, threshold=None) == pytest.approx(case.overlap)
     else:
         assert accuracy.reward(response, case.truth, row) == case.right
+        assert recitation.reward(response, case.truth, row) == pytest.approx(bleu(case), abs=1e-9)
     if case.task == "grading":
         assert mfrs.reward(response, case.truth, row) == case.mfrs
 
@@ -221,9 +224,9 @@ def test_every_objective(case: Case, objective: str):
 
 
 def test_the_penalty_is_clipped_and_says_so():
-    (copied,) = (case for case in TABLE if case.format == 1 and case.thought == BREAST["prompt"])
+    (copied,) = (case for case in TABLE if case.format == 1 and case.thought == COPIED)
     result = score(copied, "recite_neg")
-    assert result["recitation"] == pytest.approx(1.0)  # the whole prompt, word for word: delta * BLEU would be -2
+    assert result["recitation"] == pytest.approx(1.0)  # the knowledge, word for word: delta * BLEU would be -2
     assert result["recitation_clipped"] == 1.0
     assert result["score"] == pytest.approx(0.9 + 0.1 - 1.0)
     assert score(copied, "recite_pos")["recitation_clipped"] == 0.0

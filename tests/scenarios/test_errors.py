@@ -1,10 +1,15 @@
 """Bad input gives an error of one line and exit code 2, and leaves nothing half-written."""
 
+import os
 import subprocess
 import sys
 
 import pytest
+from documented import recipes
 from repository import ROOT
+
+from vrft_aug.configs import compose
+from vrft_aug.data.preparation.prepare import prepare
 
 
 def refused(recipe: str, *overrides: str) -> str:
@@ -19,13 +24,104 @@ def refused(recipe: str, *overrides: str) -> str:
 
 @pytest.mark.parametrize(
     ("override", "known"),
-    [("dataset=retinas", "retina"), ("objective=acuracy", "recite_neg"), ("policy=huge", "qwen2_5_vl_3b")],
-)
+    [("dataset=retinas", "did you mean retina? choices: blood,"), ("objective=acuracy", "did you mean accuracy?"),
+     ("policy=huge", "choices: qwen2_5_vl_3b, qwen2_5_vl_7b, tiny")],
+)  # fmt: skip
 def test_an_unknown_choice_names_the_known_ones(tmp_path, override, known):
     line = refused("grpo", override, f"out={tmp_path / 'out'}")
     group, name = override.split("=")
-    assert f"Could not find '{group}/{name}'" in line and known in line
+    assert f"no {group} '{name}'; " in line and known in line and "search path" not in line
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "override", "meant"),
+    [
+        ("grpo", "shot=5", "no key shot; did you mean shots?"),
+        ("grpo", "hardware.ray.adress=auto", "no key hardware.ray.adress; did you mean hardware.ray.address?"),
+        ("evaluate", "temperature=1", "no key temperature; did you mean sampling.temperature?"),
+        ("prepare", "datasets=blood", "no key datasets; did you mean dataset?"),
+        ("prepare", "zz=1", "no key zz; `python recipes/prepare.py --cfg job` lists all keys (+zz=... would add one)"),
+    ],
+)
+def test_an_unknown_key_names_the_one_that_was_meant(recipe, override, meant):
+    assert refused(recipe, override) == f"error: {meant}"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "arguments", "reason"),
+    [
+        ("show", [], "data is missing: set data=<folder of prepare.py, or a parquet file>"),
+        ("prepare", ["shots=[1"], "shots=[1: not a setting; write key=value"),
+        ("grpo", ["-m", "seed=0,1", "--cfg", "job"], "Only one of --run, --multirun, --cfg"),
+        ("grpo", ["--resolve"], "The --resolve flag can only be used"),
+    ],
+)
+def test_a_command_that_is_incomplete_or_cannot_be_read(recipe, arguments, reason):
+    assert reason in refused(recipe, *arguments)
+
+
+def test_a_failed_sweep_names_the_jobs_that_did_not_run(tmp_path):
+    line = refused("evaluate", "-m", "seed=0,1", "split=test,val", f"parquet={tmp_path}")
+    assert "test.parquet does not exist" in line
+    left = "seed=0 split=val; seed=1 split=test; seed=1 split=val"
+    assert line.endswith(f"(this was job 1 of 4 of the sweep: seed=0 split=test; not run: {left})")
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in (ROOT / "recipes").glob("[a-z]*.py")))
+def test_a_recipe_outside_the_environment_says_how_to_activate_it(recipe):
+    """-S: without the installed packages, as another Python would start it."""
+    command = [sys.executable, "-S", str(ROOT / "recipes" / f"{recipe}.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={"PATH": "/nowhere"})
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    assert "has no package hydra" in done.stderr and "`source .venv/bin/activate`" in done.stderr
+
+
+@pytest.mark.parametrize(("target", "argument"), [("show", "DATA="), ("serve", "POLICY="), ("plan", "TABLE=<one of: "),
+                                                  ("submit", "FOLDER=")])  # fmt: skip
+def test_a_make_target_names_the_argument_that_it_needs(target, argument):
+    """-o setup: as if everything were installed."""
+    command = ["make", "-o", "setup", target]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and done.stderr.startswith(f"error: make {target} needs {argument}"), done.stderr
+
+
+def test_make_hands_its_arguments_to_every_stage_that_knows_them():
+    words = ("make", "quickstart", "DATASET=retina", "ARGS=allow_unverified=true", "TRAIN_ARGS=schedule.steps=8")
+    stages = {}
+    for name, overrides in recipes(words):
+        stages.setdefault(name, []).append(overrides)
+        assert name == "report" or compose(name, overrides).allow_unverified
+    assert {name: len(runs) for name, runs in stages.items()} == {
+        "prepare": 1, "sft": 1, "evaluate": 2, "grpo": 1, "report": 1}  # fmt: skip
+    assert [name for name, runs in stages.items() if "schedule.steps=8" in runs[0]] == ["grpo"]
+    ((_, overrides),) = recipes(("make", "prepare", "POLICY=qwen2_5_vl_3b"))
+    assert compose("prepare", overrides).policy.name == "qwen2_5_vl_3b"
+
+
+def test_the_shell_can_complete_settings():
+    asked = "python recipes/grpo.py objective=reci"
+    command = [sys.executable, str(ROOT / "recipes" / "grpo.py"), "-sc"]
+    env = os.environ | {"COMP_LINE": asked, "COMP_POINT": str(len(asked))}
+    for ask, answer in (("install=bash", "complete -o nospace"), ("query=bash", "objective=recite_neg_mfrs")):
+        done = subprocess.run([*command, ask], capture_output=True, text=True, cwd=ROOT, env=env, timeout=60)
+        assert done.returncode == 0 and answer in done.stdout, done.stderr
+
+
+def test_a_config_is_composed_without_importing_verl():
+    """Its import takes five seconds, and a wrong setting must not wait for it."""
+    run = "import sys; from vrft_aug.configs import compose as c; c('grpo'), c('sft'); print('verl' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("recipe", ["prepare", "sft", "grpo", "evaluate"])
+def test_the_debug_preset_is_one_step_on_four_rows_beside_the_real_ones(recipe):
+    config = compose(recipe, ["preset=debug"])
+    assert (config.schedule.steps, config.schedule.batch_size, config.schedule.mini_batch_size) == (1, 4, 4)
+    assert config.parquet == "prepared/phantom-names-debug" != compose(recipe).parquet == "prepared/phantom-names-all"
+    if recipe == "prepare":
+        assert (config.out, config.limit) == (config.parquet, {"train": 4, "val": 4, "test": 4})
 
 
 def test_a_folder_without_rows(tmp_path):
@@ -35,13 +131,13 @@ def test_a_folder_without_rows(tmp_path):
 
 
 def test_a_folder_without_a_policy(tmp_path):
-    import pandas as pd
-
     pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
-    for split in ("train", "val"):
-        pd.DataFrame({"prompt": range(300)}).to_parquet(tmp_path / f"{split}.parquet")
-    line = refused("grpo", f"parquet={tmp_path}", f"policy.path={tmp_path}", f"out={tmp_path / 'out'}")
+    few = [f"dataset.loader.{split}=8" for split in ("train", "val", "test")]
+    rows = compose("prepare", [*few, "policy.max_prompt_length=null", f"out={tmp_path / 'rows'}"])
+    prepare(rows, None)
+    line = refused("grpo", f"parquet={rows.out}", f"policy.path={tmp_path}", f"out={tmp_path / 'new' / 'out'}")
     assert "no config.json" in line
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_split_without_rows(tmp_path):

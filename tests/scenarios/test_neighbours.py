@@ -87,14 +87,9 @@ def test_vllm_serves_the_tiny_policy(tmp_path):
     from vrft_aug.tiny import build as tiny_policy
 
     port = free_port()
-    command = [sys.executable, "-m", "vrft_aug.engine.verl.vllm_command", "serve", str(tiny_policy.build(CACHE))]
-    command += ["--served-model-name=tiny", "--host=127.0.0.1", f"--port={port}", "--dtype=float32", "--enforce-eager"]
-    server = subprocess.Popen(
-        [*command, "--max-model-len=768"],
-        env=os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "TORCHDYNAMO_DISABLE": "1"},
-        stdout=(tmp_path / "log").open("w"),
-        stderr=subprocess.STDOUT,
-    )
+    command = [sys.executable, "-m", "vrft_aug.engine.verl.serve", str(tiny_policy.build(CACHE))]
+    log = (tmp_path / "log").open("w")
+    server = subprocess.Popen([*command, "--served-model-name=tiny", f"--port={port}"], stdout=log, stderr=log)
     try:
         answer = ask(port, server, tmp_path / "log")
         assert answer["usage"]["prompt_tokens"] > 16  # the sixteen visual tokens and the text

@@ -1,12 +1,16 @@
 """The recipes of the data stage, run as a person runs them."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 from PIL import Image
-from repository import ROOT
+from repository import ROOT, composed
+from toy_data import write_toy
+
+from vrft_aug.data.policy_files import write_settings
 
 
 def run(recipe, *arguments, folder=ROOT):
@@ -31,7 +35,7 @@ def test_the_default_output_folder(tmp_path):
     small = ("dataset.loader.train=26", "dataset.loader.val=13", "dataset.loader.test=13")
     done = run("prepare", "dataset=phantom", *small, folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "prepared" / "phantom-names-None" / "manifest.json").exists()
+    assert (tmp_path / "prepared" / "phantom-names-all" / "manifest.json").exists()
 
 
 def test_show_draws_a_sheet(tmp_path):
@@ -44,6 +48,15 @@ def test_show_draws_a_sheet(tmp_path):
     assert run("show", f"data={tmp_path}", "split=dev").returncode == 2
 
 
+def test_a_check_prints_the_summary_and_writes_nothing(tmp_path):
+    small = ("dataset.loader.train=26", "dataset.loader.val=13", "dataset.loader.test=13")
+    done = run("prepare", "dataset=phantom", "shots=2", "check=true", *small, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "labels used: 8 train + 8 val" in lines and "visual tokens per image: 16 to 16" in lines
+    assert lines[-1] == "check=true: nothing was written" and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (("dataset=retina", "data_root=nowhere"), "retinamnist.npz: no such file; get it with `make data"),
     (("dataset=retinas",), "retina"),
@@ -51,6 +64,9 @@ def test_show_draws_a_sheet(tmp_path):
     (("protocol=papers",), "protocol=papers: must be one of full, paper"),
     (("export=csv",), "export=csv: must be one of null, easyr1, trl"),
     (("shotz=10",), "shotz"),
+    (("shots=-3",), "shots=-3: must be a whole number, 1 or more, or null"),
+    (("think=maybe",), "think=maybe: must be true or false"),
+    (("shard_mb=0",), "shard_mb=0: must be a whole number, 1 or more"),
 ])
 def test_a_slip_gets_one_line_and_exit_code_2(tmp_path, arguments, message):
     done = run("prepare", f"out={tmp_path / 'out'}", *arguments)
@@ -58,6 +74,50 @@ def test_a_slip_gets_one_line_and_exit_code_2(tmp_path, arguments, message):
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1 and message in lines[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_unreadable_images_get_one_line_and_exit_code_2(tmp_path):
+    write_toy(tmp_path / "raw", "folder")
+    for number in (3, 17):
+        (tmp_path / "raw" / "folder" / "png" / f"{number}.png").write_bytes(b"no image")
+    done = run("prepare", "dataset=folder", f"data_root={tmp_path / 'raw'}", f"out={tmp_path / 'out'}")
+    assert done.returncode == 2
+    [line] = done.stderr.strip().splitlines()
+    assert "2 mistakes: " in line and "3.png: not a readable image" in line and "17.png: not a readable image" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_refusal_imports_neither_torch_nor_transformers_and_looks_for_no_policy(tmp_path):
+    """With the policy's own limit of prompt lengths, as a person runs it."""
+    watch = "import sys, atexit\natexit.register(lambda: print(*{'torch', 'transformers'} & set(sys.modules)))\n"
+    (tmp_path / "sitecustomize.py").write_text(watch)
+    command = [sys.executable, str(ROOT / "recipes" / "prepare.py"), "dataset=folder", "data_root=nowhere",
+               f"out={tmp_path / 'out'}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+                          env=os.environ | {"PYTHONPATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert done.returncode == 2 and "images.csv: no such file" in done.stderr
+    assert done.stdout == "\n" and not (tmp_path / "cache").exists()
+
+
+def test_the_rows_are_for_the_run_that_made_the_policy(tmp_path):
+    """The exported policy of a 3B run says its pixel bounds itself; the tiny policy's are the recipe's default."""
+    folder = tmp_path / "run" / "policy"
+    folder.mkdir(parents=True)
+    size = {"size": {"shortest_edge": 3136, "longest_edge": 50176}, "patch_size": 14, "merge_size": 2}
+    (folder / "processor_config.json").write_text(json.dumps({"image_processor": size}))
+    write_settings(folder, composed("grpo", "policy=qwen2_5_vl_3b").policy, [])
+    small = ("dataset.loader.train=26", "dataset.loader.val=13", "dataset.loader.test=13")
+    done = run("prepare", "dataset=phantom", f"policy.path={folder.parent}", f"out={tmp_path / 'out'}", *small)
+    assert done.returncode == 0, done.stderr
+    policy = json.loads((tmp_path / "out" / "manifest.json").read_text())["policy"]
+    assert (policy["name"], policy["min_pixels"], policy["max_pixels"]) == ("qwen2_5_vl_3b", 3136, 50176)
+
+
+def test_a_wrong_split_gets_the_splits_that_exist(tmp_path):
+    small = ("dataset.loader.train=26", "dataset.loader.val=13", "dataset.loader.test=13")
+    assert run("prepare", "dataset=phantom", f"out={tmp_path}", *small).returncode == 0
+    done = run("show", f"data={tmp_path}", "split=tests")
+    assert done.returncode == 2 and "the splits in this folder are train, val, test" in done.stderr
 
 
 def test_knowledge_review_prints_the_drafts():

@@ -64,7 +64,8 @@ def test_a_table_of_the_paper(matrix: Path, tmp_path: Path):
     text = (out / "report.md").read_text()
     for part in (
         "| Method | Images per class | retina<br>n 100; paper 400 | phantom_grade<br>n 100 | average |",
-        "| 0-shot, tiny | 0 | 60.0 (50.2–69.1) †<br>paper 14.75 | 60.0 (50.2–69.1) †<br>paper – |",
+        "| 0-shot, tiny | 0 | 60.0 (50.2–69.1) †<br>paper 14.75 [a] | 60.0 (50.2–69.1) †<br>paper – |",
+        "- [a] n or class shares differ: ours 100 images, the paper's 400",
         "| V-SFT | 256 | no run<br>paper 50.00 | no run<br>paper – | no run<br>paper – |",
         "### Signs of reward hacking",
         "| top_prediction | 0.95 | 0.95 (step 1) | at most 0.9 | ▲ |",
@@ -73,6 +74,62 @@ def test_a_table_of_the_paper(matrix: Path, tmp_path: Path):
     cells = pd.read_csv(out / "table3.csv").set_index(["experiment", "dataset"])
     assert cells.loc[("v_rft_pa_p_mfrs", "retina"), "accuracy"] == 1
     assert pd.isna(cells.loc[("v_rft_pa_p_mfrs", "phantom_grade"), "paper"])
+
+
+def test_a_table_without_runs_names_the_policies_that_were_found(matrix: Path, tmp_path: Path):
+    done = _report(f"runs={matrix}", f"out={tmp_path / 'report'}", "table=table3")
+    assert "12 of 12 cells have no run; runs found are of policy tiny: add table.policy=tiny" in " ".join(
+        done.stdout.split()
+    )
+
+
+def test_runs_without_an_experiment_fill_no_cell_and_the_report_says_so(runs: Path, tmp_path: Path):
+    done = _report(f"runs={runs}", f"out={tmp_path / 'report'}", "table=table3")
+    assert "12 of 12 cells have no run; no run found has an experiment of this table" in " ".join(done.stdout.split())
+
+
+def test_delta_rows_and_marks_of_a_table(matrix: Path, tmp_path: Path):
+    """In the terminal, in Markdown, on the page and in CSV."""
+    wrong = predictions(TRUTH, ["1"] * 100, data_source="retina")
+    write_cell(matrix, "tiny", "retina", 256, "v_rft", "mfrs", rows=wrong)
+    out = tmp_path / "report"
+    done = _report(f"runs={matrix}", f"out={out}", *TABLE3)
+    assert done.returncode == 0, done.stderr
+    for text in (done.stdout, (out / "report.md").read_text(), (out / "report.html").read_text()):
+        assert "Δ, against" in text and "+60.0" in text
+        assert "not always the best baseline" in " ".join(text.split())
+    assert "**100.0 (96.3–100.0)**" in (out / "report.md").read_text()
+    assert 'class="value best"' in (out / "report.html").read_text()
+    cells = pd.read_csv(out / "table3.csv").set_index(["experiment", "dataset"])
+    assert cells.loc[("v_rft_pa_p_mfrs", "retina"), ["rank", "delta"]].to_list() == ["best", 0.6]
+
+
+def test_two_trainings_in_a_row_fill_their_cell(tmp_path: Path):
+    """The first has the objective iou, the second and the test mfrs."""
+    rows = predictions(TRUTH, TRUTH, data_source="retina")
+    write_cell(tmp_path / "runs", "tiny", "retina", 256, "v_rft_pa_pi_pa_p_mfrs", "mfrs", rows=rows, prompt="knowledge")
+    overrides = ["table.datasets=[retina]", "table.rows=[{experiment:v_rft_pa_pi_pa_p_mfrs}]"]
+    done = _report(f"runs={tmp_path / 'runs'}", f"out={tmp_path / 'report'}", *TABLE3[:3], *overrides)
+    assert done.returncode == 0, done.stderr
+    cells = pd.read_csv(tmp_path / "report" / "table3.csv")
+    assert (cells["accuracy"][0], cells["prompt"][0]) == (1.0, "knowledge")
+
+
+def test_figure_2_from_two_trainings(tmp_path: Path):
+    for experiment, rise in (("v_rft", 0.1), ("v_rft_pa_p", 0.5)):
+        facts = cell_facts("tiny", "blood", 256, experiment)
+        about = {"labels": {"train": 20, "val": 10}, "image_tokens": {"least": 64, "most": 64}}
+        folder = cell_folder(tmp_path / "runs", "tiny", "blood", 256, experiment) / "train"
+        write_training(folder, 20, rise, **facts, **about, knowledge={"unreviewed": 8, "entries": 8})
+    out = tmp_path / "report"
+    done = _report(f"runs={tmp_path / 'runs'}", f"out={out}", "table=fig2", "table.policy=tiny")
+    assert done.returncode == 0, done.stderr
+    Image.open(out / "fig2.png").verify()
+    text = (out / "report.md").read_text()
+    assert "](fig2.png)" in text and "Below: mean reward of the rollouts" in text
+    said = "labels used: train + validation 20 + 10; visual tokens per image: 64; PA_P with 8 of 8 entries unreviewed"
+    assert f"- v_rft_pa_p on blood: steps 0 to 20; {said}" in text
+    assert f"v_rft_pa_p on blood: steps 0 to 20; {said}" in (out / "report.html").read_text()
 
 
 def test_the_objective_distinguishes_the_runs_of_an_experiment(matrix: Path, tmp_path: Path):
@@ -131,9 +188,10 @@ def test_missing_pieces_are_named(runs: Path, tmp_path: Path):
         (["runs=absent_folder"], "absent_folder: no such run folder"),
         (["runs={runs}", "baseline=sft"], "baseline=sft: no evaluation has this name; the runs are: after, before"),
         (["runs={runs}", "gallery=-1"], "gallery=-1: the number of test images per data set must be 0 or more"),
-        (["runs={runs}", "table=table9"], "Could not find 'table/table9'"),
+        (["runs={runs}", "table=table9"], "no table 'table9'"),
         (["runs={runs}", "table=table3", "table.rows=[{{experiment:v_rft,shot:1}}]"], "no key shot"),
-        ([], "runs"),
+        ([], "runs is not set: set runs=[<folder>]"),
+        (["runs=[]"], "runs is not set: set runs=[<folder>]"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(runs: Path, tmp_path: Path, overrides: list[str], message: str):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -131,6 +132,45 @@ def test_cache_is_used_and_leaves_no_scratch(folder):
     before = (folder / "model.safetensors").stat().st_mtime_ns
     assert build(folder.parent) == folder and (folder / "model.safetensors").stat().st_mtime_ns == before
     assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_second_process_waits_for_the_first_and_finds_its_policy(tmp_path):
+    """The first process is held in the middle of its build until the second one has said that it waits."""
+    context, lines = multiprocessing.get_context("fork"), multiprocessing.get_context("fork").Queue()
+    waits, builds = context.Event(), context.Event()
+    first = context.Process(target=build_and_tell, args=(tmp_path, lines, waits, builds))
+    second = context.Process(target=build_and_tell, args=(tmp_path, lines, waits, builds))
+    first.start()
+    assert builds.wait(60)
+    second.start()
+    first.join(120), second.join(120)
+    assert (first.exitcode, second.exitcode) == (0, 0)
+    told = [lines.get(timeout=10) for _ in range(3)]
+    policy = tmp_path / tiny_policy_name(tmp_path)
+    assert sorted(told) == sorted([f"tiny policy: another process builds {policy}; waiting for it",
+                                   f"tiny policy: wrote {policy}", f"tiny policy: found {policy}"])
+    assert [path.name for path in tmp_path.iterdir()] == [policy.name]
+
+
+def build_and_tell(cache, lines, waits, builds):
+    """Build a folder with no policy in it; the file operations and the lock are the real ones."""
+
+    def make(folder, *_):
+        builds.set()
+        assert waits.wait(60)
+
+    def report(line):
+        lines.put(line)
+        if "waiting" in line:
+            waits.set()
+
+    tiny_policy._make = make
+    tiny_policy.build(cache, report=report)
+
+
+def tiny_policy_name(cache):
+    (folder,) = (path for path in cache.iterdir() if path.is_dir())
+    return folder.name
 
 
 def test_failure_leaves_nothing(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.data.datasets.sample import Sample
+from vrft_aug.data.setting_checks import check_choice, check_number, check_numbers, check_type, written
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import TASKS
 
@@ -83,10 +84,16 @@ class Prompt(Settings):
     template: str
     task: str | None
     knowledge: bool
+    attributes: str
     class_order: str
     aliases: bool
 
     def __post_init__(self) -> None:
+        for key in ("knowledge", "aliases"):
+            check_type(f"prompt.{key}", getattr(self, key), bool, "true or false")
+        check_choice("prompt.attributes", self.attributes, ("description", "attributes", "both"))
+        if self.attributes != "description" and not self.knowledge:
+            raise InputError(f"prompt.attributes={self.attributes}: this prompt has no knowledge; use prompt=knowledge")
         check_choice("prompt.class_order", self.class_order, ("fixed", "shuffled"))
         check_choice("prompt.task", self.task, (None, *TASKS))
 
@@ -121,16 +128,21 @@ class Policy(Settings):
 
 @dataclass(frozen=True)
 class PreparationRule(Settings):
-    """Which images are drawn and how they are written. conf/prepare.yaml has the same keys and explains them."""
+    """Which images are drawn and how they are written. conf/prepare.yaml has the same keys and explains them.
+
+    validation: largest number of validation images `per_class` and in `total`. limit: of rows per split.
+    """
 
     protocol: str
     shots: int | None
     up_to: int
     seed: int
     test_seed: int
+    validation: dict[str, int | None]
     limit: dict[str, int | None]
     leakage: str
     partial: bool
+    allow_unverified: bool
     think: bool
     label_noise: float
     export: str | None
@@ -138,22 +150,21 @@ class PreparationRule(Settings):
     workers: int | None
     data_root: str
     out: str
+    check: bool
 
     def __post_init__(self) -> None:
         check_choice("protocol", self.protocol, ("full", "paper"))
         check_choice("leakage", self.leakage, ("warn", "refuse", "drop"))
         check_choice("export", self.export, (None, "easyr1", "trl"))
-        numbers = {key: getattr(self, key) for key in ("up_to", "seed", "test_seed", "shard_mb", "shots", "workers")}
-        numbers |= {f"limit.{split}": number for split, number in self.limit.items()}
-        for key, value in numbers.items():
-            optional = key in ("shots", "workers") or key.startswith("limit.")
-            if not ((type(value) is int and value >= 0) or (value is None and optional)):
-                raise InputError(f"{key}={value}: must be a whole number{' or null' if optional else ''}")
-        if not 0 <= self.label_noise <= 1:
-            raise InputError(f"label_noise={self.label_noise}: must be a share between 0 and 1")
-
-
-def check_choice(key: str, value: Any, choices: tuple) -> None:
-    """Raise InputError, which lists the choices, for any other value."""
-    if value not in choices:
-        raise InputError(f"{key}={value}: must be one of {', '.join('null' if c is None else c for c in choices)}")
+        for key in ("partial", "allow_unverified", "think", "check"):
+            check_type(key, getattr(self, key), bool, "true or false")
+        for key in ("data_root", "out"):
+            check_type(key, getattr(self, key), str, "the path of a folder")
+        for key, least in (("up_to", 1), ("shard_mb", 1), ("seed", 0), ("test_seed", 0)):
+            check_number(key, getattr(self, key), least)
+        for key, least in (("shots", 1), ("workers", 0)):
+            check_number(key, getattr(self, key), least, optional=True)
+        check_numbers("validation", self.validation, ("per_class", "total"))
+        check_numbers("limit", self.limit, ("train", "val", "test"))
+        if type(self.label_noise) not in (int, float) or not 0 <= self.label_noise <= 1:
+            raise InputError(f"label_noise={written(self.label_noise)}: must be a share between 0 and 1")

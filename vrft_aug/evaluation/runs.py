@@ -33,6 +33,9 @@ class Facts:
     """What run.json says about a run; None or "": not recorded. ended: ISO 8601 time. parquet: the rows' folder.
 
     experiment, dataset, shots and policy_name say which cell of a table the run fills.
+    labels: images with a label that the training used, {"train": n, "val": n}; of an evaluation, those of the training
+    that made the policy. image_tokens: visual tokens of the rows' images, {"least": n, "most": n}.
+    knowledge: of the prompt's knowledge, {"unreviewed": n, "entries": m}; None: the prompt has none.
     """
 
     name: str = ""
@@ -51,6 +54,9 @@ class Facts:
     split: str = ""
     sampling: dict[str, Any] | None = None
     shuffled_images: bool | None = None
+    labels: dict[str, int] | None = None
+    image_tokens: dict[str, int] | None = None
+    knowledge: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)

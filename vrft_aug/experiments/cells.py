@@ -54,15 +54,20 @@ class Table:
 
     @staticmethod
     def of(config: DictConfig) -> "Table":
-        """Raises InputError for a row with an unknown key, and for a table without rows or data sets."""
+        """Raises InputError for an unknown key of the table or of a row, and for a table without rows or data sets."""
         spec: Any = OmegaConf.to_container(config, resolve=True)
-        known = [one.name for one in fields(TableRow)]
+        _check_keys(spec, Table, spec["title"])
         for row in spec["rows"]:
-            if unknown := ", ".join(key for key in row if key not in known):
-                raise InputError(f"{spec['title']}: row {row}: no key {unknown}; known: {', '.join(known)}")
+            _check_keys(row, TableRow, f"{spec['title']}: row {row}")
         if not spec["rows"] or not spec["datasets"]:
             raise InputError(f"{spec['title']}: a table needs rows and datasets")
         return Table(**(spec | {"rows": [TableRow(**row) for row in spec["rows"]]}))
+
+
+def _check_keys(found: dict[str, Any], kind: type, where: str) -> None:
+    known = [one.name for one in fields(kind)]
+    if unknown := ", ".join(key for key in found if key not in known):
+        raise InputError(f"{where}: no key {unknown}; known: {', '.join(known)}")
 
 
 def cells(table: Table) -> list[Cell]:

@@ -4,47 +4,77 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from vrft_aug.configs import flatten
-from vrft_aug.errors import RunFailed
+from vrft_aug.data.settings import check_choice
+from vrft_aug.errors import InputError, RunFailed
 from vrft_aug.experiments import plan
 from vrft_aug.experiments.cells import Cell, Table, cells
+from vrft_aug.experiments.command_line import sort_overrides
+from vrft_aug.experiments.compositions import Compositions, compose
 from vrft_aug.experiments.runner import ROOT, Runner
-from vrft_aug.experiments.stages import Plan
+from vrft_aug.experiments.stages import Plan, Stage
+from vrft_aug.experiments.survey import Survey
 
-compose = partial(hydra.compose, return_hydra_config=True)  # the config keeps `hydra`, with the chosen files
+SHOWN = 3  # refused cells in an error
 
 
 def run_table(config: DictConfig) -> None:
     """Print the plan, or run every cell that is not done yet and write the report.
 
-    Raises RunFailed with the failed cells; the other cells are done and in the report.
+    Raises InputError before the first cell runs, for an override that would change nothing and for cells that cannot
+    run; RunFailed with the cells that failed and those that did not run. The other cells are done and in the report.
     """
+    check_choice("plan", config.plan, (False, True, "commands"))
     table, chosen = Table.of(config.table), HydraConfig.get().runtime.choices
     if chosen.policy:  # one policy for the whole table
         table = replace(table, policy=chosen.policy, larger_policy=None)
-    shared = [f"hardware={chosen.hardware}", f"data_root={config.data_root}", f"seed={config.seed}"]
-    training = [item for item in HydraConfig.get().overrides.task if item.startswith("schedule")]
-    common = Plan(Path(config.out), compose, (*shared, *overrides(config.stages)),
-                  (*training, *overrides(config.training)), table.protocol)  # fmt: skip
+    configs = Compositions(compose)
+    common = plan_of(config, configs, table.protocol)
     work = [(cell, common.stages(cell)) for cell in cells(table)]
-    runner = Runner(print)
+    runner, survey = Runner(print), Survey(configs)
     if config.plan:
         done = {stage for _, stages in work for stage in stages if runner.is_done(stage)}
-        print("\n".join(plan.lines(work, compose, done)))
+        speed = None if config.hardware.device == "cpu" else config.plan_tokens_per_second
+        print("\n".join(plan.lines(work, survey, done, plan.Form(config.plan == "commands", speed))))
         return
+    refuse([(cell, stages) for cell, stages in work if not all(map(runner.is_done, stages))], survey)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed = runner.run(work)
     report(Path(config.out), chosen.table, table, [cell for cell, _ in work])
     if failed:
-        raise RunFailed(f"{len(failed)} of {len(work)} cells failed: " + "; ".join(failed))
+        raise RunFailed(f"{len(failed)} of {len(work)} cells failed or did not run: " + "; ".join(failed))
+
+
+def plan_of(config: DictConfig, configs: Compositions, protocol: str) -> Plan:
+    """What all cells have in common. Raises InputError for an override that would change nothing."""
+    given = sort_overrides(HydraConfig.get().overrides.task)
+    hardware = f"hardware={HydraConfig.get().runtime.choices.hardware}"
+    return Plan(
+        root=Path(config.out),
+        configs=configs,
+        shared=(hardware, f"data_root={config.data_root}", f"seed={config.seed}", *given.every,
+                *overrides(config.stages)),
+        training=(*given.training, *overrides(config.training)),
+        protocol=protocol,
+        start=given.start,
+        sft=("hardware.nodes=1",) if config.hardware.nodes > 1 else (),  # sft.py runs on one node
+    )  # fmt: skip
+
+
+def refuse(work: Sequence[tuple[Cell, list[Stage]]], survey: Survey) -> None:
+    """Raise InputError with the cells that cannot run, and why."""
+    found = [f"{cell.folder}: {reason}" for cell, stages in work if (reason := survey.refusal(cell, stages))]
+    if found:
+        more = f"; and {len(found) - SHOWN} more: plan=true shows all" if len(found) > SHOWN else ""
+        raise InputError(f"{len(found)} of {len(work)} cells cannot run, so none was started: "
+                         f"{'; '.join(found[:SHOWN])}{more}")  # fmt: skip
 
 
 def report(root: Path, name: str, table: Table, done: list[Cell]) -> None:

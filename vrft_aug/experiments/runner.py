@@ -22,9 +22,10 @@ class Runner:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._succeeded: dict[Stage, bool] = {}  # the stages that this object has run
+        self._failed_in: dict[Stage, str] = {}  # stage -> folder of the cell in which it failed
 
     def run(self, work: Sequence[tuple[Cell, list[Stage]]]) -> list[str]:
-        """Returns one line per failed cell."""
+        """Returns one line per cell that failed, or that did not run because a stage that it shares had failed."""
         failed, started, ran = [], time.monotonic(), 0
         for number, (cell, stages) in enumerate(work, start=1):
             title = f"cell {number}/{len(work)}  {cell.folder}"
@@ -32,12 +33,22 @@ class Runner:
                 self._say(f"{title}: done before, skipped")
                 continue
             ran += 1
-            if broken := self._run_cell(title, stages):
-                failed.append(f"{cell.folder}: {broken.name} failed: python {' '.join(broken.command)}")
+            try:
+                broken = self._run_cell(title, stages)
+            except KeyboardInterrupt:
+                self._say(f"{title}: interrupted; not run: {_names(work[number:])}")
+                raise
+            if broken:
+                failed.append(self._failure(cell, broken))
             minutes = (time.monotonic() - started) / 60
             left = minutes / ran * (len(work) - number)
             self._say(f"{title}: {'failed' if broken else 'done'}; {minutes:.0f} min, at most {left:.0f} min left")
         return failed
+
+    def _failure(self, cell: Cell, broken: Stage) -> str:
+        if (first := self._failed_in.setdefault(broken, cell.folder)) != cell.folder:
+            return f"{cell.folder}: not run, since its stage {broken.name} failed in {first}"
+        return f"{cell.folder}: {broken.name} failed: python {' '.join(broken.command)}"
 
     def _run_cell(self, title: str, stages: list[Stage]) -> Stage | None:
         """The stage that failed, or None."""
@@ -58,6 +69,10 @@ class Runner:
         """Whether an earlier call has run the stage with success."""
         done = stage.out / DONE
         return stage not in self._succeeded and done.is_file() and json.loads(done.read_text()) == list(stage.command)
+
+
+def _names(work: Sequence[tuple[Cell, list[Stage]]]) -> str:
+    return ", ".join(cell.folder for cell, _ in work) or "none"
 
 
 def _execute(stage: Stage) -> bool:

@@ -5,64 +5,101 @@
                                       /<experiment>/train, fine_tune, test
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from omegaconf import DictConfig
-
+from vrft_aug.errors import InputError
 from vrft_aug.experiments.cells import Cell
-
-Compose = Callable[[str, list[str]], DictConfig]  # (root file, overrides) -> config, with `hydra` in it
+from vrft_aug.experiments.compositions import Compositions
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One recipe to run. out: its folder, which is also one of the overrides."""
+    """One recipe to run. out: its folder, which is also one of the overrides; reads: folders of the rows it reads."""
 
     name: str
     recipe: str
     overrides: tuple[str, ...]
     out: Path
+    reads: tuple[Path, ...] = ()
 
     @property
     def command(self) -> tuple[str, ...]:
         return (f"recipes/{self.recipe}.py", *self.overrides)
 
 
+class Experiment(NamedTuple):
+    """What a file of conf/experiment says about the stages. train: sft, grpo or None; warm_start: the policy's."""
+
+    name: str
+    train: str | None
+    fine_tune: str | None
+    diagnose: str | None
+    prompt: str
+    objective: str
+    warm_start: str | None
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What all cells have in common. root: folder of all outputs. shared: overrides of every stage, such as hardware.
-    training: overrides of every training except the warm start. protocol: "full" or "paper", as in prepare.yaml."""
+    """What all cells have in common. root: folder of all outputs. protocol: "full" or "paper", as in prepare.yaml.
+
+    Overrides: `shared` of every stage, such as hardware; `training` of every training except the warm start; `start` of
+    the stages before a training has made another policy; `sft` of every supervised training, after the shared ones.
+    """
 
     root: Path
-    compose: Compose
+    configs: Compositions
     shared: tuple[str, ...]
     training: tuple[str, ...]
     protocol: str
+    start: tuple[str, ...] = ()
+    sft: tuple[str, ...] = ()
 
     def stages(self, cell: Cell) -> list[Stage]:
         """The cell's stages in order. Two cells that share a stage get equal stages.
 
-        Raises Hydra's errors for an unknown experiment, data set or policy.
+        The test has the prompt and the objective of the last training, unless a diagnosis with another prompt follows.
+        Raises InputError for an unknown experiment, data set or policy, and for a wrong `fine_tune`.
         """
-        experiment, choices = f"experiment={cell.experiment}", [f"dataset={cell.dataset}", f"policy={cell.policy}"]
-        config = self.compose("grpo", [experiment, *choices, *self.shared])
-        method, trained = config.method, config.hydra.runtime.choices.prompt
-        tested = method.diagnose or trained
+        first = self._experiment(cell, cell.experiment)
+        trainings = [first] if first.train else []
+        if first.fine_tune:
+            trainings.append(self._second(cell, first))
+        last = [first, *trainings][-1]
+        tested = first.diagnose or last.diagnose or last.prompt
         objective = [f"objective={cell.objective}"] if cell.objective else []
-        found = self._warm_start(cell, config.policy.warm_start, list(dict.fromkeys([trained, tested])))
-        if method.train:
-            found += self._train(cell, "train", method.train, trained, [experiment, *objective], found)
-        if method.fine_tune:
-            second = f"experiment={method.fine_tune}"
-            recipe = self.compose("grpo", [second]).method.train
-            found += self._train(cell, "fine_tune", recipe, tested, [second], found)
-        objective = ["objective=accuracy"] if tested != trained else objective
+        prompts = list(dict.fromkeys([*(one.prompt for one in trainings), tested]))
+        found = self._warm_start(cell, first.warm_start, prompts)
+        for name, one in zip(("train", "fine_tune"), trainings, strict=False):
+            found += self._train(cell, name, one, objective if one is last else [], found)
+        if tested != last.prompt:
+            objective = ["objective=accuracy"]
+        elif last is not first:
+            objective = objective or [f"objective={last.objective}"]
         rows = self._rows(cell, tested)
-        overrides = [experiment, f"prompt={tested}", *objective, f"parquet={rows.out}", *_policy(found)]
-        test = self._stage(cell, "test", "evaluate", self.root / cell.folder / "test", overrides)
+        overrides = [f"experiment={cell.experiment}", f"prompt={tested}", *objective, f"parquet={rows.out}"]
+        out = self.root / cell.folder / "test"
+        test = self._stage(cell, "test", "evaluate", out, [*overrides, *self._policy(found)], rows)
         return list(dict.fromkeys([*found, rows, test]))
+
+    def _experiment(self, cell: Cell, name: str) -> Experiment:
+        choices = [f"experiment={name}", f"policy={cell.policy}", f"dataset={cell.dataset}"]
+        config = self.configs.get("prepare", [*choices, *self.shared], apart=["dataset"])
+        chosen, method = config.hydra.runtime.choices, config.method
+        return Experiment(name, method.train, method.fine_tune, method.diagnose, chosen.prompt, chosen.objective,
+                          config.policy.warm_start)  # fmt: skip
+
+    def _second(self, cell: Cell, first: Experiment) -> Experiment:
+        """The experiment that trains further. Raises InputError unless both have one training."""
+        second = self._experiment(cell, str(first.fine_tune))
+        if not first.train or not second.train or second.fine_tune:
+            wrong = second if first.train else first
+            why = f"trains twice (fine_tune={wrong.fine_tune})" if wrong.train else "trains nothing"
+            raise InputError(f"conf/experiment/{first.name}.yaml: method.fine_tune={second.name}, but {wrong.name} "
+                             f"{why}; both must be experiments with one training")  # fmt: skip
+        return second
 
     def _warm_start(self, cell: Cell, preset: str | None, prompts: list[str]) -> list[Stage]:
         """Rows for each prompt and the training on them; nothing for a policy without a warm start."""
@@ -70,27 +107,29 @@ class Plan:
             return []
         setting, chosen = self.root / cell.setting, f"preset={preset}"
         noisy = [self._stage(cell, "warm_start rows", "prepare", setting / "rows" / f"{prompt}-{preset}",
-                             [chosen, f"prompt={prompt}"]) for prompt in prompts]  # fmt: skip
+                             [chosen, f"prompt={prompt}", *self.start]) for prompt in prompts]  # fmt: skip
         files = {split: ",".join(f"{rows.out}/sft_{split}.parquet" for rows in noisy) for split in ("train", "val")}
         overrides = [chosen, f"prompt={prompts[0]}", *(f"data.{key}_files=[{names}]" for key, names in files.items())]
-        return [*noisy, self._stage(cell, "warm_start", "sft", setting / "warm_start" / "+".join(prompts), overrides)]
+        out = setting / "warm_start" / "+".join(prompts)
+        return [*noisy, self._stage(cell, "warm_start", "sft", out, [*overrides, *self.start], *noisy)]
 
-    def _train(self, cell: Cell, name: str, recipe: str, prompt: str, own: list[str], done: list[Stage]) -> list[Stage]:
+    def _train(self, cell: Cell, name: str, one: Experiment, own: list[str], done: list[Stage]) -> list[Stage]:
         """Rows and the training on them, from the last policy in `done`. own: overrides of this training alone."""
-        rows = self._rows(cell, prompt)
-        overrides = [*own, f"parquet={rows.out}", *_policy(done), *self.training]
-        return [rows, self._stage(cell, name, recipe, self.root / cell.folder / name, overrides)]
+        rows = self._rows(cell, one.prompt)
+        overrides = [f"experiment={one.name}", *own, f"parquet={rows.out}", *self._policy(done), *self.training]
+        return [rows, self._stage(cell, name, str(one.train), self.root / cell.folder / name, overrides, rows)]
 
     def _rows(self, cell: Cell, prompt: str) -> Stage:
-        overrides = [f"prompt={prompt}", f"protocol={self.protocol}"]
+        overrides = [f"prompt={prompt}", f"protocol={self.protocol}", *self.start]
         return self._stage(cell, "rows", "prepare", self.root / cell.setting / "rows" / prompt, overrides)
 
-    def _stage(self, cell: Cell, name: str, recipe: str, out: Path, overrides: list[str]) -> Stage:
+    def _policy(self, done: list[Stage]) -> list[str]:
+        """The override with the policy of the last stage, which is a training; without one, the given start."""
+        return [f"policy.path={done[-1].out / 'policy'}"] if done else list(self.start)
+
+    def _stage(self, cell: Cell, name: str, recipe: str, out: Path, overrides: list[str], *rows: Stage) -> Stage:
         shots = "null" if cell.shots is None else cell.shots
         setting = [f"dataset={cell.dataset}", f"shots={shots}", f"policy={cell.policy}", *self.shared]
-        return Stage(name, recipe, (*overrides, *setting, f"out={out}"), out)
-
-
-def _policy(done: list[Stage]) -> list[str]:
-    """The override with the policy of the last stage, which is a training; nothing without one."""
-    return [f"policy.path={done[-1].out / 'policy'}"] if done else []
+        only = self.sft if recipe == "sft" else ()
+        reads = tuple(stage.out for stage in rows)
+        return Stage(name, recipe, (*overrides, *setting, *only, f"out={out}"), out, reads)

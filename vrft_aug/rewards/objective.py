@@ -11,16 +11,11 @@ A reward's name is its module in this package. `weight` multiplies the reward. `
 [-clip, clip]. A reward that is null is left out.
 """
 
-import importlib
-import inspect
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -29,19 +24,10 @@ from yaml import YAMLError
 from vrft_aug.configs import CONF
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import TASKS
+from vrft_aug.rewards.term import Term, read_term
 
 FOLDER = CONF / "objective"
-
-
-@dataclass(frozen=True)
-class Term:
-    """One weighted reward of one task."""
-
-    name: str
-    reward: Callable[..., float]
-    weight: float
-    clip: float | None = None
-    parameters: dict[str, Any] = field(default_factory=dict)
+BESIDE_THE_ANSWER = ("format", "recitation")
 
 
 @dataclass(frozen=True)
@@ -50,6 +36,18 @@ class Objective:
 
     terms: dict[str, tuple[Term, ...]]
     parts: tuple[str, ...]
+
+    def needs_knowledge(self, task: str) -> bool:
+        """Whether the task has the reward for reciting, whatever its reference: names alone are nothing to recite."""
+        return any(term.name == "recitation" for term in self.terms[task])
+
+    def main(self, task: str) -> tuple[str, ...]:
+        """The rewards for a right answer: all that weigh at least half as much as the heaviest one.
+
+        The structure (`format`) and the way of reasoning (`recitation`) are no answer, whatever their weight.
+        """
+        weights = {term.name: term.weight for term in self.terms[task] if term.name not in BESIDE_THE_ANSWER}
+        return tuple(name for name, weight in weights.items() if weight >= max(weights.values()) / 2)
 
 
 def compose(objective: str | Mapping | Objective) -> Objective:
@@ -66,6 +64,13 @@ def compose(objective: str | Mapping | Objective) -> Objective:
         return _checked(json.dumps(plain))  # as a text, because the cache needs a key that can be hashed
     except TypeError:
         raise InputError(f"objective: must be a plain mapping of texts and numbers, found {objective!r}") from None
+
+
+def check_knowledge(objective: Objective, task: str, has_knowledge: bool) -> None:
+    """Raise InputError where a task's objective pays for reciting and the rows' prompt has no knowledge."""
+    if objective.needs_knowledge(task) and not has_knowledge:
+        raise InputError(f"objective: {task}.recitation: the prompt has no knowledge to recite; prepare the data with "
+                         "prompt=knowledge, or choose an objective without recitation")
 
 
 @lru_cache(maxsize=64)
@@ -104,51 +109,9 @@ def load(name: str) -> dict[str, Any]:
     return tasks
 
 
-def rewards() -> list[str]:
-    """The names of the rewards: the modules of this package that have a function `reward`."""
-    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if "\ndef reward(" in p.read_text())
-
-
 def _terms(task: str, rewards: Any) -> tuple[Term, ...]:
     given = rewards.items() if isinstance(rewards, dict) else ()
-    terms = tuple(_term(task, name, spec) for name, spec in given if spec is not None)
+    terms = tuple(read_term(task, name, spec) for name, spec in given if spec is not None)
     if not terms:
         raise InputError(f"objective: the task {task} has no reward; found {rewards!r}")
     return terms
-
-
-def _term(task: str, name: str, spec: Any) -> Term:
-    where = f"objective: {task}.{name}"
-    if name not in rewards():
-        raise InputError(f"{where}: unknown reward; known: {', '.join(rewards())}")
-    if not isinstance(spec, dict) or not _is_number(spec.get("weight")):
-        raise InputError(f"{where}: needs {{weight: <number>, ...}}, found {spec!r}")
-    parameters = dict(spec)
-    weight, clip = float(parameters.pop("weight")), parameters.pop("clip", None)
-    if clip is not None and not (_is_number(clip) and clip > 0):
-        raise InputError(f"{where}.clip: must be a number above 0 or null, found {clip!r}")
-    reward = importlib.import_module(f"vrft_aug.rewards.{name}").reward
-    known = {p.name: p for p in inspect.signature(reward).parameters.values() if p.kind is p.KEYWORD_ONLY}
-    for key, value in parameters.items():
-        if key not in known:
-            raise InputError(f"{where}.{key}: unknown key; known: {', '.join(['weight', 'clip', *known])}")
-        if not _fits(value, known[key].annotation):
-            kind = inspect.formatannotation(known[key].annotation)
-            raise InputError(f"{where}.{key}: must be {kind}, found {value!r}")
-    return Term(name, reward, weight, clip, parameters)
-
-
-def _fits(value: Any, annotation: Any) -> bool:
-    """Whether a value read from YAML fits the annotation of the reward's parameter."""
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return value in inner
-    if origin is UnionType:
-        return any(_fits(value, each) for each in inner)
-    if origin is Sequence:
-        return isinstance(value, list) and all(_fits(each, inner[0]) for each in value)
-    return _is_number(value) if annotation is float else type(value) is annotation
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,7 +1,7 @@
 """Measures how much a thought recites the prompt's knowledge: sentence BLEU (eq. 7).
 
 Eq. 7 is delta * BLEU(O_i, P). In an objective, delta is the weight of this reward (+0.2 or -2), and `clip` keeps the
-product in (-1, 1). BLEU is sacrebleu's sentence BLEU, from 0 to 1.
+product in [-1, 1]. BLEU is sacrebleu's sentence BLEU, from 0 to 1. docs/recitation.md shows what each reading pays.
 """
 
 from collections import Counter
@@ -26,16 +26,16 @@ def reward(
     row: ExtraInfo,
     *,
     hypothesis: Literal["think", "response"] = "think",
-    reference: Literal["prompt", "knowledge", "classes"] = "prompt",
+    reference: Literal["prompt", "knowledge", "classes"] = "knowledge",
     brevity_penalty: bool = True,
     min_tokens: int = 0,
 ) -> float:
-    """BLEU of the response against the prompt, from 0 to 1.
+    """BLEU of the response against the prompt's knowledge, from 0 to 1.
 
     hypothesis: the thought or the whole response. The thought is all but the answer part. Without `</think>` it is the
         whole text, so that a policy cannot avoid the penalty by leaving the tags out.
-    reference: the whole prompt (as the paper writes it), the prompt's knowledge block, or each class's entry as one of
-        several references.
+    reference: the prompt's knowledge block (the paper's prose), the whole prompt (P of eq. 7 to the letter), or each
+        class's entry as one of several references.
     brevity_penalty: False leaves sacrebleu's penalty out, so that a short recitation counts as much as a long one.
     min_tokens: a hypothesis with fewer tokens (sacrebleu's 13a) scores 0.
     Raises InputError where the row lacks the reference.

@@ -56,12 +56,10 @@ def compute_score(
     result: dict[str, Any] = {"score": 0.0, **dict.fromkeys(composed.parts)}
     for term in composed.terms[task]:
         value = term.reward(response, ground_truth, extra_info, **term.parameters)
-        share = term.weight * value
         if term.clip is not None:
-            result[f"{term.name}_clipped"] = float(abs(share) > term.clip)
-            share = max(-term.clip, min(term.clip, share))
+            result[f"{term.name}_clipped"] = float(abs(term.weight * value) > term.clip)
         result[term.name] = value
-        result["score"] += share
+        result["score"] += term.share(value)
     return result | {"task": task} | _verdict(response, ground_truth, extra_info)
 
 

@@ -8,6 +8,7 @@ on phantoms, because reinforcement learning alone does not teach it to see. Weig
 """
 
 import argparse
+import fcntl
 import hashlib
 import inspect
 import json
@@ -52,10 +53,33 @@ def build(cache: Path, seed: int = 0, report: Callable[[str], None] = print) -> 
     """
     corpus = words.read_corpus()
     folder = Path(cache) / f"tiny-qwen2_5_vl-{_key(corpus, seed)}"
-    if folder.is_dir():
-        report(f"tiny policy: found {folder}")
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(folder, report):
+            if not folder.is_dir():
+                _build(folder, corpus, seed, report)
+                return folder
+    report(f"tiny policy: found {folder}")
+    return folder
+
+
+@contextmanager
+def _alone(folder: Path, report: Callable[[str], None]) -> Iterator[None]:
+    """Wait while another process builds `folder`. The lock is a file beside it, which the first one removes again."""
+    path = folder.with_name(f".{folder.name}.lock")
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report(f"tiny policy: another process builds {folder}; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _build(folder: Path, corpus: list[str], seed: int, report: Callable[[str], None]) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         with one_thread():
@@ -63,12 +87,11 @@ def build(cache: Path, seed: int = 0, report: Callable[[str], None] = print) -> 
         scratch.chmod(0o755)
         scratch.rename(folder)
     except OSError:
-        if not folder.is_dir():  # if it is there, another process was faster and has written the same content
+        if not folder.is_dir():  # if it is there, a process without our lock has written the same content
             raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     report(f"tiny policy: wrote {folder}")
-    return folder
 
 
 def _key(corpus: list[str], seed: int) -> str:

@@ -2,6 +2,12 @@
 
 It encodes any string, because bytes are the base alphabet. Each digit is a token of its own. The words of our prompts,
 classes and knowledge are one token each, so that prompts stay short.
+
+The corpus is frozen in corpus.json, so that a new data set or another prompt does not change the policy. Write it anew
+where many words of the prompts have become several tokens; the next use then builds the policy anew, which takes a
+minute:
+
+    python -m vrft_aug.tiny.tokenizer
 """
 
 import json
@@ -13,6 +19,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import Qwen2Tokenizer
 
 from vrft_aug.configs import CONF
+from vrft_aug.data.knowledge import reading
+from vrft_aug.data.prompts import rendering
+from vrft_aug.files import write_whole
 
 VOCABULARY = 2048  # upper bound, special tokens included
 VISION_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>")
@@ -46,12 +55,18 @@ FORMS = (  # texts of a conversation that are not in the prompts' templates
     "<think>The lesion stands out from its surroundings.</think> <answer>[12, 34, 56, 78]</answer>",
     '```json\n[{"bbox_2d": [12, 34, 56, 78], "label": "lesion"}]\n```',
 )  # fmt: skip
-DATA = Path(__file__).resolve().parents[1] / "data"
-TEMPLATES = DATA / "prompts"
+TEMPLATES = rendering.FOLDER
+FROZEN = Path(__file__).with_name("corpus.json")
 
 
 def read_corpus() -> list[str]:
-    """Our own texts, each twice: prompt templates without their markup, data sets' words, classes and knowledge."""
+    """The frozen corpus: each text twice, because training merges no pair of tokens that occurs only once."""
+    texts: list[str] = json.loads(FROZEN.read_text(encoding="utf-8"))
+    return texts * 2
+
+
+def collect_corpus() -> list[str]:
+    """Today's own texts: prompt templates without their markup, data sets' words, classes and knowledge."""
     texts = list(FORMS)
     for path in sorted(TEMPLATES.glob("*.jinja")):
         texts.append(re.sub(r"\{[{%#].*?[}%#]\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL))
@@ -59,10 +74,10 @@ def read_corpus() -> list[str]:
         dataset = yaml.safe_load(path.read_text(encoding="utf-8"))
         texts += [f" {dataset[key]}" for key in ("modality", "organ", "target") if dataset.get(key)]
         texts += [f"- {name}\n \\boxed{{{name}}}" for name in dataset.get("classes") or ()]
-    for path in sorted(DATA.glob("knowledge/bank/*.yaml")):
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))["classes"].values()
-        texts += [f": {entry['description']}" for entry in entries]
-    return texts * 2  # training merges no pair of tokens that occurs only once
+    for path in sorted(reading.BANK.glob("*.yaml")):
+        entries = reading.read(path)["classes"].values()
+        texts += [f": {reading.entry_text(entry, part)}" for entry in entries for part in ("description", "attributes")]
+    return texts
 
 
 def train_tokenizer(corpus: list[str]) -> Qwen2Tokenizer:
@@ -82,3 +97,7 @@ def train_tokenizer(corpus: list[str]) -> Qwen2Tokenizer:
     )  # fmt: skip
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
+
+
+if __name__ == "__main__":
+    write_whole(FROZEN, json.dumps(collect_corpus(), indent=0, ensure_ascii=False) + "\n")

@@ -12,7 +12,7 @@ from vrft_aug.data.knowledge import reading
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.data.rows.composer import scale_box
 from vrft_aug.data.settings import Dataset
-from vrft_aug.rewards import compute_score
+from vrft_aug.rewards import compose, compute_score
 
 OBJECTIVES = sorted(path.stem for path in (ROOT / "conf" / "objective").glob("*.yaml"))
 BOXED = ("phantom", "phantom_grade", "ham10000", "heel", "folder")
@@ -62,10 +62,13 @@ def test_classes_prompt_knowledge_and_right_answers_agree(tmp_path, data_root, n
             assert info["knowledge"] == [bank[c]["description"] for c in info["classes"]]
             lines = [f"{line}: {what}" for line, what in zip(lines, info["knowledge"], strict=True)]
             assert all(text.count(what) == 1 for what in info["knowledge"])
+        lines[-1] += "."
         assert [line for line in text.splitlines() if line.startswith("- ")] == lines
     orders = {tuple(row["extra_info"]["classes"]) for row in rows}
     assert len(orders) > 1
     for objective in OBJECTIVES:
+        if prompt == "names" and compose(objective).needs_knowledge(dataset["task"]):
+            continue
         fits = [row for row in rows[: len(dataset["classes"])]]
         for row in fits:
             full(row, objective)
@@ -77,7 +80,8 @@ def full(row, objective):
     truth = row["reward_model"]["ground_truth"]
     result = compute_score(row["data_source"], right_answer(row), truth, row["extra_info"], objective=objective)
     assert result["acc"] == 1.0 and result["rejected"] == ""
-    recited = (result.get("recitation") or 0.0) * {"recite_pos": 0.2, "recite_neg": -2.0}.get(objective, 0.0)
+    terms = compose(objective).terms[row["extra_info"]["task"]]
+    recited = sum(term.share(result["recitation"]) for term in terms if term.name == "recitation")
     assert result["score"] - recited == pytest.approx(1.0), (row["data_source"], objective, result)
 
 

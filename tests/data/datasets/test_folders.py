@@ -53,9 +53,10 @@ def test_ham10000_without_masks_still_classifies(tmp_path, data_root):
 
 
 def test_real_covid19_consensus_gaps_and_patients(tmp_path, shared_data):
+    everything = ("dataset=covid19", "dataset.loader.exclude=[]")
     with pytest.raises(InputError, match=r"1336 of 1364 images are absent.*partial=true"):
-        prepared(shared_data, tmp_path / "out", "dataset=covid19")
-    manifest = prepared(shared_data, tmp_path / "out", "dataset=covid19", "partial=true")
+        prepared(shared_data, tmp_path / "out", *everything)
+    manifest = prepared(shared_data, tmp_path / "out", *everything, "partial=true")
     rows = [row for split in rows_of(tmp_path / "out").values() for row in split]
     with (shared_data / "covid19" / "metadata.csv").open(encoding="utf-8") as file:
         table = {f"{r['dataset']}/{r['filename']}": r for r in csv.DictReader(file)}
@@ -72,6 +73,23 @@ def test_real_covid19_consensus_gaps_and_patients(tmp_path, shared_data):
         homes.setdefault(row["extra_info"]["group_id"], set()).add(row["extra_info"]["split"])
     assert all(len(splits) == 1 for splits in homes.values())
     assert sum(group.endswith("covid-00039") for group in homes) == 1
+
+
+def test_real_covid19_leaves_out_inaccurate_labels_and_says_so(tmp_path, shared_data):
+    manifest = prepared(shared_data, tmp_path / "out", "dataset=covid19", "partial=true")
+    found = {row["extra_info"]["source_id"] for rows in rows_of(tmp_path / "out").values() for row in rows}
+    with (shared_data / "covid19" / "metadata.csv").open(encoding="utf-8") as file:
+        labelled = {f"{r['dataset']}/{r['filename']}": r["Inaccurate labelling"] for r in csv.DictReader(file)}
+    here = {name for name in labelled if (shared_data / "covid19" / name).is_file()}
+    assert found == {name for name in here if labelled[name] == "No"} and len(found) == 23
+    assert ("55 of 1364 images with 'Inaccurate labelling' left out (dataset.loader.exclude)" in manifest["warnings"])
+
+
+@pytest.mark.parametrize("column", ["Inaccurate", "Score R"])
+def test_covid19_excludes_only_columns_that_say_yes_or_no(data_root, column):
+    write_toy(data_root, "covid19")
+    with pytest.raises(InputError, match=rf"metadata.csv has no column '{column}' .* some of \[Inaccurate labelling\]"):
+        list(covid19.load(data_root, "train", exclude=[column]))
 
 
 @pytest.mark.parametrize(("rule", "grade"), [("ceil_mean", 5), ("floor_mean", 4), ("max", 5), ("reader_r", 4),
@@ -182,7 +200,7 @@ HARM = {  # file, what happens to it, what the message says
     "no metadata": (TABLE, REMOVED, "HAM10000_metadata.csv: no such file; get"),
     "unreadable csv": (TABLE, text("\xff\xfe\x00a,b\n\x81"), "unreadable CSV"),
     "unbalanced quote": ("folder/images.csv", text('image,label\n"a,negative\n'), "unreadable CSV"),
-    "short line": ("folder/images.csv", text("image,label\na.png\n"), "line 2: 2 fields"),
+    "short line": ("folder/images.csv", text("image,label\na.png\n"), "line 2: the header has 2 fields, this line 1"),
     "column missing": ("folder/images.csv", text("image,class\na.png,x\n"), "no column label"),
     "image missing": ("ham10000/HAM10000_images_part_1/ISIC_akiec00.jpg", REMOVED, "1 images absent.*ISIC_akiec00"),
     "mask without image": ("ham10000/masks/ISIC_x_segmentation.png", mask(1, 1, 2, 2), "1 masks without.*ISIC_x"),
@@ -195,14 +213,14 @@ HARM = {  # file, what happens to it, what the message says
     "no score": ("covid19/metadata.csv", in_row_1(**{"Score R": "", "Score D": ""}), "line 2: scores R=empty, D=empty"),
     "unknown subset": ("covid19/metadata.csv", in_row_1(subset="dev"), "line 2: subset 'dev'"),
     "empty class folder": ("heel/Sever", emptied, "no images of class 'sever'"),
-    "box without image": ("heel/boxes.csv", again(image="Normal/99.png"), "boxes.csv: no image Normal/99.png"),
+    "box without image": ("heel/boxes.csv", again(image="Normal/99.png"), "line 32: no image 'Normal/99.png'"),
     "box not a number": ("heel/boxes.csv", in_row_1(x1="left"), "line 2: the box"),
     "unknown label": ("folder/images.csv", in_row_1(label="maybe"), "line 2: label 'maybe' is not a class"),
     "empty class": ("folder/images.csv", only("positive"), "class 'negative' has no training image"),
-    "group in two splits": ("folder/images.csv", mixed_splits, "is in train and in val"),
+    "group in two splits": ("folder/images.csv", mixed_splits, "'patient 0' is in train .line 2. and in val"),
     "truncated image": (IMAGE, cut, "3.png: damaged image"),
     "not an image": (IMAGE, text("hello"), "3.png: not a readable image"),
-    "no such image": (IMAGE, REMOVED, "3.png: no such image"),
+    "no such image": (IMAGE, REMOVED, "line 5: no such image 'png/3.png'"),
     "40 megapixels": (IMAGE, huge, "3.png: 8000 x 5000 pixels exceed 32 megapixels"),
     "decompression bomb": (IMAGE, bomb, "3.png: decompression bomb"),
     "16-bit image": (IMAGE, sixteen_bits, "3.png: pixel mode I;16"),
@@ -227,8 +245,8 @@ def test_bad_input_leaves_an_earlier_run_as_it_was(tmp_path, data_root):
     write_toy(data_root, "folder")
     prepared(data_root, tmp_path / "out", "dataset=folder")
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    edit(data_root / "folder" / "images.csv", lambda rows: [rows[0] | {"x1": "50", "x2": "20"}, *rows[1:]])
-    with pytest.raises(InputError, match="does not fit"):
+    edit(data_root / "folder" / "images.csv", lambda rows: [rows[0] | {"x2": "90"}, *rows[1:]])
+    with pytest.raises(InputError, match=r"images.csv line 2: png/0.png: box \[1.0, 2.0, 90.0, 40.0\] does not fit"):
         prepared(data_root, tmp_path / "out", "dataset=folder", "prompt=localize")
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 

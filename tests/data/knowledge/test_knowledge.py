@@ -1,17 +1,21 @@
-"""The bank: its schema, its review, and drafting with a local server that speaks the OpenAI protocol over HTTP."""
+"""Bank files are read and checked, and drafted with a local server that speaks the OpenAI protocol over HTTP."""
 
 import base64
+import io
 import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from toy_data import toy_dataset, write_toy
 
 from vrft_aug.data.knowledge import drafting, reading
 from vrft_aug.data.knowledge.endpoint import Endpoint
+from vrft_aug.data.knowledge.representatives import thumbnail
 from vrft_aug.data.settings import Dataset
 from vrft_aug.errors import InputError, RunFailed
 
@@ -47,6 +51,8 @@ BROKEN = {
     "unknown state": (bank(a=entry(review="fine"), b=entry()), r"\$\.classes\.a\.review.*'fine' is not one of"),
     "source not listed": (bank(a=entry(sources=["Nobody99"]), b=entry()), r"class 'a' cites Nobody99"),
     "extra key": (bank(a=entry(colour="red"), b=entry()), r"'colour' was unexpected"),
+    "no bank": ({"a": ["x"], "b": "a bright spot"}, r"write one line per class, as 'nodule: a filled bright disc'"),
+    "short text": ({"a": "x", "b": "a bright spot"}, r"\$\.classes\.a\.description: 'x' is too short"),
 }
 
 
@@ -67,11 +73,21 @@ def test_no_bank_and_no_yaml(tmp_path):
         reading.read(tmp_path / "bad.yaml")
 
 
-def test_review_lists_the_drafts_with_unread_sources():
-    lines = reading.review()
-    assert any(line.startswith("tissue / Podocytes (low)") and "Young14" in line for line in lines)
-    assert not any(line.startswith("phantom") for line in lines)
-    assert lines[-1].endswith("entries are drafts")
+def test_one_line_per_class_is_a_bank(tmp_path):
+    path = tmp_path / "toy.yaml"
+    path.write_text("0: even grey without a spot\nno: a bright spot\n")
+    content = reading.read_for(toy_dataset(knowledge=str(path), classes=["0", "no"]))
+    entries = content["classes"].values()
+    assert [entry["description"] for entry in entries] == ["even grey without a spot", "a bright spot"]
+    assert {(entry["confidence"], entry["review"]) for entry in entries} == {("low", "draft")}
+
+
+def test_a_relative_path_starts_where_the_command_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=rf"{tmp_path}/own\.yaml: no knowledge file.*from the folder where"):
+        reading.read_for(toy_dataset(knowledge="own.yaml"))
+    write(tmp_path / "own.yaml", bank(a=entry(), b=entry()))
+    assert list(reading.read_for(toy_dataset(knowledge="own.yaml"))["classes"]) == ["a", "b"]
 
 
 @contextmanager
@@ -138,11 +154,27 @@ def test_drafting_over_http(tmp_path, data_root, monkeypatch):
     drafted = reading.read(path)["classes"]
     assert list(drafted) == list("01234")
     assert all(e["review"] == "draft" and e["drafted_by"] == "toy-vision" for e in drafted.values())
+    assert all("2 images, the nearest to the class's mean" in e["note"] for e in drafted.values())
     assert "secret" not in path.read_text()
 
 
+def test_the_images_sent_are_those_nearest_to_the_mean(tmp_path, data_root):
+    with serve(json.dumps(ENTRY)) as (url, seen):
+        run(data_root, url, tmp_path / "retina.yaml")
+    sent = [base64.b64decode(part["image_url"]["url"].split(",")[1])
+            for part in seen[3][2]["messages"][0]["content"] if part["type"] == "image_url"]
+    with np.load(data_root / "medmnist" / "retinamnist.npz") as arrays:
+        members = arrays["train_images"][arrays["train_labels"][:, 0] == 3]
+    looks = np.stack([thumbnail(Image.fromarray(member)).ravel() for member in members])
+    order = np.linalg.norm(looks - looks.mean(axis=0), axis=1).argsort()
+    shown = [np.asarray(Image.open(io.BytesIO(one))) for one in sent]
+    assert len(members) == 4 and len(shown) == 2
+    for picture, place in zip(shown, sorted(order[:2]), strict=True):  # in the data set's order
+        assert (picture == members[place]).all()
+
+
 def test_reviewed_entries_are_never_overwritten(tmp_path, data_root):
-    reviewed = entry("expert-reviewed", description="what a physician wrote")
+    reviewed = entry("expert-reviewed", description="what a physician wrote", reviewed_by="A", reviewed_on="2026-01-01")
     path = write(tmp_path / "retina.yaml", bank(**{"0": reviewed, "1": entry(description="an old draft")}))
     with serve(json.dumps(ENTRY)) as (url, seen):
         run(data_root, url, path)

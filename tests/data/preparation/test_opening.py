@@ -50,13 +50,18 @@ def test_many_images_get_processes_and_few_none():
         assert open_images.args[1] == opening.AHEAD * opening.cores()
 
 
-def test_an_unreadable_file_is_named(tmp_path):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_unreadable_file_is_named_and_the_others_are_opened(tmp_path, workers):
     path = tmp_path / "torn.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    bad = Sample(path, 0, "torn", "torn")
-    with pytest.raises(InputError, match=r"torn\.png: not a readable image"), image_opener(1, 0) as open_images:
-        list(open_images([*noise(3), bad]))
-    assert not workers(os.getpid())
+    samples = [*noise(2), Sample(path, 0, "torn", "torn"), *noise(1)]
+    with image_opener(workers, 0) as open_images:
+        results = list(open_images(samples))
+    assert [sample for sample, _ in results] == samples
+    assert [isinstance(result, opening.Opened) for _, result in results] == [True, True, False, True]
+    assert isinstance(results[2][1], InputError) and str(results[2][1]).startswith(f"{path}: not a readable image")
+    assert results[0][1] == opening.open_all([samples[0].image])[0]
+    assert not running(os.getpid())
 
 
 def test_a_killed_process_is_an_error():
@@ -64,7 +69,7 @@ def test_a_killed_process_is_an_error():
     with told, image_opener(1, 0) as open_images:
         for i, _ in enumerate(open_images(noise(4000))):
             if i == 100:
-                workers(os.getpid())[0].kill()
+                running(os.getpid())[0].kill()
 
 
 def test_processes_end_with_a_killed_parent(tmp_path):
@@ -78,12 +83,12 @@ def test_processes_end_with_a_killed_parent(tmp_path):
     with subprocess.Popen([sys.executable, script, os.path.dirname(__file__), toys], stdout=subprocess.PIPE) as parent:
         assert parent.stdout.readline() == b"open\n"
         children = psutil.Process(parent.pid).children(recursive=True)
-        assert len(workers(parent.pid)) == 2
+        assert len(running(parent.pid)) == 2
         parent.send_signal(signal.SIGKILL)
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive
 
 
-def workers(pid):
+def running(pid):
     """The processes that `multiprocessing` started with a task to do."""
     return [child for child in psutil.Process(pid).children() if "spawn_main" in " ".join(child.cmdline())]

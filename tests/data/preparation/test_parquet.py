@@ -129,7 +129,7 @@ def test_too_long_prompts_are_found_with_their_number(tmp_path, processor):
     config = compose_config("dataset=phantom", "prompt=knowledge", "dataset.loader.train=26", "dataset.loader.val=13",
                             "dataset.loader.test=13", f"out={tmp_path / 'out'}", "policy.max_prompt_length=50")
     with pytest.raises(InputError, match=r"52 of 52 prompts exceed policy.max_prompt_length=50"):
-        prepare(config, str(processor[0]))
+        prepare(config, lambda: str(processor[0]))
     assert not (tmp_path / "out").exists()
 
 

@@ -7,7 +7,8 @@ import pytest
 from toy_data import compose_config, dataset_yaml
 
 from vrft_aug.data.datasets.group_split import split_by_group
-from vrft_aug.data.preparation.selection import Index, select
+from vrft_aug.data.datasets.sample import DataWarning
+from vrft_aug.data.preparation.selection import Index, select, warn_of_missing_classes
 from vrft_aug.data.settings import Dataset, PreparationRule
 from vrft_aug.errors import InputError
 
@@ -31,10 +32,11 @@ def index(counts):
     return Index(labels, np.zeros(len(labels), bool), nothing, nothing, frozenset())
 
 
-def drawn(name, **changes):
+def drawn(name, val=None, **changes):
     train, test, _ = PUBLISHED[name]
-    indexes = {"train": index(train), "val": index([10] * len(train)), "test": index(test)}
-    dataset, rule = Dataset.of(dataset_yaml(name)), replace(PreparationRule.of(compose_config()), **changes)
+    indexes = {"train": index(train), "val": index(val or [10] * len(train)), "test": index(test)}
+    shots = [f"shots={changes['shots']}"] if "shots" in changes else []  # the bound of the validation draw follows it
+    dataset, rule = Dataset.of(dataset_yaml(name)), replace(PreparationRule.of(compose_config(*shots)), **changes)
     positions = select(rule, dataset, dataset.task, indexes)
     return {split: indexes[split].labels[positions[split]] for split in positions}, positions
 
@@ -77,6 +79,62 @@ def test_more_shots_than_a_class_holds():
     assert np.bincount(labels["train"]).tolist() == [100, 100, 100, 100, 66]
     labels, _ = drawn("retina", shots=256)  # the paper's "up to 256"
     assert np.bincount(labels["train"]).tolist() == [256, 128, 206, 194, 66]
+
+
+TISSUE_VAL = [7581, 1116, 838, 2201, 1684, 1101, 5601, 3518]  # 23,640 images
+
+
+@pytest.mark.parametrize(("shots", "per_class"), [(10, [10] * 8), (20, [20] * 8), (256, [32] * 8)])
+def test_validation_has_no_more_images_per_class_than_training_has_shots(shots, per_class):
+    labels, _ = drawn("tissue", val=TISSUE_VAL, shots=shots)
+    assert np.bincount(labels["val"]).tolist() == per_class
+
+
+def test_validation_keeps_the_shares_of_the_classes():
+    labels, _ = drawn("tissue", val=TISSUE_VAL)
+    assert np.bincount(labels["val"]).tolist() == [82, 12, 9, 24, 18, 12, 61, 38]
+    labels, _ = drawn("tissue", val=TISSUE_VAL, shots=10, validation={"per_class": None, "total": None})
+    assert len(labels["val"]) == sum(TISSUE_VAL)
+
+
+def test_a_set_that_the_paper_takes_whole_is_bounded_by_its_shots():
+    labels, _ = drawn("breast", val=[21, 57], protocol="paper", shots=256)
+    assert np.bincount(labels["val"]).tolist() == [21, 57]
+
+
+def test_a_limit_applies_to_what_the_validation_draw_left():
+    limit = {"train": None, "val": 5, "test": None}
+    bounded, limited = (set(drawn("tissue", val=TISSUE_VAL, shots=10, **more)[1]["val"].tolist())
+                        for more in ({}, {"limit": limit}))
+    assert len(limited) == 5 and limited < bounded
+
+
+def test_the_validation_draw_follows_the_seed_and_fewer_shots_lie_within_more():
+    ten, twenty, other = (set(drawn("tissue", val=TISSUE_VAL, shots=shots, seed=seed)[1]["val"].tolist())
+                          for shots, seed in ((10, 0), (20, 0), (10, 1)))
+    assert ten < twenty and ten != other
+
+
+def test_images_without_a_label_count_as_one_class_of_the_validation():
+    """For prompt=localize: a box is known, the diagnosis is not."""
+    labels = np.array([-1] * 30 + [0] * 10)
+    known = np.ones(40, bool)
+    one = Index(labels, known, np.zeros(40, np.uint64), np.zeros(40, np.uint64), frozenset())
+    rule = PreparationRule.of(compose_config("validation.per_class=15", "validation.total=10"))
+    indexes = dict.fromkeys(("train", "val", "test"), one)
+    positions = select(rule, Dataset.of(dataset_yaml("folder")), "localization", indexes)
+    assert np.bincount(labels[positions["val"]] + 1).tolist() == [6, 4]
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_class_without_images_is_a_warning(split):
+    dataset, full, short = Dataset.of(dataset_yaml("folder")), index([5, 5]), index([5, 0])
+    indexes = {"train": full, "val": full, "test": full} | {split: short}
+    chosen = {name: np.arange(len(one.labels)) for name, one in indexes.items()}
+    with pytest.warns(DataWarning) as heard:
+        warn_of_missing_classes(dataset, indexes, chosen)
+    assert [str(one.message) for one in heard] == [
+        f"{split} has no image of 'positive': balanced accuracy is the mean over the other classes"]
 
 
 def test_groups_stay_together_and_shares_are_met():

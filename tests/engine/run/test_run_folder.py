@@ -106,12 +106,64 @@ def test_bad_input_leaves_an_earlier_run_as_it_was(tmp_path):
     assert record(tmp_path) == before and "seed: 0" in (tmp_path / "config.yaml").read_text()
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+REFUSED = "print('by a library', flush=True); raise InputError('no such thing')"
+
+
+def test_bad_input_leaves_nothing_of_a_new_folder(tmp_path):
+    refused = start(tmp_path / "runs" / "new", REFUSED)
+    assert refused.communicate(timeout=60)[0] == "error: no such thing\n" and refused.returncode == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_input_leaves_a_folder_without_a_run_as_it_was(tmp_path):
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / "train.parquet").write_text("mine")
+    (tmp_path / "log.txt").write_text("an old log\n")
+    before = files(tmp_path)
+    assert start(tmp_path, REFUSED).wait(60) == 2
+    assert files(tmp_path) == before
+
+
+def test_bad_input_leaves_every_file_of_an_earlier_run(tmp_path):
+    start(tmp_path, "print('first', flush=True)").communicate(timeout=60)
+    before = files(tmp_path)
+    assert start(tmp_path, REFUSED, seed=1).wait(60) == 2
+    assert files(tmp_path) == before and before["log.txt"] == b"first\n"
+
+
+def test_bad_input_that_comes_late_keeps_what_the_run_has_made(tmp_path):
+    work = "(run.folder / 'checkpoints').mkdir(); " + REFUSED
+    assert start(tmp_path / "new", work).wait(60) == 2
+    assert (tmp_path / "new" / "checkpoints").is_dir()
+    assert (record(tmp_path / "new")["state"], record(tmp_path / "new")["why"]) == ("failed", "no such thing")
+
+
+def test_a_run_that_lets_the_earlier_one_stand_changes_nothing(tmp_path):
+    start(tmp_path).communicate(timeout=60)
+    before = files(tmp_path)
+    again = start(tmp_path, "assert run.earlier['state'] == 'finished'; run.stand('nothing to do')", seed=1)
+    assert again.communicate(timeout=60)[0].endswith("nothing to do\n") and again.returncode == 0
+    assert files(tmp_path) == before
+
+
+def test_a_folder_of_another_recipe_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text('{"recipe": "evaluate", "state": "finished"}')
+    refused = start(tmp_path)
+    line = f"error: out={tmp_path} holds a run of recipes/evaluate.py: choose another out\n"
+    assert (refused.communicate(timeout=60)[0], refused.returncode) == (line, 2)
+    assert record(tmp_path)["recipe"] == "evaluate"
+
+
 def test_an_error_is_one_line_with_the_log(tmp_path):
-    process = start(tmp_path, "print('said by a library'); 1 / 0")
+    process, why = start(tmp_path, "print('said by a library'); 1 / 0"), "ZeroDivisionError: division by zero"
     output, _ = process.communicate(timeout=60)
-    assert (process.returncode, output) == (1, f"error: grpo failed: division by zero (log: {tmp_path / 'log.txt'})\n")
+    assert (process.returncode, output) == (1, f"error: grpo failed: {why} (log: {tmp_path / 'log.txt'})\n")
     assert "said by a library" in (tmp_path / "log.txt").read_text()
-    assert (record(tmp_path)["state"], record(tmp_path)["why"]) == ("failed", "division by zero")
+    assert (record(tmp_path)["state"], record(tmp_path)["why"]) == ("failed", why)
 
 
 def test_a_full_disk(tmp_path):

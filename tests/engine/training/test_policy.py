@@ -1,16 +1,25 @@
 """What policy.path may name. For merging a real checkpoint, see test_policy_merge.py."""
 
 import hashlib
+import json
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from vrft_aug.data.policy_files import Bounds, read_bounds
 from vrft_aug.engine.training import policy
 from vrft_aug.errors import InputError
 
+BOUNDS = Bounds(3136, 50176, 14, 2)
+PROCESSOR = {"min_pixels": 3136, "max_pixels": 50176, "patch_size": 14, "merge_size": 2}
 
-def resolve(path, merged=None) -> str:
-    return policy.resolve(OmegaConf.create({"path": str(path)}), merged)
+
+def settings(path, **changes) -> DictConfig:
+    return OmegaConf.create({"name": "toy", "path": str(path), **BOUNDS._asdict(), **changes})
+
+
+def resolve(path, work=None, **changes) -> str:
+    return policy.resolve(settings(path, **changes), work)
 
 
 @pytest.fixture
@@ -19,8 +28,32 @@ def model(tmp_path):
     folder = tmp_path / "run" / "policy"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
+    (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
     (folder / "model.safetensors").write_bytes(b"")
     return folder
+
+
+def test_other_bounds_are_written_into_a_folder_of_links(model, tmp_path):
+    work = tmp_path / "out" / "start"
+    assert resolve(model, work) == str(model), "the bounds fit"
+    assert not work.exists()
+    assert resolve(model, work, min_pixels=12544) == resolve(model, work, min_pixels=12544) == str(work)
+    assert read_bounds(work) == Bounds(12544, 50176, 14, 2)
+    assert read_bounds(model) == BOUNDS
+    assert (work / "model.safetensors").readlink() == model / "model.safetensors"
+    assert resolve(model, None, min_pixels=12544) == str(model), "without a folder nothing can be written"
+
+
+def test_a_cluster_gets_copies(model, tmp_path):
+    work = tmp_path / "out" / "start"
+    policy.resolve(settings(model, max_pixels=262144), work, copy=True)
+    assert not (work / "model.safetensors").is_symlink()
+    assert read_bounds(work).max_pixels == 262144
+
+
+def test_a_model_with_other_patches_is_refused(model, tmp_path):
+    with pytest.raises(InputError, match=r"policy=toy has patch=16 and merge=2; choose the policy= of this model"):
+        resolve(model, tmp_path / "start", patch=16)
 
 
 @pytest.fixture
@@ -44,7 +77,7 @@ def test_a_merged_folder_is_used_again_for_the_same_checkpoint_only(checkpoint, 
     merged, made = tmp_path / "out" / "policy", []
 
     def merge(source, target):
-        target.mkdir(parents=True)
+        (target / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
         made.append(source)
 
     monkeypatch.setattr(policy, "_merge", merge)
@@ -62,7 +95,6 @@ def test_a_merge_that_fails_leaves_what_was_there(checkpoint, tmp_path, monkeypa
     (merged / policy.MARK).write_text(hashlib.sha256(b"another").hexdigest())
 
     def broken(source, target):
-        target.mkdir()
         raise OSError("disk full")
 
     monkeypatch.setattr(policy, "_merge", broken)
@@ -92,12 +124,12 @@ def test_a_policy_with_python_code_is_refused(model, checkpoint, file, monkeypat
 
 
 def test_an_id_that_the_hub_does_not_have_is_one_line(monkeypatch):
-    pytest.importorskip("transformers", reason="the training stack is not installed (make setup)")
-    import transformers.utils
+    hub = pytest.importorskip("huggingface_hub", reason="the training stack is not installed (make setup)")
 
-    def cached_file(hub_id, file):
+    def model_info(self, hub_id, timeout):
+        assert timeout <= 5
         raise OSError("no such model")
 
-    monkeypatch.setattr(transformers.utils, "cached_file", cached_file)
+    monkeypatch.setattr(hub.HfApi, "model_info", model_info)
     with pytest.raises(InputError, match=r"policy.path=runs/absent: no such folder, .* hub .*no such model"):
         resolve("runs/absent")

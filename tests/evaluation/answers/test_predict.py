@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
 from vrft_aug.evaluation.answers.predict import deal_images, predict
-from vrft_aug.evaluation.evaluate import check_sampling
+from vrft_aug.evaluation.checks import check_sampling
 from vrft_aug.evaluation.metrics.measure import measure
 from vrft_aug.rewards import compose
 
@@ -98,8 +98,9 @@ def test_images_are_dealt_by_the_seed():
 
 @pytest.mark.parametrize(
     ("n", "temperature", "message"),
-    [(4, 0, "set sampling.temperature above 0"), (0, 1, "1 or more"), (1, -1, "0 or more")],
-)
+    [(4, 0, "set sampling.temperature above 0"), (0, 1, "1 or more"), (1, -1, "0 or more"), ("many", 1, "1 or more"),
+     (1, "hot", "must be a number, 0 or more")],
+)  # fmt: skip
 def test_sampling_that_makes_no_sense_is_refused(n, temperature, message):
     check_sampling(OmegaConf.create({"n": 4, "temperature": 0.9}))
     with pytest.raises(InputError, match=message):

@@ -11,6 +11,7 @@ from toy_runs import write_training
 
 from vrft_aug.evaluation.report.curves import by_dataset, curve, curve_data, panels
 from vrft_aug.evaluation.runs import Training, find
+from vrft_aug.rewards.diagnostics import MEANING
 
 
 @pytest.fixture
@@ -29,6 +30,20 @@ def test_the_panels_are_what_a_reader_needs(trainings: list[Training]):
         "Response length",
         "KL to the reference policy",
     ]
+
+
+def test_what_is_shown_elsewhere_or_says_nothing_has_no_panel(tmp_path: Path):
+    names = ("accuracy", "acc", "scoring_seconds", "accuracy_spread", "format_spread", "nil_decides", "equal_groups")
+    write_training(tmp_path / "grpo", 2, signs={name: [0.5, 0.5] for name in names})
+    shown = [title for title in panels(find([tmp_path]).trainings).values() if title.startswith("Rollouts")]
+    assert sorted(shown) == sorted(
+        f"Rollouts: {name}, grading" for name in ("mfrs", "format", "accuracy", "nil_decides", "equal_groups")
+    )
+
+
+def test_acc_has_a_panel_where_there_is_no_accuracy(tmp_path: Path):
+    write_training(tmp_path / "grpo", 2, signs={"acc": [0.5, 0.5]})
+    assert "Rollouts: acc, grading" in panels(find([tmp_path]).trainings).values()
 
 
 def test_every_panel_has_ink_and_the_bytes_are_reproducible(trainings: list[Training]):
@@ -63,7 +78,8 @@ def test_the_pages_curves_are_the_logged_values(tmp_path: Path):
     write_training(tmp_path / "grpo", 20, signs={"top_prediction": [0.5] * 19 + [1 / 3]})
     found = {one["title"]: one for one in curve_data(find([tmp_path]).trainings)}
     sign = found["Rollouts: top_prediction, grading"]
-    assert sign["bounds"] == (None, 0.9)
+    assert (sign["bounds"], sign["meaning"]) == ((None, 0.9), MEANING["top_prediction"])
+    assert found["Training reward"]["meaning"] == ""
     (line,) = sign["lines"]
     assert (line["name"], line["steps"], line["values"][-1]) == ("grpo", list(range(1, 21)), 0.333333)
     assert found["Validation accuracy: toy"]["lines"][0]["steps"] == [0, 10, 20]

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
+from repository import ROOT
 from rich.console import Console
 from screenshots import chromium
-from toy_runs import predictions, write_evaluation, write_rows, write_training
+from toy_runs import predictions, write_cell, write_evaluation, write_rows, write_training
 
+from vrft_aug.evaluation.report.content import Asked
 from vrft_aug.evaluation.report.page import render
 from vrft_aug.evaluation.report.report import write_report
+from vrft_aug.experiments.cells import Table
+from vrft_aug.rewards.diagnostics import MEANING
 
 HOSTILE = "</script><script>alert(1)</script><img src=http://192.0.2.1/x onerror=alert(2)> {{ 7 * 7 }} <!-- ]]>"
 TRUTH = ["0"] * 30 + ["1"] * 20 + ["2"] * 10
@@ -110,7 +115,7 @@ def test_filters_by_class_and_by_right_or_wrong(page):
     assert cards.count() == 30
     assert "30 of 30 images" in page.locator("#count").inner_text()
     assert "30 of the data set's 60" in page.locator("#count").inner_text()
-    choose(page, set="toy/grading, test split", truth="1")
+    choose(page, set="toy/grading, test split", other="no other run", truth="1")
     assert set(page.locator(".truth strong").all_text_contents()) == {"1"} and cards.count() == 10
     choose(page, verdict="right")
     assert cards.count() == 0  # `before` always answers 0
@@ -123,8 +128,7 @@ def test_filters_by_class_and_by_right_or_wrong(page):
     assert cards.count() == 30
 
 
-def test_two_runs_side_by_side_on_the_same_images(page):
-    choose(page, run="before", other="after")
+def test_the_first_and_the_last_run_are_side_by_side_on_the_same_images(page):
     card = page.locator(".card").first
     assert card.locator(".answer h4").all_text_contents() == ["before", "after"]
     left, right = (card.locator(".answer").nth(i).bounding_box() for i in (0, 1))
@@ -140,6 +144,7 @@ def test_two_runs_side_by_side_on_the_same_images(page):
 
 
 def test_images_are_shown_with_reasoning_and_rewards(page):
+    choose(page, other="no other run")
     page.locator("#gallery").scroll_into_view_if_needed()
     widths = page.evaluate("[...document.querySelectorAll('.card img')].map((image) => image.naturalWidth)")
     assert widths == [28] * 30
@@ -181,11 +186,78 @@ def test_curves_show_their_values_and_trainings_can_be_hidden(page):
     assert page.locator(".panel path.line").count() == page.locator(".panel").count()
     sign = page.locator(".panel", has=page.locator("h3", has_text="top_prediction"))
     assert sign.locator(".bound").count() == 1
+    assert MEANING["top_prediction"] in sign.locator(".meaning").inner_text()
+    assert panel.locator(".meaning").count() == 0
 
 
 def test_confusion_matrices(page):
     matrix = page.locator("table.matrix:has(caption:text-is('before'))")
     assert matrix.locator("tbody tr").nth(1).locator("td").all_text_contents()[:3] == ["20", "0", "0"]
+
+
+def cut_tables(page) -> list[str]:
+    """The labels of the tables that are wider than their boxes."""
+    wide = "[...document.querySelectorAll('.scroll')].filter((box) => box.scrollWidth > box.clientWidth)"
+    return page.evaluate(f"{wide}.map((box) => box.getAttribute('aria-label'))")
+
+
+def test_a_window_of_1280_pixels_shows_whole_tables(page):
+    assert page.locator(".scroll").count() >= 6 and cut_tables(page) == []
+    assert page.locator(".scroll.cut").count() == 0
+
+
+@pytest.fixture
+def wide(browser, tmp_path: Path) -> Iterator:
+    """The open page of Table 1: eight data sets, and V-RFT and a variant on each."""
+    spec = OmegaConf.load(ROOT / "conf" / "table" / "table1.yaml")
+    for dataset in spec.datasets:
+        for experiment, rows in (("v_rft", predictions(TRUTH, BEFORE)), ("v_rft_pa_p", predictions(TRUTH, AFTER))):
+            objective = "mfrs" if dataset == "retina" else "accuracy"
+            write_cell(tmp_path / "runs", "tiny", dataset, 10, experiment, objective, rows=rows)
+    asked = Asked("table1", Table.of(OmegaConf.merge(spec, {"policy": "tiny", "larger_policy": None})))
+    write_report([tmp_path / "runs"], tmp_path / "out", None, Console(quiet=True), asked, images=0)
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto((tmp_path / "out" / "report.html").as_uri())
+    yield page
+    page.close()
+
+
+def test_table_1_fits_a_window_of_1280_pixels(wide):
+    assert wide.locator("#paper th[scope=col]").count() == 11 and "Table 1: accuracy on MedMNIST" not in cut_tables(
+        wide
+    )
+
+
+def test_sorting_keeps_a_delta_row_below_its_method(wide):
+    table = wide.locator("#paper table")
+    table.locator("thead th", has_text="blood").locator("button").click()
+    methods = table.locator("tbody th").all_text_contents()
+    below = [methods[i - 1] for i, method in enumerate(methods) if method.startswith("Δ")]
+    assert below == ["V-RFT + PA_P"] * 3
+    assert methods[:3] == ["V-RFT + PA_P", "Δ, against V-RFT", "V-RFT"]  # without sorting V-RFT is above
+
+
+def test_bold_and_underlined_numbers(wide):
+    styles = "[...document.querySelectorAll('#paper .{}')].map((one) => getComputedStyle(one).{})"
+    assert set(wide.evaluate(styles.format("best", "fontWeight"))) == {"700"}
+    assert set(wide.evaluate(styles.format("second", "textDecorationLine"))) == {"underline"}
+    assert wide.locator("#paper .aside.best").count() > 0 and wide.locator("#paper .value.best").count() == 9
+
+
+def test_a_table_that_is_wider_than_the_window_says_that_it_scrolls(page):
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.wait_for_function("document.querySelectorAll('.scroll.cut').length > 0")
+    assert len(cut_tables(page)) == page.locator(".scroll.cut").count()
+    hint = page.evaluate("getComputedStyle(document.querySelector('.scroll.cut'), '::before').content")
+    assert "scroll sideways" in hint
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.wait_for_function("document.querySelectorAll('.scroll.cut').length === 0")
+
+
+def test_a_number_and_its_interval_are_not_broken(page):
+    page.set_viewport_size({"width": 400, "height": 800})
+    heights = page.evaluate("[...document.querySelectorAll('td .whole')].map((span) => span.getClientRects().length)")
+    assert set(heights) == {1}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -6,38 +6,18 @@ from statistics import fmean
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
 from repository import ROOT
 from toy_runs import cell_facts, cell_folder, predictions, write_cell, write_training
+from toy_tables import HALF_RIGHT, TRUTH, cells, filled
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics.comparison import compare
 from vrft_aug.evaluation.report.paper.paper_figures import figure
 from vrft_aug.evaluation.report.paper.paper_layout import footnotes, frame, layout
 from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, read
-from vrft_aug.evaluation.report.paper.paper_table import PaperTable, fill
 from vrft_aug.evaluation.runs import find
-from vrft_aug.experiments.cells import Table
 
 EXPERIMENTS = ROOT / "conf" / "experiment"
-TRUTH = ["0"] * 174 + ["1"] * 46 + ["2"] * 92 + ["3"] * 68 + ["4"] * 20  # RetinaMNIST's test split
-HALF_RIGHT = [label if position % 2 else "3" for position, label in enumerate(TRUTH)]
-
-
-def table(name: str = "table3", **changes) -> Table:
-    """A table like Table 3, but for the changes."""
-    rows = [{"experiment": "zero_shot"}, {"experiment": "v_rft_pa_p"}, {"experiment": "v_rft_pa_p_mfrs"}]
-    spec = {"title": name, "protocol": "paper", "policy": "tiny", "larger_policy": None, "shots": [256]}
-    return Table.of(OmegaConf.create(spec | {"datasets": ["retina", "covid19"], "rows": rows} | changes))
-
-
-def filled(runs: Path, name: str = "table3", objectives: dict | None = None, **changes) -> PaperTable:
-    return fill(table(name, **changes), name, compare(find([runs])[0]), objectives or {})
-
-
-def cells(one: PaperTable) -> dict[str, list[str]]:
-    return {row[0]: row[1:] for row in layout(one).rows}
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table3", "fig3"])
@@ -130,8 +110,9 @@ def test_rows_are_in_the_papers_order_and_the_misprint_is_footnoted(tmp_path: Pa
     assert [row[:2] for row in layout(one).rows] == [
         ["0-shot, tiny", "0"], ["V-RFT + PA_P", "10"], ["V-RFT + PA_P", "256"]
     ]  # fmt: skip
-    assert layout(one).rows[2][2] == "no run\npaper 73.43 [b]"
-    assert [(letter, note[:8]) for note, letter in footnotes(one).items()] == [("a", "no k/n g"), ("b", "misprint")]
+    assert layout(one).rows[2][2] == "no run\npaper 73.43 [c]"
+    notes = [("a", "n or class sh"), ("b", "no k/n gives "), ("c", "misprint of 7")]
+    assert [(letter, note[:13]) for note, letter in footnotes(one).items()] == notes
 
 
 def test_runs_of_another_policy_number_of_images_or_objective_fill_no_cell(tmp_path: Path):
@@ -180,6 +161,21 @@ def test_a_malformed_row_is_refused(tmp_path: Path):
     write_cell(tmp_path, "tiny", "retina", 256, "v_rft", rows=predictions(TRUTH, TRUTH, data_source="retina"))
     with pytest.raises(InputError, match="no key shot"):
         filled(tmp_path, rows=[{"experiment": "v_rft", "shot": 10}])
+
+
+def test_figure_2_draws_accuracy_and_reward(tmp_path: Path):
+    rows = [{"experiment": "v_rft"}, {"experiment": "v_rft_pa_p"}]
+    for experiment, rise in (("v_rft", 0.1), ("v_rft_pa_p", 0.5)):
+        facts = cell_facts("tiny", "blood", 256, experiment)
+        write_training(cell_folder(tmp_path, "tiny", "blood", 256, experiment) / "train", 30, rise, **facts)
+    trainings = find([tmp_path]).trainings
+    two, four = (filled(tmp_path, name=name, datasets=["blood"], rows=rows) for name in ("fig2", "fig4"))
+    png, accuracy_alone = figure(two, trainings, {}), figure(four, trainings, {})
+    assert png == figure(two, trainings, {}) and figure(two, [], {}) is None
+    ink = np.asarray(Image.open(io.BytesIO(png)).convert("L")) < 128
+    half = ink.shape[0] // 2
+    assert ink[:half].sum() > 500 and ink[half:].sum() > 500
+    assert Image.open(io.BytesIO(png)).size[1] == 2 * Image.open(io.BytesIO(accuracy_alone)).size[1]
 
 
 def test_figure_3_draws_the_runs_found(tmp_path: Path):

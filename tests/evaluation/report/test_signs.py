@@ -4,7 +4,7 @@ from pathlib import Path
 
 from toy_runs import write_training
 
-from vrft_aug.evaluation.report.signs import crossed, sign_table
+from vrft_aug.evaluation.report.signs import explained, sign_table
 from vrft_aug.evaluation.runs import find
 from vrft_aug.rewards.diagnostics import MEANING
 
@@ -22,8 +22,16 @@ def test_last_and_worst_values_and_what_crossed_its_bound(tmp_path: Path):
         "score_gap": ["-0.5", "0.1 (step 1)", "at most 0.3", ""],
     }
     assert table.rows[0][:3] == ["grpo", "retina", "grading"]
-    assert f"equal_groups: {MEANING['equal_groups']}" in crossed(table)
-    assert not any(line.startswith("score_gap") for line in crossed(table))
+    mark, *meanings = explained(table)
+    assert mark.startswith("▲: the last value")
+    measures = ("top_prediction", "equal_groups", "response_length", "score_gap")
+    assert sorted(meanings) == sorted(f"{name}, outside its bound: {MEANING[name]}" for name in measures)
+
+
+def test_the_mark_is_explained_only_where_a_row_has_it(tmp_path: Path):
+    write_training(tmp_path / "grpo", 1, signs={"score_gap": [0.1]})
+    lines = explained(sign_table(find([tmp_path]).trainings))
+    assert any(line.startswith("score_gap") for line in lines) and not any("▲" in line for line in lines)
 
 
 def test_nothing_measured_is_no_table(tmp_path: Path):

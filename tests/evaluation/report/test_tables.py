@@ -1,6 +1,7 @@
 """Tests the result tables that a reader sees."""
 
 import io
+import json
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,16 @@ from rich.console import Console
 from toy_runs import predictions, write_evaluation
 
 from vrft_aug.evaluation.metrics.comparison import compare
-from vrft_aug.evaluation.report.result_tables import frame, main_tables, recall_tables, rejection_table
-from vrft_aug.evaluation.report.text_table import Table, interval, p_value
+from vrft_aug.evaluation.report.content import gather
+from vrft_aug.evaluation.report.result_tables import (
+    LENIENT,
+    frame,
+    main_tables,
+    page_tables,
+    recall_tables,
+    rejection_table,
+)
+from vrft_aug.evaluation.report.text_table import Table, interval, p_value, points
 from vrft_aug.evaluation.runs import find
 
 
@@ -55,7 +64,7 @@ def test_recall_and_rejections(comparisons: list):
     (table,) = recall_tables(comparisons)
     assert [row[0] for row in table.rows] == ["0", "1", "2", "3", "4"]
     assert table.rows[0][1].startswith("100.0")
-    assert rejection_table(comparisons).rows[0] == ["toy/grading", "before", "no answer", "10"]
+    assert rejection_table(comparisons).rows[0] == ["toy/grading", "before", "no answer", "10 of 200", "5.0"]
 
 
 def test_frame_has_the_same_numbers_unrounded(comparisons: list):
@@ -98,3 +107,68 @@ def test_votes_are_shown_with_their_single_samples(tmp_path):
     assert lines["Images"] == "20" and lines["Accuracy, %"].startswith("100.0")
     assert lines["Samples per vote"] == "2"
     assert lines["  accuracy of single samples, %"] == "50.0" and lines["  any sample right, %"] == "100.0"
+
+
+def test_a_run_that_answers_no_class_is_marked_and_its_share_stands_below_the_accuracy(tmp_path):
+    truth = ["0", "1"] * 6
+    answers = predictions(truth, ["cat"] * 12).assign(rejected="not a class")
+    write_evaluation(tmp_path / "run", "foreign", answers)
+    write_evaluation(tmp_path / "other", "fine", predictions(truth, truth))
+    found = compare(find([tmp_path])[0])
+    assert {one.name: "¶" in one.marks for one in found} == {"foreign": True, "fine": False}
+    (table,) = main_tables(found)
+    names = [row[0] for row in table.rows]
+    assert names[1:3] == ["Accuracy, %", "Unparseable answers, %"]
+    assert table.rows[2][table.header.index("foreign")].startswith("100.0")
+    assert rejection_table(found).rows == [["toy/grading", "foreign", "not a class", "12 of 12", "100.0"]]
+
+
+def test_lenient_accuracy_stands_beside_the_strict_one(tmp_path):
+    folder = write_evaluation(tmp_path / "run", "run", predictions(["0", "1"] * 20, ["0", ""] * 20))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics["toy/grading"]["lenient_accuracy"] = {"value": 0.75, "low": 0.6, "high": 0.86}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    content = gather([tmp_path], None, None)
+    lines = {row[0]: row[1] for row in main_tables(content.comparisons)[0].rows}
+    assert lines["Lenient accuracy, %"] == "75.0 (60.0–86.0)" and lines["Accuracy, %"].startswith("50.0")
+    assert LENIENT in content.legend
+    assert frame(content.comparisons)["lenient_accuracy"][0] == 0.75
+
+
+def test_labels_visual_tokens_and_knowledge_of_a_run(tmp_path):
+    about = {"labels": {"train": 1080, "val": 120}, "image_tokens": {"least": 64, "most": 324}}
+    about |= {"knowledge": {"unreviewed": 4, "entries": 5}}
+    write_evaluation(tmp_path / "1", "knows", predictions(["0"], ["0"]), **about)
+    write_evaluation(tmp_path / "2", "plain", predictions(["0"], ["0"]))
+    found = compare(find([tmp_path])[0])
+    lines = {row[0]: row[1:] for row in main_tables(found)[0].rows}
+    assert lines["Labels used (train + validation)"] == ["1080 + 120", "–"]
+    assert lines["Visual tokens per image"] == ["64–324", "–"]
+    assert lines["Knowledge in the prompt"] == ["PA_P with 4 of 5 entries unreviewed", "–"]
+    assert frame(found)[["labels_val", "knowledge_unreviewed"]].iloc[0].to_list() == [120, 4]
+
+
+def test_a_page_has_one_row_per_run_and_two_tables_per_data_set(comparisons: list):
+    first, checks, *_ = page_tables(comparisons)
+    assert [row[0] for row in first.rows] == [row[0] for row in checks.rows] == ["before", "after"]
+    assert checks.title == "Checks: toy/grading, test split"
+    (whole, _) = main_tables(comparisons)
+    assert [row[0] for row in whole.rows] == [*first.header[1:], *checks.header[1:]]
+
+
+def test_emphasis_in_markdown_and_in_a_terminal():
+    table = Table("t", ["", "a"], [["x", "1\npaper 2"], ["y", "3\nover 1\npaper 4"]],
+                  {(0, 1, 0): "best", (1, 1, -1): "second"})  # fmt: skip
+    assert table.markdown().splitlines()[-2:] == [
+        "| x | **1**<br>paper 2 |",
+        "| y | 3<br>over 1<br><ins>paper 4</ins> |",
+    ]
+    console = Console(record=True, width=60, file=io.StringIO(), force_terminal=True)
+    console.print(table.rich())
+    styled = console.export_text(styles=True)
+    assert "\x1b[1m1" in styled and "\x1b[4mpaper 4" in styled and "\x1b[4m3" not in styled
+
+
+def test_points_of_a_difference():
+    assert [points(one) for one in (0.131, -0.02, 0.0, -0.0001, None)] == ["+13.1", "−2.0", "0.0", "0.0", "–"]
+    assert points(0.0156, digits=2) == "+1.56"

@@ -4,7 +4,12 @@ To add a data set, write `<name>.py` here and conf/dataset/<name>.yaml. (Your ow
 folder.py.) The YAML's `loader` names the function under `_target_` and gives its options:
 
     def load(root: Path, split: str, *, size: int) -> Iterator[Sample]:
-        for row in read_table(root / "mine" / "list.csv", ("image",), ("label", "patient", "split"), REMEDY):
+        table = read_table(root / "mine" / "list.csv", ("image",), ("label", "patient", "split"), REMEDY)
+        for row in table.rows:
+            table.exists(row, row["image"])  # notes a mistake, as table.split does
+            table.split(row, "split")
+        table.raise_if_any()  # one error shows the first ten mistakes
+        for row in table.rows:
             if row["split"] == split:  # "train", "val" or "test"
                 yield Sample(root / "mine" / row["image"], int(row["label"]), row["image"], row["patient"])
 

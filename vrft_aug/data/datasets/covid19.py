@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from vrft_aug.data.datasets.csv_file import read_split, read_table
+from vrft_aug.data.datasets.csv_file import Row, Table, read_table
 from vrft_aug.data.datasets.sample import SPLITS, DataWarning, Sample
 from vrft_aug.errors import InputError
 
@@ -46,40 +46,60 @@ TAIL = re.compile(  # in other names, the patient's part ends where this begins
 
 
 def load(
-    root: Path, split: str, *, consensus: str = "ceil_mean", exclude: Sequence[str] = (), partial: bool = False
+    root: Path, split: str, *, consensus: str = "ceil_mean", exclude: Sequence[str] | None = None, partial: bool = False
 ) -> Iterator[Sample]:
     """Yield one split, as the column `subset` states it, with all images of a patient in one split.
 
     consensus: how two scores become a grade, one of CONSENSUS; a single score is the grade.
-    exclude: columns that leave an image out if they say "Yes", as "Inaccurate labelling".
+    exclude: columns that leave an image out if they say "Yes", as "Inaccurate labelling"; None: keep all images.
     partial: missing images are no error.
     """
-    folder = Path(root) / "covid19"
-    table = folder / "metadata.csv"
-    rows = read_table(table, ("dataset", "filename"), ("Score R", "Score D", "subset", *exclude), REMEDY)
-    rows = [row for row in rows if not any(row[column] == "Yes" for column in exclude)]
     if consensus not in CONSENSUS:
-        raise InputError(f"consensus={consensus}: must be one of {', '.join(CONSENSUS)}")
-    scores = [read_scores(table, row) for row in rows]
-    report_agreement(scores)
+        raise InputError(f"dataset.loader.consensus={consensus}: must be one of {', '.join(CONSENSUS)}")
+    folder = Path(root) / "covid19"
+    table = read_table(folder / "metadata.csv", ("dataset", "filename"), ("Score R", "Score D", "subset"), REMEDY)
+    leave_out(table, exclude or ())
+    rows = table.rows
     names = [f"{row['dataset']}/{row['filename']}" for row in rows]
+    for row, name in zip(rows, names, strict=True):
+        table.below(row, name)
+    scores = [read_scores(table, row) for row in rows]
+    official = [table.split(row, "subset") for row in rows]
+    table.raise_if_any()
+    report_agreement(scores)
     groups = [f"{row['dataset']}/{patient(row['filename'])}" for row in rows]
-    home = group_splits(table, rows, groups)
+    home = group_splits(official, groups)
     absent = check_present(folder, names, partial)
-    for name, values, group in zip(names, scores, groups, strict=True):
+    for row, name, values, group in zip(rows, names, scores, groups, strict=True):
         if home[group] == split and name not in absent:
-            yield Sample(folder / name, CONSENSUS[consensus](values), name, group, origin=table)
+            label = CONSENSUS[consensus](values)
+            yield Sample(folder / name, label, name, group, origin=table.path, place=table.place(row))
 
 
-def read_scores(table: Path, row: dict[str, str]) -> list[int]:
-    """The scores of readers R and D, in this order; one of them may be missing."""
+def leave_out(table: Table, exclude: Sequence[str]) -> None:
+    """Remove the rows with "Yes" in one of these columns, and warn how many. Raises InputError for another column."""
+    columns = [exclude] if isinstance(exclude, str) else exclude
+    flags = [name for name in table.header if {row[name] for row in table.rows} <= {"Yes", "No", ""}]
+    for column in columns:
+        if column not in flags:
+            raise InputError(f"dataset.loader.exclude: {table.path} has no column '{column}' that says Yes or No; use "
+                             f"[] or some of [{', '.join(flags)}]")
+        kept = [row for row in table.rows if row[column] != "Yes"]
+        warnings.warn(f"{len(table.rows) - len(kept)} of {len(table.rows)} images with '{column}' left out "
+                      "(dataset.loader.exclude)", DataWarning, stacklevel=3)
+        table.rows = kept
+
+
+def read_scores(table: Table, row: Row) -> list[int]:
+    """The scores of readers R and D, in this order; one of them may be missing. Other scores are a mistake."""
     try:
         scores = [float(row[column]) for column in ("Score R", "Score D") if row[column]]
     except ValueError:
         scores = []
     if not scores or any(score not in GRADES for score in scores):
         found = f"R={row['Score R'] or 'empty'}, D={row['Score D'] or 'empty'}"
-        raise InputError(f"{table} line {row['#']}: scores {found}; give at least one integer from 0 to 6")
+        table.add(row, f"scores {found}", "give at least one integer from 0 to 6")
+        return []
     return [int(score) for score in scores]
 
 
@@ -100,13 +120,13 @@ def patient(filename: str) -> str:
     return stem[: tail.start()] if tail else stem
 
 
-def group_splits(table: Path, rows: Sequence[dict[str, str]], groups: Sequence[str]) -> dict[str, str]:
+def group_splits(official: Sequence[str], groups: Sequence[str]) -> dict[str, str]:
     """The split of each group: the official split of most of its images; in a tie the earlier of train, val, test."""
     votes: dict[str, Counter[str]] = defaultdict(Counter)
-    for row, group in zip(rows, groups, strict=True):
-        votes[group][read_split(table, row, "subset")] += 1
+    for split, group in zip(official, groups, strict=True):
+        votes[group][split] += 1
     home = {group: max(SPLITS, key=count.__getitem__) for group, count in votes.items()}
-    if moved := sum(row["subset"] != home[group] for row, group in zip(rows, groups, strict=True)):
+    if moved := sum(split != home[group] for split, group in zip(official, groups, strict=True)):
         text = f"{moved} images left their official split, so that no patient is in two splits"
         warnings.warn(text, DataWarning, stacklevel=3)
     return home

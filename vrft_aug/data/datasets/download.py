@@ -1,4 +1,8 @@
-"""Downloads a published file: resumes a broken download and checks the whole file before it takes its name."""
+"""Downloads a data set by its name: resumes a broken download and checks a file before it takes its name.
+
+    from vrft_aug.data.datasets.download import fetch
+    fetch("blood", "data")   # writes data/medmnist/bloodmnist.npz and returns this path
+"""
 
 import hashlib
 import importlib
@@ -8,6 +12,7 @@ from pathlib import Path
 
 from rich.progress import DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
+from vrft_aug.configs import CONF, compose
 from vrft_aug.data.settings import Dataset
 from vrft_aug.errors import InputError
 
@@ -15,7 +20,20 @@ CHUNK = 1 << 20  # bytes
 COLUMNS = (*Progress.get_default_columns()[:2], DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
 
 
-def fetch(url: str, path: Path, md5: str) -> None:
+def fetch(name: str, data_root: str, *overrides: str) -> Path:
+    """Download the data set of conf/dataset/<name>.yaml to `data_root` and return the path of its file.
+
+    overrides: as on a recipe's command line, as "dataset.loader.size=224". A file that exists is not downloaded again.
+    Raises InputError for an unknown name, a broken connection, and a data set that must be fetched by hand.
+    """
+    known = sorted(path.stem for path in (CONF / "dataset").glob("*.yaml"))
+    if name not in known:
+        raise InputError(f"data set '{name}': must be one of {', '.join(known)}")
+    config = compose("prepare", [f"dataset={name}", *overrides])
+    return download(Dataset.of(config.dataset), data_root)
+
+
+def fetch_url(url: str, path: Path, md5: str) -> None:
     """Download `url` to `path` through `<path>.part`, which a later call continues.
 
     Raises InputError for a broken connection and for a wrong checksum.

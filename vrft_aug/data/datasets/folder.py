@@ -1,37 +1,73 @@
 """Loads your own images, which a CSV file lists: `image,label` and, if known, `x1,y1,x2,y2,group,split`.
 
-Image paths are relative to the CSV's folder. Labels are class names of the data set's YAML. A box is in pixels of the
-image. Images of the same `group` (patient, lesion) stay in one split. `split` is train, val or test; without this
-column, `seed` assigns whole groups per class. Order: that of the CSV.
+Image paths are relative to the CSV's folder and stay below it. Labels are class names of the data set's YAML. A box is
+in pixels of the image. Images of the same `group` (patient, lesion) stay in one split. `split` is train, val or test;
+without this column, `seed` assigns whole groups per class. Order: that of the CSV.
 
 A sample: Sample(image=Path(".../a/17.png"), label=1, source_id="a/17.png", group_id="patient 3").
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vrft_aug.data.datasets.csv_file import read_box, read_split, read_table
+from vrft_aug.data.datasets.csv_file import Row, Table, read_table
 from vrft_aug.data.datasets.group_split import split_by_group
-from vrft_aug.data.datasets.sample import Sample
-from vrft_aug.errors import InputError
+from vrft_aug.data.datasets.sample import SPLITS, DataWarning, Sample
 
+COLUMNS = ("image", "label", "x1", "y1", "x2", "y2", "group", "split")
 REMEDY = "write one line per image: image,label and optionally x1,y1,x2,y2,group,split"
 
 
 def load(
     root: Path, split: str, *, csv: str, classes: Sequence[str], test: float, val: float, seed: int
 ) -> Iterator[Sample]:
-    """Yield one split. csv: path of the list, relative to `root`. test, val: shares if the list has no splits."""
-    table = Path(root) / csv
-    rows = read_table(table, ("image",), ("label",), REMEDY)
+    """Yield one split. csv: path of the list, relative to `root`. test, val: shares if the list has no splits.
+
+    Raises InputError, which shows the first ten mistakes of the list. A missing image is one of them.
+    """
+    table = read_table(Path(root) / csv, COLUMNS[:1], COLUMNS[1:2], REMEDY)
+    rows, names = table.rows, list(classes)
+    labels = [read_label(table, row, names) for row in rows]
+    boxes = [table.box(row) for row in rows]
     for row in rows:
-        if row["label"] not in classes and not (row["label"] == "" and row.get("x1")):
-            raise InputError(f"{table} line {row['#']}: label '{row['label']}' is not a class of the data set's "
-                             f"YAML ({', '.join(classes)}); correct one of the two")
-    labels = [classes.index(row["label"]) if row["label"] else -1 for row in rows]
+        table.exists(row, row["image"])
     groups = [row.get("group") or row["image"] for row in rows]
-    official = [read_split(table, row, "split") for row in rows if "split" in row]
+    official = read_splits(table, groups)
+    table.raise_if_any()
+    report_unread(table)
     home = official or split_by_group(labels, groups, test, val, seed)
-    for row, label, group, where in zip(rows, labels, groups, home, strict=True):
+    for row, label, box, group, where in zip(rows, labels, boxes, groups, home, strict=True):
         if where == split:
-            yield Sample(table.parent / row["image"], label, row["image"], group, read_box(table, row), table)
+            image = table.path.parent / row["image"]
+            yield Sample(image, label, row["image"], group, box, table.path, table.place(row))
+
+
+def read_label(table: Table, row: Row, classes: Sequence[str]) -> int:
+    """The index of a row's class; -1 for an image with a box and no label. Another word is a mistake."""
+    if row["label"] in classes:
+        return classes.index(row["label"])
+    if row["label"] or not row.get("x1"):
+        table.add(row, f"label '{row['label']}' is not a class",
+                  f"the classes of the data set's YAML are {', '.join(classes)}: correct the label or the YAML")
+    return -1
+
+
+def read_splits(table: Table, groups: Sequence[str]) -> list[str]:
+    """The splits that the table names, [] if it names none. A group in two splits is a mistake."""
+    first: dict[str, Row] = {}
+    for row, group in zip(table.rows, groups, strict=True):
+        if "split" not in row or table.split(row, "split") not in SPLITS:
+            continue
+        known = first.setdefault(group, row)
+        if known["split"] != row["split"]:
+            table.add(row, f"group '{group}' is in {known['split']} (line {known['#']}) and in {row['split']}",
+                      "put all of a group (patient, lesion) in one split")
+    return [row["split"] for row in table.rows if "split" in row]
+
+
+def report_unread(table: Table) -> None:
+    """Warn of columns that this loader does not read: a column `patient` would keep no patient together."""
+    if unread := [column for column in table.header if column not in COLUMNS]:
+        warnings.warn(f"{table.path.name}: not read: column {', '.join(unread)} (read: {', '.join(COLUMNS)})",
+                      DataWarning, stacklevel=3)

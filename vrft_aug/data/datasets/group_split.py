@@ -4,13 +4,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from vrft_aug.data.seeding import generator
+from vrft_aug.errors import InputError
 
 
 def split_by_group(labels: Sequence[int], groups: Sequence[str], test: float, val: float, seed: int) -> list[str]:
     """The split of each sample. Per class, whole groups in random order fill test and val up to their shares.
 
-    The class of its first sample decides for a group with several classes.
+    The class of its first sample decides for a group with several classes. Raises InputError for impossible shares.
     """
+    if not all(isinstance(share, int | float) and share >= 0 for share in (test, val)) or test + val >= 1:
+        raise InputError(f"dataset.loader.test={test}, dataset.loader.val={val}: must be shares from 0 to 1 that leave "
+                         "images for training, as 0.2 and 0.1")
     first = {group: i for i, group in reversed(list(enumerate(groups)))}
     sizes = Counter(groups)
     home: dict[str, str] = {}

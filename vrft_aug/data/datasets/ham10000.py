@@ -38,10 +38,12 @@ def load(
     """
     folder = Path(root) / "ham10000"
     table = folder / "HAM10000_metadata.csv"
-    rows = read_table(table, ("image_id",), ("lesion_id", "dx"), REMEDY)
+    listed = read_table(table, ("image_id",), ("lesion_id", "dx"), REMEDY)
+    rows, codes = listed.rows, list(codes)
     for row in rows:
         if row["dx"] not in codes:
-            raise InputError(f"{table} line {row['#']}: dx={row['dx']} is none of {', '.join(codes)}; correct it")
+            listed.add(row, f"dx={row['dx']} is none of {', '.join(codes)}")
+    listed.raise_if_any()
     images, masks = find(folder, IMAGE_FOLDERS, ".jpg"), find(folder, MASK_FOLDERS, ".png")
     masks = {name.removesuffix(MASK_SUFFIX): path for name, path in masks.items()}
     check_files(folder, {row["image_id"] for row in rows}, images, masks, partial)

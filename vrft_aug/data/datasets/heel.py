@@ -11,8 +11,9 @@ A sample: Sample(image=Path(".../sever/12.jpg"), label=2, source_id="sever/12.jp
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vrft_aug.data.datasets.csv_file import read_box, read_table
+from vrft_aug.data.datasets.csv_file import Table, read_table
 from vrft_aug.data.datasets.group_split import split_by_group
+from vrft_aug.data.datasets.image_files import Box
 from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.errors import InputError
 
@@ -27,17 +28,25 @@ BOX_REMEDY = "write one line per image: image,x1,y1,x2,y2, the image as <class f
 def load(root: Path, split: str, *, classes: Sequence[str], test: float, val: float, seed: int) -> Iterator[Sample]:
     """Yield one split, drawn per class by `seed`. Patient identifiers are not published. test, val: shares."""
     folder = Path(root) / "heel"
-    table = folder / "boxes.csv"
-    lines = read_table(table, ("image",), ("x1", "y1", "x2", "y2"), BOX_REMEDY) if table.exists() else []
-    boxes = {row["image"]: read_box(table, row) for row in lines}
     files = [(label, path) for label, name in enumerate(classes) for path in class_files(folder, name)]
     names = [f"{path.parent.name}/{path.name}" for _, path in files]
-    if strangers := sorted(boxes.keys() - set(names)):
-        raise InputError(f"{table}: no image {strangers[0]} ({len(strangers)} such lines); {BOX_REMEDY}")
+    boxes = read_boxes(folder / "boxes.csv", set(names))
     home = split_by_group([label for label, _ in files], names, test, val, seed)
     for (label, path), name, where in zip(files, names, home, strict=True):
         if where == split:
-            yield Sample(path, label, name, name, boxes.get(name), table if boxes else None)
+            box, place = boxes.get(name, (None, ""))
+            yield Sample(path, label, name, name, box, folder / "boxes.csv" if boxes else None, place)
+
+
+def read_boxes(path: Path, names: set[str]) -> dict[str, tuple[Box | None, str]]:
+    """The box of each image, with its place in the file. The file is optional. names: all images."""
+    table = read_table(path, ("image",), ("x1", "y1", "x2", "y2"), BOX_REMEDY) if path.exists() else Table(path)
+    boxes = {row["image"]: (table.box(row), table.place(row)) for row in table.rows}
+    for row in table.rows:
+        if row["image"] not in names:
+            table.add(row, f"no image '{row['image']}' in the class folders", BOX_REMEDY)
+    table.raise_if_any()
+    return boxes
 
 
 def class_files(folder: Path, name: str) -> list[Path]:

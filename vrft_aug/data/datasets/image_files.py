@@ -1,12 +1,14 @@
 """Reads image files and masks, and refuses images that are damaged, too large or not 8-bit."""
 
+import contextlib
 import io
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from vrft_aug.errors import InputError
 
@@ -19,10 +21,14 @@ PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 
 
 class Picture(NamedTuple):
-    """An image twice: encoded (a JPEG or PNG file's own bytes, or a new PNG), and decoded (grey or RGB)."""
+    """An image twice: encoded (a JPEG or PNG file's own bytes, or a new PNG), and decoded (grey or RGB).
+
+    note: what the conversion changed, "" if nothing, as "CMYK, converted to RGB".
+    """
 
     encoded: bytes
     image: Image.Image
+    note: str = ""
 
 
 def open_image(image: Pixels | Path) -> Picture:
@@ -40,32 +46,74 @@ def encode_png(image: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def open_file(path: Path) -> Picture:
-    """Read and decode an image file. Raises InputError if it is missing, damaged, not 8-bit, or too large."""
-    try:
-        content = path.read_bytes()
-        image = Image.open(io.BytesIO(content))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such image; restore the file or remove its entry from the list") from None
-    except Image.DecompressionBombError:
-        raise InputError(f"{path}: decompression bomb; the limit is {MAX_PIXELS / 1e6:.0f} megapixels") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path}: not a readable image ({error}); fetch the file again or remove it") from None
+def open_file(path: Path, background: str = "white") -> Picture:
+    """Read and decode an image file. Raises InputError if it is missing, damaged, not 8-bit, or too large.
+
+    Every later reader must see the same pixels, so an image that readers convert in different ways becomes a new PNG.
+    background: the colour of transparent parts; white is the choice of Qwen's own code.
+    """
+    content, image = identify(path)
     if image.width * image.height > MAX_PIXELS:
         raise InputError(f"{path}: {image.width} x {image.height} pixels exceed {MAX_PIXELS / 1e6:.0f} megapixels; "
                          "scale the image down")
     if image.mode not in PLAIN_MODES:
         raise InputError(f"{path}: pixel mode {image.mode}; save it as 8-bit grey or RGB")
     try:
-        plain = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+        plain, change = convert(image, background)
+        pages = getattr(image, "n_frames", 1)
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: damaged image ({error}); fetch the file again or remove it") from None
-    return Picture(content if image.format in KEPT_FORMATS else encode_png(plain), plain)
+    kept = image.format in KEPT_FORMATS and not change
+    note = ", ".join(filter(None, [change, "several pages, of which the first is used" if pages > 1 else ""]))
+    return Picture(content if kept else encode_png(plain), plain, note)
+
+
+def identify(path: Path) -> tuple[bytes, Image.Image]:
+    """A file's bytes, and the image with its pixels not yet decoded. Raises InputError if it is no image."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image; restore the file or remove its entry from the list") from None
+    except OSError as error:
+        raise InputError(f"{path}: not readable ({error.strerror}); correct the path or the permissions") from None
+    try:
+        return content, Image.open(io.BytesIO(content))
+    except Image.DecompressionBombError:
+        raise InputError(f"{path}: decompression bomb; the limit is {MAX_PIXELS / 1e6:.0f} megapixels") from None
+    except (OSError, SyntaxError, ValueError):
+        if name := medical_format(content):
+            raise InputError(f"{path}: this is {name}; convert it to 8-bit PNG, one file per image") from None
+        raise InputError(f"{path}: not a readable image; save it as PNG, JPEG, BMP, TIFF or WebP, or fetch the file "
+                         "again") from None
+
+
+def medical_format(content: bytes) -> str | None:
+    """The name of a medical format that Pillow does not read, by the file's first bytes."""
+    with contextlib.suppress(zlib.error):
+        if content[:2] == b"\x1f\x8b":  # gzip
+            content = zlib.decompressobj(wbits=31).decompress(content, 400)
+    if content[128:132] == b"DICM":
+        return "DICOM"
+    nifti = content[344:348] in (b"n+1\0", b"ni1\0") or content[4:8] in (b"n+2\0", b"ni2\0")
+    return "NIfTI" if nifti else None
+
+
+def convert(image: Image.Image, background: str) -> tuple[Image.Image, str]:
+    """The image as 8-bit grey or RGB, and what that changed: "" if readers of the file cannot disagree."""
+    mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    if image.mode == "CMYK":
+        return image.convert(mode), "CMYK, converted to RGB"
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        if np.asarray(layer)[..., 3].min() < 255:
+            whole = Image.alpha_composite(Image.new("RGBA", image.size, background), layer)
+            return whole.convert(mode), f"transparent, put on {background}"
+    return image.convert(mode), ""
 
 
 def mask_box(path: Path) -> Box:
     """Box around the non-zero pixels of a mask file: xmin, ymin, xmax + 1, ymax + 1. Raises InputError if none is."""
-    mask: Pixels = np.asarray(open_file(path).image)
+    mask: Pixels = np.asarray(open_file(path, background="black").image)
     inside = np.any(mask.reshape(*mask.shape[:2], -1), axis=2)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if rows.size == 0:

@@ -7,8 +7,10 @@ The images are read from the compressed file one after the other, so the memory 
 """
 
 import hashlib
+import importlib.util
 import io
 import math
+import runpy
 import warnings
 import zipfile
 import zlib
@@ -21,7 +23,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from vrft_aug.data.datasets.download import fetch
+from vrft_aug.data.datasets.download import fetch_url
 from vrft_aug.data.datasets.image_files import Pixels
 from vrft_aug.data.datasets.sample import DataWarning, Sample
 from vrft_aug.errors import InputError
@@ -45,19 +47,25 @@ def download(root: Path, *, flag: str, size: int = 28, **_: Any) -> Path:
     """Download the published file unless it exists with the right MD5. Resumes a broken download."""
     path, url, md5 = published(root, flag, size)
     if not (path.exists() and file_md5(path, path.stat().st_mtime_ns) == md5):
-        fetch(url, path, md5)
+        fetch_url(url, path, md5)
     return path
 
 
 def info(flag: str) -> dict[str, Any]:
     """MedMNIST's own description of a set: URLs, MD5 sums, labels, number of samples. Raises InputError."""
-    try:
-        import medmnist  # requires torch, so the light package does not depend on it
-    except ImportError as error:
-        raise InputError(f"MedMNIST sets need another package ({error}); install vrft-aug[medmnist]") from None
-    if flag not in medmnist.INFO:
-        raise InputError(f"flag={flag} is not a MedMNIST set; use one of {', '.join(medmnist.INFO)}")
-    return medmnist.INFO[flag]
+    sets = all_sets()
+    if flag not in sets:
+        raise InputError(f"flag={flag} is not a MedMNIST set; use one of {', '.join(sets)}")
+    return sets[flag]
+
+
+@lru_cache
+def all_sets() -> dict[str, dict[str, Any]]:
+    """The descriptions of all sets, from the package's file info.py alone: the package itself imports torch (5 s)."""
+    package = importlib.util.find_spec("medmnist")  # requires torch, so the light package does not depend on it
+    if package is None or package.origin is None:
+        raise InputError("MedMNIST sets need the package medmnist; install vrft-aug[medmnist]")
+    return runpy.run_path(str(Path(package.origin).with_name("info.py")))["INFO"]
 
 
 def published(root: Path, flag: str, size: int) -> tuple[Path, str, str]:

@@ -26,6 +26,7 @@ class Sample(NamedTuple):
     group_id: patient or lesion; all images of a group must be in one split. The source_id if nothing is known.
     box: the target's bounding box in original pixels, the path of a mask that shows it, or None.
     origin: the file that holds or lists the sample; the manifest records its checksum.
+    place: where a table lists the sample, as "images.csv line 7"; error messages show it.
     """
 
     image: Pixels | Path | Callable[[], Pixels]
@@ -34,6 +35,7 @@ class Sample(NamedTuple):
     group_id: str
     box: Box | Path | None = None
     origin: Path | None = None
+    place: str = ""
 
     def source(self) -> Pixels | Path:
         """The image's pixels (read now if the source is a stream) or its file."""

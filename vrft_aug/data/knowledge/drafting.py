@@ -1,29 +1,27 @@
 """Drafts knowledge entries with a vision model: K_c = M(C, I_c) (eq. 3).
 
-A draft is a model's guess until a person has checked it. It gets the state `draft`, the model's name and the date.
-Entries in another state never change.
+The model sees the images nearest to the class's mean thumbnail (representatives.py), as the data set stores them. A
+draft is a model's guess until a person has checked it. It gets the state `draft`, the model's name, the date and a
+note on its images. Entries in another state never change.
 """
 
-import datetime
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import numpy as np
-import yaml
 
 from vrft_aug.data.datasets.image_files import open_image
-from vrft_aug.data.knowledge import reading
+from vrft_aug.data.knowledge import reading, review
 from vrft_aug.data.knowledge.endpoint import Endpoint
+from vrft_aug.data.knowledge.representatives import FEATURE, representatives
 from vrft_aug.data.preparation.selection import pick, read_index
 from vrft_aug.data.prompts import rendering
-from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Load
 from vrft_aug.errors import RunFailed
-from vrft_aug.files import write_whole
 
 
 def draft(
@@ -31,25 +29,25 @@ def draft(
 ) -> Iterator[str]:
     """Draft an entry for each class without one; with `redraft` also replace drafts. Yields "1/8 basophil", ...
 
-    images: how many training images of a class its request shows, at most. The file is written after each class, so
-    a later run continues an interrupted one.
+    images: how many training images of a class its request shows, at most; 0 sends none. The file is written after each
+    class, so a later run continues an interrupted one.
     """
     empty: dict[str, Any] = {"dataset": dataset.name, "classes": {}, "sources": {}}
     bank = reading.read(path) if path.exists() else empty
     replaceable = [name for name, entry in bank["classes"].items() if entry["review"] == "draft" and redraft]
     todo = [name for name in dataset.classes if name not in bank["classes"] or name in replaceable]
     index = read_index(load("train"), dataset, dataset.task)
-    for number, name in enumerate(todo, 1):
-        members = np.flatnonzero(index.labels == dataset.classes.index(name))
-        chosen = np.sort(generator(seed, f"draft {name}").permutation(members)[:images])
-        pictures = [open_image(sample.source()).encoded for sample in pick(load("train"), chosen)]
+    labels = [dataset.classes.index(name) for name in todo]
+    shown = representatives(load, index, labels, images, seed)
+    for number, (name, label) in enumerate(zip(todo, labels, strict=True), 1):
+        pictures = [open_image(sample.source()).encoded for sample in pick(load("train"), np.sort(shown[label]))]
         facts = {"name": name, "size": len(index.labels), "images": len(pictures)}
         text = rendering.template("draft").render({**asdict(dataset), **facts})
-        today = datetime.datetime.now(datetime.UTC).date().isoformat()
         bank["classes"][name] = ask_for_entry(endpoint, text, pictures) | {
-            "sources": [], "review": "draft", "drafted_by": endpoint.model, "drafted_on": today,
+            "sources": [], "review": "draft", "drafted_by": endpoint.model, "drafted_on": review.today(),
+            "note": f"Drafted from {len(pictures)} images, the nearest to {FEATURE}.",
         }
-        save(bank, path, dataset.classes)
+        review.save(bank, path, dataset.classes)
         yield f"{number}/{len(todo)} {name}"
 
 
@@ -66,9 +64,3 @@ def ask_for_entry(endpoint: Endpoint, text: str, pictures: Sequence[bytes], trie
         except (ValueError, jsonschema.ValidationError) as error:
             reason = str(error).splitlines()[0]
     raise RunFailed(f"{endpoint.model}: no usable entry in {tries} answers, the last: {reason}; try another model")
-
-
-def save(bank: Mapping[str, Any], path: Path, classes: Sequence[str]) -> None:
-    """Write the bank, with its entries in the order of the classes."""
-    ordered = {name: bank["classes"][name] for name in [*classes, *bank["classes"]] if name in bank["classes"]}
-    write_whole(path, yaml.safe_dump({**bank, "classes": ordered}, sort_keys=False, allow_unicode=True, width=120))

@@ -1,11 +1,13 @@
-"""Reads the knowledge bank K_c (eq. 3), which says what tells classes apart, and lists its drafts.
+"""Reads the knowledge bank K_c (eq. 3), which says what tells classes apart, and makes the prompt's texts of it.
 
 There is one file per data set, bank/<name>.yaml. Every entry has its sources, a confidence and a review state. A
-physician has reviewed only the entries with the state `expert-reviewed`.
+physician has reviewed only the entries with the state `expert-reviewed`. A user's own file may be shorter: one line
+`class: text` per class.
 """
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +21,58 @@ FOLDER = Path(__file__).parent
 BANK = FOLDER / "bank"
 SCHEMA = json.loads((FOLDER / "schema.json").read_text(encoding="utf-8"))  # of a bank file
 REVIEW_STATES = ("draft", "literature-checked", "expert-reviewed")
+ATTRIBUTES = ("color", "shape", "texture", "location")  # in the prompt's order
+
+
+class Loader(yaml.SafeLoader):
+    """YAML in which all is text but true, false and null: the class 0, the class `no` and a date need no quotes."""
+
+
+Loader.yaml_implicit_resolvers = {}
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(true|false)$"), ["t", "f"])
+Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("(null|~|)$"), ["n", "~", ""])
 
 
 def read(path: Path) -> dict[str, Any]:
     """Read and check a bank file. Raises InputError with the file and the entry."""
     try:
-        bank = yaml.safe_load(path.read_text(encoding="utf-8"))
-        jsonschema.validate(bank, SCHEMA)
+        return parse(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
-        raise InputError(f"{path}: no knowledge file; write one, draft it with recipes/knowledge.py, or use "
-                         "prompt=names") from None
+        raise InputError(f"{path.absolute()}: no knowledge file; write one, draft it with recipes/knowledge.py, or use "
+                         "prompt=names (dataset.knowledge is a path from the folder where the command runs)") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable text file ({error}); correct the path or the file") from None
+
+
+def parse(text: str, path: Path) -> dict[str, Any]:
+    """The bank that the text of a file holds. Raises InputError with the file and the entry."""
+    try:
+        bank = yaml.load(text, Loader)
+        if is_plain(bank):
+            bank = {"dataset": path.stem, "classes": {name: full(line) for name, line in bank.items()}, "sources": {}}
+        jsonschema.validate(bank, SCHEMA)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({error}); correct the file") from None
     except jsonschema.ValidationError as error:
-        raise InputError(f"{path}: {error.json_path}: {error.message}; correct the entry") from None
+        remedy = "correct the entry"
+        if not (isinstance(bank, dict) and "classes" in bank):
+            remedy = "write one line per class, as 'nodule: a filled bright disc', or all keys of a file in the bank"
+        raise InputError(f"{path}: {error.json_path}: {error.message}; {remedy}") from None
     for name, entry in bank["classes"].items():
         if unknown := sorted(set(entry["sources"]) - set(bank["sources"])):
             raise InputError(f"{path}: class '{name}' cites {', '.join(unknown)}, not listed under sources; add it")
     return bank
+
+
+def is_plain(content: Any) -> bool:
+    """Whether a file holds one text per class and nothing else."""
+    return isinstance(content, dict) and bool(content) and all(isinstance(text, str) for text in content.values())
+
+
+def full(description: str) -> dict[str, Any]:
+    """The entry of a line `class: text`: a draft of low confidence, because the file states neither."""
+    return {"description": description, "attributes": dict.fromkeys(ATTRIBUTES), "confidence": "low", "sources": [],
+            "review": "draft"}
 
 
 def read_for(dataset: Dataset) -> dict[str, Any]:
@@ -53,8 +89,28 @@ def read_for(dataset: Dataset) -> dict[str, Any]:
 
 
 def path_of(dataset: Dataset) -> Path:
-    """The knowledge file of a data set: the path under its key `knowledge`, otherwise the bank's file of its name."""
+    """The knowledge file of a data set: its key `knowledge`, otherwise the bank's file of its name.
+
+    A relative path starts at the folder where the command runs.
+    """
     return Path(dataset.knowledge or BANK / f"{dataset.name}.yaml")
+
+
+def texts(bank: Mapping[str, Any], classes: Sequence[str], attributes: str) -> list[str]:
+    """What the prompt says about each class: one text per class, without a full stop at its end.
+
+    attributes: as in conf/prompt/names.yaml.
+    """
+    return [entry_text(bank["classes"][name], attributes) for name in classes]
+
+
+def entry_text(entry: Mapping[str, Any], attributes: str) -> str:
+    """An entry's `description`, its `attributes`, or `both`; the description alone if no attribute is known."""
+    description = entry["description"].rstrip(".")
+    known = [f"{key}: {entry['attributes'][key]}" for key in ATTRIBUTES if entry["attributes"][key]]
+    if attributes == "description" or not known:
+        return description
+    return "; ".join([description, *known] if attributes == "both" else known)
 
 
 def review_states(bank: Mapping[str, Any]) -> dict[str, int]:
@@ -63,20 +119,7 @@ def review_states(bank: Mapping[str, Any]) -> dict[str, int]:
     return {state: states.count(state) for state in REVIEW_STATES}
 
 
-def review(folder: Path = BANK) -> list[str]:
-    """The drafts to review: one line per draft, and a last line with the count.
-
-    Raises InputError if the folder has no knowledge files.
-    """
-    lines, total = [], 0
-    for path in sorted(folder.glob("*.yaml")):
-        bank = read(path)
-        total += len(bank["classes"])
-        for name, entry in bank["classes"].items():
-            if entry["review"] == "draft":
-                unread = [key for key in entry["sources"] if not bank["sources"][key]["read"]]
-                check = f"; not yet read: {', '.join(unread)}" if unread else ""
-                lines.append(f"{bank['dataset']} / {name} ({entry['confidence']}): {entry['description']}{check}")
-    if not total:
-        raise InputError(f"{folder}: no knowledge files; name another folder")
-    return [*lines, f"{len(lines)} of {total} entries are drafts"]
+def unreviewed(bank: Mapping[str, Any]) -> tuple[int, int]:
+    """Number of entries that no expert has reviewed, and of all entries."""
+    entries = len(bank["classes"])
+    return entries - review_states(bank)["expert-reviewed"], entries

@@ -8,11 +8,13 @@ from typing import Any
 
 import vrft_aug
 from vrft_aug.data.knowledge import reading
-from vrft_aug.data.preparation.selection import Index, Positions, per_class
+from vrft_aug.data.preparation.selection import Index
+from vrft_aug.data.preparation.strata import Positions, per_class
 from vrft_aug.data.rows.composer import Composer
 from vrft_aug.data.rows.parquet_files import sha256
+from vrft_aug.data.settings import Dataset
 
-RULE = ("protocol", "shots", "up_to", "seed", "test_seed", "partial", "limit", "label_noise")
+RULE = ("protocol", "shots", "up_to", "seed", "test_seed", "partial", "validation", "limit", "label_noise")
 POLICY = ("name", "min_pixels", "max_pixels", "patch", "merge", "box_frame")
 
 
@@ -32,10 +34,17 @@ def describe(
         "rule": {key: getattr(rule, key) for key in RULE},
         "splits": {split: count(dataset.classes, indexes[split], chosen[split]) for split in chosen},
         "prompt": prompt,
-        "knowledge": bank and {"sha256": sha256(reading.path_of(dataset)), "review": reading.review_states(bank)},
+        "knowledge": bank and knowledge_facts(dataset, bank),
         "policy": {key: getattr(composer.policy, key) for key in POLICY},
         "code": {"version": vrft_aug.__version__, "sha256": code_sha256()},
     }
+
+
+def knowledge_facts(dataset: Dataset, bank: Mapping[str, Any]) -> dict[str, Any]:
+    """Checksum of the knowledge file, entries per review state, and how many of all entries no expert has reviewed."""
+    unreviewed, entries = reading.unreviewed(bank)
+    return {"sha256": sha256(reading.path_of(dataset)), "review": reading.review_states(bank),
+            "unreviewed": unreviewed, "entries": entries}
 
 
 def count(classes: list[str], index: Index, positions: Positions) -> dict[str, Any]:
@@ -67,6 +76,9 @@ def summary(manifest: Mapping[str, Any], out: str) -> str:
     for split, account in manifest["splits"].items():
         drawn = ", ".join(f"{name}: {number}" for name, number in account["drawn"].items())
         lines.append(f"{split:5} {account['rows']:6} rows of {sum(account['available'].values())} ({drawn})")
+    lines.append("labels used: {train} train + {val} val".format(**manifest["labels"]))
+    lines.append("visual tokens per image: {least} to {most}".format(**manifest["image_tokens"]))
     if manifest["prompt_tokens"]:
         lines.append("longest prompt {longest} tokens, limit {limit}".format(**manifest["prompt_tokens"]))
-    return "\n".join([*lines, f"{out}: {', '.join(manifest['files'])}, manifest.json"])
+    files = [*manifest["files"], "manifest.json"]
+    return "\n".join([*lines, f"{out}: {', '.join(files)}" if manifest["files"] else "check=true: nothing was written"])

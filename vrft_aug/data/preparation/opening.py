@@ -19,7 +19,7 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import NamedTuple
 
-from vrft_aug.data.datasets.image_files import Pixels, open_image
+from vrft_aug.data.datasets.image_files import Picture, Pixels, open_image
 from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.data.preparation import leakage
 from vrft_aug.errors import InputError
@@ -31,20 +31,25 @@ AHEAD = 3  # batches that wait for each process
 
 
 class Opened(NamedTuple):
-    """An image as rows need it: encoded, its size (width, height), and its fingerprints (see leakage)."""
+    """An image as rows need it: encoded, its size (width, height), and its fingerprints (see leakage).
+
+    note: what the encoding changed, for a warning "<number> images: <note>"; "" if nothing (see image_files.Picture).
+    """
 
     encoded: bytes
     size: tuple[int, int]
     exact: bytes
     near: bytes
+    note: str = ""
 
 
-OpenImages = Callable[[Iterable[Sample]], Iterator[tuple[Sample, Opened]]]
+Result = Opened | InputError  # the error of an unreadable image; the caller decides whether it goes on
+OpenImages = Callable[[Iterable[Sample]], Iterator[tuple[Sample, Result]]]
 
 
 @contextmanager
 def image_opener(workers: int | None, images: int) -> Iterator[OpenImages]:
-    """A function from samples to samples with their opened images. It raises InputError for an unreadable image.
+    """A function from samples to samples with their opened images, or with the InputError of an unreadable image.
 
     workers: number of processes that open images; 0: this process opens them; None: one per core from MANY images on.
     """
@@ -63,14 +68,14 @@ def image_opener(workers: int | None, images: int) -> Iterator[OpenImages]:
         pool.shutdown(cancel_futures=True)
 
 
-def open_here(samples: Iterable[Sample]) -> Iterator[tuple[Sample, Opened]]:
+def open_here(samples: Iterable[Sample]) -> Iterator[tuple[Sample, Result]]:
     for batch, images in batches(samples):
         yield from zip(batch, open_all(images), strict=True)
 
 
-def open_ahead(pool: Executor, ahead: int, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Opened]]:
+def open_ahead(pool: Executor, ahead: int, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Result]]:
     """Keep `ahead` batches in the pool while the caller works on one."""
-    waiting: deque[tuple[list[Sample], Future[list[Opened]]]] = deque()
+    waiting: deque[tuple[list[Sample], Future[list[Result]]]] = deque()
     for batch, images in batches(samples):
         waiting.append((batch, pool.submit(open_all, images)))
         if len(waiting) > ahead:
@@ -97,12 +102,20 @@ def batches(samples: Iterable[Sample]) -> Iterator[tuple[list[Sample], list[Pixe
         yield batch, images
 
 
-def open_all(images: Sequence[Pixels | Path]) -> list[Opened]:
+def open_all(images: Sequence[Pixels | Path]) -> list[Result]:
     """Read and encode images and take their fingerprints, in this process or in another."""
-    pictures = [open_image(image) for image in images]
-    near = leakage.near_hashes([picture.image for picture in pictures])
-    return [Opened(picture.encoded, picture.image.size, hashlib.sha256(picture.encoded).digest()[:16], bits)
-            for picture, bits in zip(pictures, near, strict=True)]
+    pictures = [open_or_error(image) for image in images]
+    readable = [picture for picture in pictures if isinstance(picture, Picture)]
+    near = iter(leakage.near_hashes([picture.image for picture in readable]) if readable else ())
+    return [Opened(picture.encoded, picture.image.size, hashlib.sha256(picture.encoded).digest()[:16], next(near),
+                   picture.note) if isinstance(picture, Picture) else picture for picture in pictures]
+
+
+def open_or_error(image: Pixels | Path) -> Picture | InputError:
+    try:
+        return open_image(image)
+    except InputError as error:
+        return error
 
 
 def cores() -> int:

@@ -1,6 +1,7 @@
 """Chooses the rows of each split: indexes the source without opening an image, checks it, and draws k per class."""
 
 import hashlib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, compress
@@ -9,13 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vrft_aug.data.datasets.sample import SPLITS, Sample
+from vrft_aug.data.datasets.sample import SPLITS, DataWarning, Sample
+from vrft_aug.data.preparation.strata import Ints, Positions, bounded_draw, draw, per_class
 from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Load, PreparationRule
 from vrft_aug.errors import InputError
 
-Ints = NDArray[np.int64]
-Positions = Ints  # places in the order of the samples, ascending
 PAPER_CAP = 256  # images per class in the paper's largest setting
 
 
@@ -81,7 +81,8 @@ def select(rule: PreparationRule, dataset: Dataset, task: str, indexes: Mapping[
     labels = {split: indexes[split].labels[usable[split]] for split in SPLITS}
     chosen = {
         "train": draw_train(rule, dataset, labels["train"], lenient=localize or rule.partial),
-        "val": np.arange(len(labels["val"])),
+        "val": bounded_draw(labels["val"], rule.validation["per_class"], rule.validation["total"],
+                            generator(rule.seed, "val")),
         "test": draw_test(rule, dataset, labels["train"], labels["test"]),
     }
     for split, limit in rule.limit.items():
@@ -110,8 +111,6 @@ def draw_train(rule: PreparationRule, dataset: Dataset, labels: Ints, lenient: b
 
 def check_shots(counts: Ints, shots: int, up_to: int, classes: Sequence[str], lenient: bool) -> None:
     """Raise InputError if a class has fewer than `shots` images, unless `shots == up_to` ("up to k" in the paper)."""
-    if shots < 1:
-        raise InputError(f"shots={shots}: must be at least one image per class, or shots=null for all")
     for number, name in sorted(zip(counts.tolist(), classes, strict=True)):  # the smallest class sets the limit
         if number < shots != up_to and not (lenient and number == 0):
             remedy = f"shots={counts[counts > 0].min()} or less, or up_to={shots} to take smaller classes whole"
@@ -129,20 +128,13 @@ def draw_test(rule: PreparationRule, dataset: Dataset, train: Ints, test: Ints) 
     return draw(test, wanted, generator(rule.test_seed, "test"))
 
 
-def per_class(labels: Ints, classes: int) -> Ints:
-    """Samples per class, (classes,). Samples without a label (-1) do not count."""
-    return np.bincount(labels[labels >= 0], minlength=classes)
-
-
-def draw(labels: Ints, wanted: Ints, rng: np.random.Generator) -> Positions:
-    """Positions of wanted[c] samples of each class c. From the same `rng`, 20 shots contain the 10 shots."""
-    chosen = []
-    for label, number in enumerate(wanted.tolist()):
-        members = np.flatnonzero(labels == label)
-        if number > len(members):
-            raise InputError(f"class {label} has {len(members)} samples, but {number} are wanted; add some")
-        chosen.append(rng.permutation(members)[:number])
-    return np.sort(np.concatenate(chosen))
+def warn_of_missing_classes(dataset: Dataset, indexes: Mapping[str, Index], chosen: Mapping[str, Positions]) -> None:
+    """Warn of classes that the chosen validation or test images lack: they change what balanced accuracy means."""
+    for split in ("val", "test"):
+        counts = per_class(indexes[split].labels[chosen[split]], len(dataset.classes))
+        if missing := [f"'{name}'" for name, number in zip(dataset.classes, counts, strict=True) if not number]:
+            text = f"{split} has no image of {', '.join(missing)}: balanced accuracy is the mean over the other classes"
+            warnings.warn(text, DataWarning, stacklevel=2)
 
 
 def pick(samples: Iterable[Sample], positions: Positions) -> Iterator[Sample]:

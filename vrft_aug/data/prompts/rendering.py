@@ -1,5 +1,6 @@
 """Fills the templates of the paper's appendix A.5 (prompts/*.jinja): prompts and supervised answers."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,20 @@ IMAGE_MARK = "<image>"
 TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER), undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
+
+
+def with_article(phrase: str) -> str:
+    """The phrase after `a` or `an`, by its first sound: "a chest X-ray", "an axial", "an ultrasound", "a unilateral".
+
+    A word in capitals of up to four letters is spelled, as in "an X-ray", "an MRI", "a CT".
+    """
+    word = re.match(r"[A-Za-z]*", phrase)[0]  # type: ignore[index]  # the pattern matches any text
+    if word.isupper() and len(word) <= 4:
+        return f"{'an' if word[0] in 'AEFHILMNORSX' else 'a'} {phrase}"
+    return f"{'an' if re.match('(?!eu|uni|uro|one)[aeiou]', phrase, re.IGNORECASE) else 'a'} {phrase}"
+
+
+TEMPLATES.filters["with_article"] = with_article
 
 
 def template(name: str) -> jinja2.Template:

@@ -106,7 +106,8 @@ def checked_box(sample: Sample, size: Sequence[int]) -> Box | tuple[()]:
     """The sample's box, () if it has none. Raises InputError unless the box lies in the image and has an area."""
     box = sample.bounding_box()
     if box and not (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1]):
-        raise InputError(f"{sample.source_id}: box {list(box)} does not fit the image of {size[0]} x {size[1]} pixels; "
+        where = f"{sample.place}: {sample.source_id}" if sample.place else sample.source_id
+        raise InputError(f"{where}: box {list(box)} does not fit the image of {size[0]} x {size[1]} pixels; "
                          "correct the box or the mask (x1, y1, x2, y2 in original pixels)")
     return box or ()
 

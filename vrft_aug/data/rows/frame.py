@@ -1,7 +1,7 @@
 """Computes the size that a policy's processor gives an image, the frame of its boxes, and the image's tokens.
 
 Qwen2.5-VL states boxes in pixels of the resized image, so writing and reading a box both need this size. An image is
-resized twice: when verl loads it (qwen_vl_utils, fixed bounds), then in the processor (the policy's bounds).
+resized once, in the policy's own processor: the data sets in vrft_aug/engine/verl/datasets.py give it the whole image.
 """
 
 from functools import lru_cache
@@ -10,8 +10,6 @@ from math import ceil, floor, sqrt
 from vrft_aug.data.settings import Policy
 
 Size = tuple[int, int]  # width, height in pixels
-
-LOADER_TOKENS = (4, 16384)  # bounds of qwen_vl_utils in merged patches
 
 
 @lru_cache(maxsize=4096)
@@ -31,9 +29,7 @@ def smart_resize(size: Size, unit: int, min_pixels: int, max_pixels: int) -> Siz
 
 def resized(size: Size, policy: Policy) -> Size:
     """Width and height of an image as the policy's vision tower receives it."""
-    unit = policy.patch * policy.merge
-    loaded = smart_resize(size, unit, *(tokens * unit**2 for tokens in LOADER_TOKENS))
-    return smart_resize(loaded, unit, policy.min_pixels, policy.max_pixels)
+    return smart_resize(size, policy.patch * policy.merge, policy.min_pixels, policy.max_pixels)
 
 
 def frame_size(size: Size, policy: Policy) -> Size:

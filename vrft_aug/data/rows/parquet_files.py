@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vrft_aug.data.datasets.sample import SPLITS
 from vrft_aug.errors import InputError
 
 GROUP_ROWS = 512
@@ -82,9 +84,17 @@ def sha256(path: Path) -> str:
 def parquet_files(file: Path) -> list[Path]:
     """`file` itself (`<folder>/<split>.parquet`), or its shards `<split>-00000.parquet`, ... in order.
 
-    Raises InputError if neither exists.
+    Raises InputError, which lists the splits that exist, if there are no such files.
     """
     found = [file] if file.is_file() else sorted(file.parent.glob(f"{file.stem}-?????.parquet"))
+    if not found and (splits := splits_in(file.parent)):
+        raise InputError(f"{file} does not exist: the splits in this folder are {', '.join(splits)}; name one of them")
     if not found:
         raise InputError(f"{file} does not exist: run recipes/prepare.py first, or name the folder that it wrote")
     return found
+
+
+def splits_in(folder: Path) -> list[str]:
+    """The splits whose files are in a folder."""
+    names = {re.sub(r"-\d{5}$", "", path.stem) for path in folder.glob("*.parquet")}
+    return [split for split in SPLITS if split in names]

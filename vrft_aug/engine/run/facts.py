@@ -1,37 +1,45 @@
 """Describes what a run is about: the keys in run.json by which a report finds the table cell of the run."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
+from vrft_aug.data.policy_files import read_settings
+from vrft_aug.data.preparation.contract import read_manifest
 
-def of_config(config: DictConfig) -> dict[str, str | int | None]:
+
+def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
     """The keys that every training and evaluation records. experiment None: none; shots None: all training images.
 
-    parquet: the folder of the rows; protocol: from its manifest, None without one.
+    rows: the folder of the prepared rows. From its manifest are: shots, protocol, knowledge (how many of the prompt's
+    entries nobody has reviewed; None without knowledge), image_tokens (visual tokens of the smallest and the largest
+    image) and labels (how many labelled images training and validation use).
     """
-    parquet = Path(config.parquet).resolve()
+    manifest = read_manifest(rows)
+    knowledge = manifest["knowledge"]
     return {
         "experiment": config.experiment_name,
         "policy_name": config.policy_name,
         "dataset": config.dataset.name,
-        "shots": config.shots,
+        "shots": manifest["rule"]["shots"],
         "prompt": config.prompt.name,
         "objective": config.objective_name,
-        "parquet": str(parquet),
-        "protocol": _manifest(parquet).get("rule", {}).get("protocol"),
+        "parquet": str(rows.resolve()),
+        "protocol": manifest["rule"]["protocol"],
+        "knowledge": knowledge and {key: knowledge[key] for key in ("unreviewed", "entries")},
+        "image_tokens": manifest["image_tokens"],
+        "labels": manifest["labels"],
     }
 
 
 def checksums(parquet: Path, split: str) -> dict[str, str]:
-    """SHA-256 of each file of the split, from the manifest of the rows; empty without a manifest."""
-    files = _manifest(parquet).get("files", {})
+    """SHA-256 of each file of the split, from the manifest of the rows."""
+    files = read_manifest(parquet)["files"]
     return {name: account["sha256"] for name, account in files.items() if name.startswith(split)}
 
 
-def _manifest(parquet: Path) -> dict[str, Any]:
-    """What recipes/prepare.py wrote about the rows; empty without a manifest."""
-    file = parquet / "manifest.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+def labels_of_policy(path: str | None) -> dict[str, int] | None:
+    """How many labelled images the last training of the policy used; None: no training of ours made it."""
+    trainings = (read_settings(path) or {}).get("trainings")
+    return trainings[-1]["labels"] if trainings else None

@@ -60,6 +60,29 @@ def check_platform(hardware: DictConfig) -> None:
                          f"{get_device_name()}: choose another hardware= (cpu works on every machine)")  # fmt: skip
 
 
+def check_batches(config: DictConfig) -> None:
+    """Raise InputError for batches that the devices cannot share equally, or that a training would leave empty.
+
+    config: of grpo.yaml or sft.yaml. verl gives every device the same number of samples per step and per update.
+    """
+    devices, batch = config.trainer.nnodes * config.trainer.n_gpus_per_node, config.data.train_batch_size
+    sizes, samples = {"data.train_batch_size": batch}, 1
+    if "actor_rollout_ref" in config:
+        mini, samples = config.actor_rollout_ref.actor.ppo_mini_batch_size, config.actor_rollout_ref.rollout.n
+        sizes["actor_rollout_ref.actor.ppo_mini_batch_size"] = mini
+        if samples < 1:
+            raise InputError(f"actor_rollout_ref.rollout.n={samples}: 1 or more responses per prompt (the paper: 8)")
+    remedy = "set schedule.batch_size and schedule.mini_batch_size, or hardware.devices_per_node"
+    for key, size in sizes.items():
+        if size < 1 or size * samples % devices:
+            step = devices // math.gcd(devices, samples)
+            raise InputError(f"{key}={size}: {devices} devices cannot share {size * samples} samples equally; a "
+                             f"multiple of {step} is needed; {remedy}")  # fmt: skip
+    if "actor_rollout_ref" in config and batch % mini:
+        raise InputError(f"actor_rollout_ref.actor.ppo_mini_batch_size={mini} must divide data.train_batch_size="
+                         f"{batch}; {remedy}")  # fmt: skip
+
+
 def check_memory(policy: str, hardware: DictConfig) -> None:
     """Raise InputError if the copies of the policy do not fit into the free memory of a CPU machine.
 

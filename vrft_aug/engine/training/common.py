@@ -5,17 +5,19 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.configs import flatten
+from vrft_aug.data import policy_files
 from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.data.settings import Policy
 from vrft_aug.engine.run import facts, metrics_file, preflight
 from vrft_aug.engine.run.progress import MetricsFollower
 from vrft_aug.engine.run.run_folder import Run
-from vrft_aug.engine.training import model_card, policy
+from vrft_aug.engine.training import policy, start_checks
 from vrft_aug.engine.training.checkpoints import Checkpoints, Criterion
 from vrft_aug.errors import InputError
 
@@ -46,22 +48,29 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     Returns `<out>/policy`, the trained policy in Hugging Face format: the checkpoint that is best on the validation
     rows, or the last one (`keep`). Raises InputError, before verl starts, if data, machine or policy cannot work.
     """
+    start_checks.check_recipe(config, run.recipe)
+    preflight.check_batches(config)
     train_files, val_files = _files(config.data.train_files), _files(config.data.val_files)
+    rows = start_checks.check_rows_fit(config, [*train_files, *val_files])
     train_files = fill_batch(train_files, config.data.train_batch_size, run.say)
     if trainer.validates_in_batches:
         val_files = fill_batch(val_files, config.data.train_batch_size, run.say)
     total = count_steps(config, train_files)
     checkpoints = Checkpoints.of_config(config, trainer.limit_key, trainer.criterion)
     preflight.check_platform(config.hardware)
-    start = policy.resolve(Policy.of(config.policy), run.folder / "start")
+    start = policy.resolve(Policy.of(config.policy), run.folder / "start", copy=config.hardware.nodes > 1)
     preflight.check_memory(start, config.hardware)
-    run.record(**facts.of_config(config), policy=start, steps=total)
+    about = facts.of_config(config, rows)
+    trainings = trainings_of(config.policy.path, run.recipe, about)
+    run.record(**about, policy=start, steps=total)
 
     if checkpoints.newest():
         _check_same_training(config, run)
     metrics_file.recover(run.folder)
     done = checkpoints.newest_whole(run.say)
     metrics_file.drop_after(run.folder, done)
+    checkpoints.folder.mkdir(parents=True, exist_ok=True)
+    policy_files.write_settings(checkpoints.folder, config.policy, trainings)
     if done < total:
         to_come = checkpoints.to_come(range(done + 1, total + 1), config.trainer.save_freq)
         preflight.check_disk(start, checkpoints.folder, to_come, config.hardware)
@@ -74,7 +83,14 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
                         "trainer.total_training_steps": total, "trainer.total_epochs": total}  # fmt: skip
             trainer.execute(_for_verl(config, settings))
     checkpoints.prune()
-    return _export(config, run, checkpoints)
+    return _export(config, run, checkpoints, trainings)
+
+
+def trainings_of(path: str | None, recipe: str, about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The trainings of the policy at `path`, in order, and the one that this run adds. about: facts of this run."""
+    before = (policy_files.read_settings(path) or {}).get("trainings", [])
+    keys = ("experiment", "dataset", "shots", "prompt", "objective", "labels")
+    return [*before, {"recipe": recipe} | {key: about[key] for key in keys}]
 
 
 def count_steps(config: DictConfig, files: list[str]) -> int:
@@ -108,8 +124,10 @@ def _count_rows(files: list[str]) -> int:
     return sum(pq.ParquetFile(file).metadata.num_rows for file in files)
 
 
-def _export(config: DictConfig, run: Run, checkpoints: Checkpoints) -> Path:
+def _export(config: DictConfig, run: Run, checkpoints: Checkpoints, trainings: list[dict[str, Any]]) -> Path:
     """Merge the chosen checkpoint, describe it in a model card, and record in run.json which one it is."""
+    from vrft_aug.engine.training import model_card  # imports huggingface_hub, which no check needs
+
     step, value = checkpoints.chosen()
     selected_by = None
     if checkpoints.criterion and value is not None:
@@ -119,6 +137,7 @@ def _export(config: DictConfig, run: Run, checkpoints: Checkpoints) -> Path:
         run.say("no saved step was validated, so the last is exported: make trainer.save_freq a multiple of "
                 "trainer.test_freq, and prepare enough validation rows to fill a batch")  # fmt: skip
     target = policy.merge(checkpoints.path(step), run.folder / "policy")
+    policy_files.write_settings(target, config.policy, trainings)
     run.record(exported_step=step, selected_by=selected_by)
     model_card.write(target, config, run.folder)
     return target

@@ -15,9 +15,9 @@ from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.run.watch import STOP, run_watched
 from vrft_aug.engine.training import common
 from vrft_aug.engine.training.checkpoints import Criterion
-from vrft_aug.engine.verl import ray_cluster
 from vrft_aug.engine.verl.task_runner import TaskRunner
 from vrft_aug.rewards import compose, diagnostics
+from vrft_aug.rewards.objective import check_knowledge
 
 HEADLINE = {"reward": "critic/score/mean", "validation accuracy": "val-core/*", "KL": "actor/kl_loss",
             "tokens": "response_length/mean"}  # fmt: skip
@@ -30,7 +30,8 @@ def train(config: DictConfig, run: Run) -> Path:
     Raises InputError for a malformed objective or bound before a Ray worker starts.
     """
     preflight.prepare_environment(config.hardware)
-    compose(config.objective)
+    task = config.prompt.task or config.dataset.task
+    check_knowledge(compose(config.objective), task, config.prompt.knowledge)
     bounds = {**diagnostics.BOUNDS, **config.warn}
     diagnostics.warnings({}, bounds)
     trainer = common.Trainer(
@@ -53,6 +54,8 @@ def run_on_ray(config: DictConfig, say: Callable[[str], None]) -> None:
     from verl.trainer.main_ppo import run_ppo
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
+
+    from vrft_aug.engine.verl import ray_cluster
 
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     with open_dict(config):

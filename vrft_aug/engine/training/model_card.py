@@ -24,7 +24,7 @@ def write(policy: Path, config: DictConfig, run: Path) -> None:
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     step, dataset = record["exported_step"], config.dataset
     before = _card_of(record["policy"])
-    hub_id = None if Path(record["policy"]).exists() else record["policy"]
+    hub_id = None if Path(path := config.policy.path or "").exists() else path
     objective = f", objective {record['objective']}" if record["recipe"] == "grpo" else ""
     settings = f"prompt {record['prompt']}{objective}, step {step}"
     training = f"{KINDS[record['recipe']]} on {dataset.title} (licence: {dataset.licence}), {settings}"

@@ -10,7 +10,7 @@ import transfer_queue as tq
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
-from vrft_aug.rewards import diagnostics
+from vrft_aug.rewards import Objective, compose, diagnostics
 
 POLL_SECONDS = 0.05  # verl polls every 2 s, which rounds the time of a rollout up to a multiple of 2 s
 
@@ -19,14 +19,16 @@ class RewardLoggingReplayBuffer(ReplayBuffer):
     """Logs `reward/<task>/<part>` and the signs of reward hacking (vrft_aug/rewards/diagnostics.py) per step."""
 
     def __init__(self, **kwargs: Any):
+        """Raises InputError where `trainer.v1.sampler.sampler_kwargs` has no objective (conf/grpo.yaml sets it)."""
         super().__init__(poll_interval=POLL_SECONDS, **kwargs)
+        self._objective = compose(self.sampler_kwargs.get("objective"))
         self._validation: dict[str, float] = {}
 
     def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
         """Return verl's batch, with the samples of a prompt next to each other, and its metrics."""
         batch, metrics = super().sample(global_steps, partition_id, batch_size)
         batch.reorder(_by_prompt(batch.keys))
-        measured = _measure(batch)
+        measured = _measure(batch, self._objective)
         if partition_id == "val":
             self._validation = measured
             return batch, metrics
@@ -43,7 +45,7 @@ def _prompt(key: str) -> str:
     return key.split("_")[0]  # {prompt}_{session}_{output}
 
 
-def _measure(batch: KVBatchMeta) -> dict[str, float]:
+def _measure(batch: KVBatchMeta, objective: Objective) -> dict[str, float]:
     fields = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
     samples = [field["reward_extra_info"] for field in fields["extra_fields"]]
-    return diagnostics.measure(samples, list(map(_prompt, batch.keys)))
+    return diagnostics.measure(samples, list(map(_prompt, batch.keys)), objective)

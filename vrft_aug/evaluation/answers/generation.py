@@ -26,7 +26,6 @@ class Generator:
         from vllm import LLM, SamplingParams
 
         self._processor = AutoProcessor.from_pretrained(path)
-        self._patch = policy.patch
         self._llm = LLM(
             model=path,
             dtype=hardware.dtype,
@@ -41,7 +40,6 @@ class Generator:
             gpu_memory_utilization=hardware.vllm.memory_fraction,
             enforce_eager=hardware.vllm.enforce_eager,
             limit_mm_per_prompt={"image": 1, "video": 0},
-            mm_processor_kwargs={"min_pixels": policy.min_pixels, "max_pixels": policy.max_pixels},
             skip_mm_profiling=True,
         )
         # No seed per request: all requests would draw the same numbers, and vLLM 0.24.0 fails with it on a CPU.
@@ -65,14 +63,10 @@ class Generator:
         return answers
 
     def _request(self, prompt: str, encoded: bytes) -> dict[str, Any]:
-        """The same text and pixels that verl's agent loop sends to vLLM."""
-        from qwen_vl_utils import process_vision_info
-
-        image = Image.open(io.BytesIO(encoded)).convert("RGB")
+        """The same text and image that verl's agent loop sends to vLLM."""
         before, after = prompt.split("<image>")
         parts: list[dict[str, Any]] = [{"type": "text", "text": before}] if before else []
-        parts += [{"type": "image", "image": image}, {"type": "text", "text": after}]
+        parts += [{"type": "image"}, {"type": "text", "text": after}]
         messages = [{"role": "user", "content": parts}]
         text = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        images, _ = process_vision_info(messages, image_patch_size=self._patch)
-        return {"prompt": text, "multi_modal_data": {"image": images}}
+        return {"prompt": text, "multi_modal_data": {"image": [Image.open(io.BytesIO(encoded)).convert("RGB")]}}

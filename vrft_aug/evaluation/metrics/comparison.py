@@ -8,10 +8,12 @@ from vrft_aug.evaluation.metrics.intervals import McNemar, Metrics, Quantity, mc
 from vrft_aug.evaluation.runs import Evaluation, distinct_name
 
 SIGNIFICANCE = 0.05
+MANY_REJECTED = 0.1  # share of the answers
 MARKS = {
     "†": "accuracy is inside the 95 % interval of the constant predictor: no better than always giving the same answer",
     "‡": "accuracy is below the 95 % interval of the constant predictor",
     "§": f"not significantly better than with shuffled images (McNemar p >= {SIGNIFICANCE}): it may ignore its images",
+    "¶": f"{100 * MANY_REJECTED:.0f} % of the answers or more are rejected or no class: see Unparseable answers",
 }
 
 
@@ -38,7 +40,8 @@ class Comparison:
     def marks(self) -> str:
         test = self.against_shuffled
         ignores_images = test is not None and (test["p"] >= SIGNIFICANCE or test["only_b"] <= test["only_a"])
-        return constant_mark(self.metrics) + ("§" if ignores_images else "")
+        rejects = self.metrics["unparseable"]["value"] >= MANY_REJECTED
+        return constant_mark(self.metrics) + "§" * ignores_images + "¶" * rejects
 
 
 def constant_mark(metrics: Metrics) -> str:
@@ -47,6 +50,11 @@ def constant_mark(metrics: Metrics) -> str:
     if not constant or metrics["accuracy"]["value"] > constant["high"]:
         return ""
     return "†" if metrics["accuracy"]["value"] >= constant["low"] else "‡"
+
+
+def paired(a: Comparison, b: Comparison) -> McNemar | None:
+    """McNemar's test of two runs on the same images; None if their images differ."""
+    return _mcnemar(a.evaluation, b.evaluation, a.dataset, []) if a.dataset == b.dataset else None
 
 
 def compare(evaluations: Sequence[Evaluation], baseline: str | None = None) -> list[Comparison]:

@@ -5,7 +5,7 @@ Columns of a predictions table, one row per response:
     prediction: str, "" if the response has no answer; ground_truth: str; boxes are JSON lists in original pixels;
     rejected: str, why the answer was rejected, "" if it was accepted; acc: 0.0 or 1.0;
     classes: list[str], the classes in the prompt (not read for localization);
-    format: 0.0 or 1.0, and response_length: int, tokens (both optional);
+    format: 0.0 or 1.0, response_length: int, tokens, and response: str (all optional);
     sample: int, and vote: bool, only if a prompt has several responses: metrics are computed from the rows with vote.
 Every other numeric column except index is a part of the objective: its mean is reported under "parts".
 """
@@ -20,7 +20,9 @@ from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers.voting import votes
 from vrft_aug.evaluation.metrics.class_metrics import class_metrics, class_order, matched_answers
 from vrft_aug.evaluation.metrics.intervals import Metrics, Quantity, Statistic, bootstrap, number, wilson
+from vrft_aug.evaluation.metrics.lenient import meant
 from vrft_aug.rewards.iou import iou, read_box
+from vrft_aug.rewards.parsing import normalise
 
 REQUIRED = ["data_source", "task", "source_id", "group_id", "prediction", "ground_truth", "rejected", "acc"]
 NOT_A_PART = ["index", "acc", "response_length", "sample"]
@@ -30,7 +32,8 @@ IOU_THRESHOLD = 0.5
 def measure(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> dict[str, Metrics]:
     """All metrics of each data source and task, as JSON can hold them; a quantity is {"value", "low", "high"} (95 %).
 
-    The intervals of `accuracy` and `majority` are Wilson's; all others come from a bootstrap that resamples groups.
+    The intervals of `accuracy`, `lenient_accuracy` and `majority` are Wilson's; all others come from a bootstrap that
+    resamples groups.
     If images share groups, Wilson's interval is too narrow: quote `accuracy_grouped` (bootstrap) instead. It is null if
     every row has its own group. Undefined quantities are null.
 
@@ -58,7 +61,9 @@ def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, r
     most_frequent {prediction, share: {...}}, format (null without such a column), rejected {reason: count},
     parts {name: mean over the rows that have it}, response_length (mean, tokens), and, null without a vote, samples
     {n: per prompt, accuracy: of all samples, any_right: share of the prompts with at least one right sample}.
-    Classification and grading: see `class_metrics`. Localization: mean_iou and recall_50 (share of IoU >= 0.5).
+    Classification and grading: see `class_metrics`, and lenient_accuracy (null without a column response): an answer
+    that the rewards reject counts as what it meant (lenient.py). Localization: mean_iou and recall_50 (share of
+    IoU >= 0.5).
     """
     rows = votes(responses).reset_index(drop=True)
     facts: dict[str, Any] = {}
@@ -69,6 +74,7 @@ def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, r
         classes = class_order(task, rows)
         answers = matched_answers(rows, classes)
         facts, statistic = class_metrics(task, classes, rows["ground_truth"], answers)
+        facts["lenient_accuracy"] = _lenient_accuracy(task, rows, answers)
     favourite = min(answers[answers != ""].mode(), default=None)
     shares = _share_statistic(rows, answers, favourite)
     intervals: dict[str, Quantity | None] = {}
@@ -93,6 +99,17 @@ def _facts(rows: pd.DataFrame) -> dict:
         "parts": {name: number(mean) for name, mean in parts.dropna().items()},
         "response_length": number(rows["response_length"].mean()) if "response_length" in rows else None,
     }
+
+
+def _lenient_accuracy(task: str, rows: pd.DataFrame, answers: pd.Series) -> Quantity | None:
+    if "response" not in rows:
+        return None
+    rejected = rows.loc[answers == "", ["response", "classes", "ground_truth"]]
+    right = sum(
+        normalise(meant(response, {"task": task, "classes": list(classes)}) or "") == normalise(truth)
+        for response, classes, truth in rejected.itertuples(index=False)
+    )
+    return wilson(int(rows["acc"].sum()) + right, len(rows))
 
 
 def _samples(responses: pd.DataFrame) -> dict | None:

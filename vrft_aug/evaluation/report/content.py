@@ -8,8 +8,10 @@ from vrft_aug.evaluation.metrics.comparison import MARKS, Comparison, compare
 from vrft_aug.evaluation.report.curves import by_dataset, curve
 from vrft_aug.evaluation.report.paper.paper_figures import figure
 from vrft_aug.evaluation.report.paper.paper_layout import footnotes
-from vrft_aug.evaluation.report.paper.paper_table import Objectives, PaperTable, fill
-from vrft_aug.evaluation.runs import Training, find
+from vrft_aug.evaluation.report.paper.paper_rows import PaperTable
+from vrft_aug.evaluation.report.paper.paper_table import Objectives, fill
+from vrft_aug.evaluation.report.result_tables import LENIENT
+from vrft_aug.evaluation.runs import Found, Training, find
 from vrft_aug.experiments.cells import Table
 
 
@@ -37,10 +39,11 @@ class Content:
 
     @property
     def legend(self) -> list[str]:
-        """The meaning of each mark that the tables contain."""
+        """The meaning of each mark that the tables contain, and of the lenient accuracy if they have one."""
         used = "".join(one.marks for one in self.comparisons)
         used += "".join(entry.printed_mark for entry in self.paper.entries) if self.paper else ""
-        return [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
+        lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
+        return lines + [LENIENT] * any(one.metrics.get("lenient_accuracy") for one in self.comparisons)
 
     @property
     def paper_notes(self) -> list[str]:
@@ -60,9 +63,19 @@ def gather(runs: Sequence[str | Path], baseline: str | None, asked: Asked | None
         return Content(comparisons, found.trainings, curves, missing)
     paper = fill(asked.table, asked.name, comparisons, asked.objectives)
     if empty := sum(entry.own is None for entry in paper.entries):
-        missing.insert(0, f"{empty} of {len(paper.entries)} cells have no run")
+        missing.insert(0, f"{empty} of {len(paper.entries)} cells have no run{_other_policies(paper, found)}")
     drawn = figure(paper, found.trainings, asked.objectives)
     return Content(comparisons, found.trainings, curves, missing, paper, drawn)
+
+
+def _other_policies(paper: PaperTable, found: Found) -> str:
+    """Which policies the runs of the table's experiments have, if the table has none of these policies."""
+    experiments = {entry.cell.experiment for entry in paper.entries}
+    facts = [*(one.facts for one in found.evaluations), *(one.facts for one in found.trainings)]
+    names = {one.policy_name for one in facts if one.experiment in experiments and one.policy_name}
+    if others := sorted(names - {entry.cell.policy for entry in paper.entries}):
+        return f"; runs found are of policy {', '.join(others)}: add table.policy={others[0]}"
+    return "" if names else "; no run found has an experiment of this table (experiment= when it was made)"
 
 
 def _curves(trainings: Sequence[Training]) -> dict[str, bytes]:

@@ -6,20 +6,22 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vrft_aug.evaluation.runs import Training
-from vrft_aug.rewards.diagnostics import BOUNDS
+from vrft_aug.rewards.diagnostics import BOUNDS, MEANING
 
 # Okabe and Ito (2008): people with any form of colour blindness can tell these apart.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 STYLES = ["-", "--", "-.", ":"]
+NO_PANEL = r"(?!(?:score|response_length|scoring_seconds|.+_spread)$)"  # shown elsewhere, or of no use as a curve
 # Pattern of metric names (verl's or our replay buffer's), panel title, y axis, its limits; `{}`: the pattern's groups.
 PANELS = [
     (r"critic/score/mean", "Training reward", "mean reward of the rollouts", None),
-    (r"reward/([^/]+)/(?!score$|response_length$)(.+)", "Rollouts: {1}, {0}", "mean over the rollouts", None),
+    (rf"reward/([^/]+)/{NO_PANEL}(.+)", "Rollouts: {1}, {0}", "mean over the rollouts", None),
     (r"val-core/(.+)/acc/mean@\d+", "Validation accuracy: {}", "share correct", (-0.02, 1.02)),
     (r"response_length/mean", "Response length", "tokens", None),
     (r"actor/kl_loss", "KL to the reference policy", "nats per token", None),
@@ -33,7 +35,8 @@ SMOOTH_FROM = 20
 
 def panels(trainings: Sequence[Training]) -> dict[str, str]:
     """The panels for these trainings' metrics: {metric name: title}, in the order of PANELS."""
-    names = list(dict.fromkeys(name for one in trainings for name in one.steps.columns))
+    logged = dict.fromkeys(name for one in trainings for name in one.steps.columns)
+    names = [name for name in logged if not (name.endswith("/acc") and f"{name}uracy" in logged)]  # the same number
     return {
         name: title.format(*match.groups())
         for pattern, title, *_ in PANELS
@@ -69,6 +72,17 @@ def curve(trainings: Sequence[Training]) -> bytes | None:
     return png_of(figure)
 
 
+def draw_line(ax: Axes, values: "pd.Series[float]", label: str, position: int) -> None:
+    """Draw values by step, in the colour and dashes of this position; many values thin, with their bold mean."""
+    look: dict[str, Any] = {"color": COLOURS[position % len(COLOURS)], "linestyle": STYLES[position % len(STYLES)]}
+    if len(values) < SMOOTH_FROM:
+        ax.plot(values.index, values, linewidth=1.6, marker="o", markersize=3, label=label, **look)
+        return
+    ax.plot(values.index, values, linewidth=0.7, alpha=0.45, **look)
+    mean = values.rolling(WINDOW, center=True, min_periods=1).mean()
+    ax.plot(mean.index, mean, linewidth=2, label=label, **look)
+
+
 def style(ax: Axes, title: str, unit: str, limits: tuple[float, float] | None) -> None:
     """Give a panel its title, the unit and limits of the y axis, and the look that all panels share."""
     ax.set_title(title, fontsize=10, loc="left")
@@ -94,15 +108,16 @@ def by_dataset(trainings: Sequence[Training]) -> dict[str, list[Training]]:
 
 
 def curve_data(trainings: Sequence[Training]) -> list[dict]:
-    """The panels of `curve` in the form of JSON: {"title", "unit", "bounds": [low, high],
-    "lines": [{"name", "steps", "values"}]}, values to six significant digits."""
+    """The panels of `curve` in the form of JSON: {"title", "unit", "meaning": of a value outside the bounds, or "",
+    "bounds": [low, high], "lines": [{"name", "steps", "values"}]}, values to six significant digits."""
     found = []
     for name, title in panels(trainings).items():
         lines = [
             {"name": one.name, "steps": list(map(int, line.index)), "values": [float(f"{value:.6g}") for value in line]}
             for one, line in ((one, one.values(name)) for one in trainings)
         ]
-        found.append({"title": title, "unit": look_of(name)[0], "bounds": bounds_of(name), "lines": lines})
+        look = {"unit": look_of(name)[0], "meaning": meaning_of(name), "bounds": bounds_of(name)}
+        found.append({"title": title, **look, "lines": lines})
     return found
 
 
@@ -116,18 +131,16 @@ def bounds_of(name: str) -> tuple[float | None, float | None]:
     return BOUNDS.get(name.rpartition("/")[2], (None, None)) if name.startswith("reward/") else (None, None)
 
 
+def meaning_of(name: str) -> str:
+    """What a value outside the bounds means; "" for a metric that is no sign of reward hacking."""
+    return MEANING.get(name.rpartition("/")[2], "") if name.startswith("reward/") else ""
+
+
 def _panel(ax: Axes, name: str, title: str, trainings: Sequence[Training]) -> bool:
     """Draw one metric; return whether a line was smoothed."""
     unit, limits = look_of(name)
     for position, one in enumerate(trainings):
-        values = one.values(name)
-        look: dict[str, Any] = {"color": COLOURS[position % len(COLOURS)], "linestyle": STYLES[position % len(STYLES)]}
-        if len(values) >= SMOOTH_FROM:
-            ax.plot(values.index, values, linewidth=0.7, alpha=0.45, **look)
-            mean = values.rolling(WINDOW, center=True, min_periods=1).mean()
-            ax.plot(mean.index, mean, linewidth=2, label=one.name, **look)
-        else:
-            ax.plot(values.index, values, linewidth=1.6, marker="o", markersize=3, label=one.name, **look)
+        draw_line(ax, one.values(name), one.name, position)
     for bound in bounds_of(name):
         low, high = ax.get_ylim()
         if bound is not None and low < bound < high:  # a distant bound does not stretch the axis

@@ -11,8 +11,9 @@ from vrft_aug.evaluation.report.page.render import IMAGES, render
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import frame as paper_frame
 from vrft_aug.evaluation.report.paper.paper_layout import layout
-from vrft_aug.evaluation.report.result_tables import READING, all_tables, frame, main_tables
-from vrft_aug.evaluation.report.signs import crossed, sign_table
+from vrft_aug.evaluation.report.provenance import training_line
+from vrft_aug.evaluation.report.result_tables import READING, all_tables, frame, main_tables, rejection_table
+from vrft_aug.evaluation.report.signs import explained, sign_table
 from vrft_aug.files import write_whole
 
 
@@ -48,7 +49,8 @@ def write_report(
 
 
 def _print(content: Content, console: Console) -> None:
-    for table in [layout(content.paper)] if content.paper else main_tables(content.comparisons):
+    results = [*main_tables(content.comparisons), *filter(None, [rejection_table(content.comparisons)])]
+    for table in [layout(content.paper)] if content.paper else results:
         console.print(table.rich())
     for line in content.paper_notes + content.legend + content.missing:
         console.print(line, markup=False, highlight=False)
@@ -73,11 +75,9 @@ def _markdown(content: Content) -> str:
 def _training(content: Content) -> list[str]:
     parts = [f"![training curves]({name})" for name in content.curves]
     if content.curves:
-        steps = [(one.name, one.facts.dataset, one.steps.index) for one in content.trainings]
-        lines = [f"{name}{dataset and ' on ' + dataset}: steps {i.min()} to {i.max()}" for name, dataset, i in steps]
-        parts.append(_list(lines))
+        parts.append(_list([training_line(one) for one in content.trainings]))
     if signs := sign_table(content.trainings):
-        parts += filter(None, [signs.markdown(), _list(crossed(signs))])
+        parts += [signs.markdown(), _list(explained(signs))]
     return ["## Training", *parts] if parts else []
 
 

@@ -5,16 +5,22 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
+from vrft_aug.evaluation.report.provenance import ROWS
 from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_value
 
 READING = (
     "Value (95 % interval). The interval of an accuracy is Wilson's; the others come from a bootstrap over groups of "
     "images. p: McNemar's exact test on the same images, with the number of images gained (+) and lost (−)."
 )
+# key in run.json and its key: columns of table.csv
+PROVENANCE = [("labels", "train"), ("labels", "val"), ("image_tokens", "least"), ("image_tokens", "most"),
+              ("knowledge", "unreviewed"), ("knowledge", "entries")]  # fmt: skip
 # key in metrics.json, heading, factor (100: per cent)
 QUANTITIES = [
     ("accuracy", "Accuracy, %", 100),
     ("accuracy_grouped", "Accuracy, interval over groups, %", 100),
+    ("unparseable", "Unparseable answers, %", 100),
+    ("lenient_accuracy", "Lenient accuracy, %", 100),
     ("majority", "Constant predictor, %", 100),
     ("balanced_accuracy", "Balanced accuracy, %", 100),
     ("macro_f1", "Macro-F1, %", 100),
@@ -23,22 +29,28 @@ QUANTITIES = [
     ("mean_iou", "Mean IoU", 1),
     ("recall_50", "Recall at IoU 0.5, %", 100),
     ("format", "Format followed, %", 100),
-    ("unparseable", "Unparseable answers, %", 100),
 ]
+LENIENT = "Lenient accuracy also counts right answers in another tag or sentence. They are never rewarded."
 
 
-def all_tables(comparisons: Sequence[Comparison], transposed: bool = False) -> list[Table]:
-    """The main tables (transposed: one row per run), recall of the classes, rejected answers."""
-    tables = main_tables(comparisons)
+def all_tables(comparisons: Sequence[Comparison]) -> list[Table]:
+    """The main tables, recall of the classes, rejected answers."""
     rejected = rejection_table(comparisons)
-    if transposed:
-        tables = [table.transposed() for table in tables]
+    return [*main_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
+
+
+def page_tables(comparisons: Sequence[Comparison]) -> list[Table]:
+    """The same for the page: one row per run, and two tables per data set, so that each fits into a window."""
+    rejected = rejection_table(comparisons)
+    tables = [table.transposed() for name, group in by_dataset(comparisons).items() for table in _halves(*name, group)]
     return [*tables, *recall_tables(comparisons), *([rejected] if rejected else [])]
 
 
 def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """One table per data set and split: first QUANTITIES, then the checks of whether to believe them."""
-    return [_main_table(dataset, split, group) for (dataset, split), group in by_dataset(comparisons).items()]
+    groups = by_dataset(comparisons).items()
+    halves = [_halves(*name, group) for name, group in groups]
+    return [Table(first.title, first.header, first.rows + second.rows) for first, second in halves]
 
 
 def by_dataset(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], list[Comparison]]:
@@ -47,14 +59,20 @@ def by_dataset(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], list[
     return {name: [one for other, one in named if other == name] for name, _ in named}
 
 
-def _main_table(dataset: str, split: str, group: list[Comparison]) -> Table:
+def _halves(dataset: str, split: str, group: list[Comparison]) -> tuple[Table, Table]:
+    """The quantities and the checks of one data set; one column per run."""
+    title, header = title_of(dataset, split), ["", *(one.name for one in group)]
     rows = [["Images"] + [str(one.metrics["n"]) for one in group]]
     for key, heading, factor in QUANTITIES:
         if any(one.metrics.get(key) for one in group):
             rows.append([heading] + [interval(one.metrics.get(key), factor) for one in group])
     rows[1] = [rows[1][0]] + [f"{cell} {one.marks}".strip() for cell, one in zip(rows[1][1:], group, strict=True)]
     rows += _sample_rows([one.metrics.get("samples") for one in group])
-    rows += [
+    return Table(title, header, rows), Table(f"Checks: {title}", header, _checks(group) + _provenance_rows(group))
+
+
+def _checks(group: list[Comparison]) -> list[list[str]]:
+    rows = [
         ["Most frequent answer, % of all"] + [_favourite(one.metrics["most_frequent"]) for one in group],
         ["Accuracy, images shuffled, %"] + [interval((one.shuffled or {}).get("accuracy"), 100) for one in group],
         ["  chance level of these answers, %"] + [interval((one.shuffled or {}).get("chance"), 100) for one in group],
@@ -63,7 +81,12 @@ def _main_table(dataset: str, split: str, group: list[Comparison]) -> Table:
     if baseline := next((one.baseline for one in group if one.baseline), None):
         cells = [p_value(one.against_baseline) if one.baseline else "baseline" for one in group]
         rows.append([f"p, against {baseline}", *cells])
-    return Table(title_of(dataset, split), ["", *(one.name for one in group)], rows)
+    return rows
+
+
+def _provenance_rows(group: list[Comparison]) -> list[list[str]]:
+    rows = [[heading, *(text(one.evaluation.facts) or "–" for one in group)] for heading, text in ROWS.items()]
+    return [row for row in rows if set(row[1:]) != {"–"}]
 
 
 def _sample_rows(samples: list[dict | None]) -> list[list[str]]:
@@ -94,13 +117,13 @@ def recall_tables(comparisons: Sequence[Comparison]) -> list[Table]:
 
 
 def rejection_table(comparisons: Sequence[Comparison]) -> Table | None:
-    """The reasons why answers were rejected, with counts; None if none was rejected."""
+    """The reasons why answers were rejected, with counts and shares; None if none was rejected."""
     rows = [
-        [one.dataset, one.name, reason, str(count)]
+        [one.dataset, one.name, reason, f"{count} of {one.metrics['n']}", f"{100 * count / one.metrics['n']:.1f}"]
         for one in comparisons
         for reason, count in one.metrics["rejected"].items()
     ]
-    return Table("Rejected answers", ["Data set", "Run", "Reason", "Responses"], rows) if rows else None
+    return Table("Rejected answers", ["Data set", "Run", "Reason", "Responses", "% of all"], rows) if rows else None
 
 
 def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
@@ -128,6 +151,7 @@ def _record(one: Comparison) -> dict:
         "p_against_shuffled": one.against_shuffled and one.against_shuffled["p"],
         "baseline": one.baseline,
         "p_against_baseline": one.against_baseline and one.against_baseline["p"],
+        **{f"{name}_{key}": (getattr(facts, name) or {}).get(key) for name, key in PROVENANCE},
     }
 
 

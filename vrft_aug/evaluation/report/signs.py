@@ -17,11 +17,12 @@ def sign_table(trainings: Sequence[Training]) -> Table | None:
     return Table("Signs of reward hacking", HEADER, rows) if rows else None
 
 
-def crossed(table: Table) -> list[str]:
-    """Explains the mark of `sign_table` and the measures that have it."""
-    measures = dict.fromkeys(row[3] for row in table.rows if row[-1])
+def explained(table: Table) -> list[str]:
+    """Explains the mark of `sign_table`, if a row has it, and every measure in the table."""
+    marked = any(row[-1] for row in table.rows)
     reading = f"{CROSSED}: the last value is outside its bound; ({CROSSED}): only earlier values were outside."
-    return [reading, *(f"{measure}: {MEANING[measure]}" for measure in measures)] if measures else []
+    measures = dict.fromkeys(row[3] for row in table.rows)
+    return [reading] * marked + [f"{measure}, outside its bound: {MEANING[measure]}" for measure in measures]
 
 
 def _rows(one: Training) -> Iterator[list[str]]:

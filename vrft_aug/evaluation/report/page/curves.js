@@ -59,8 +59,9 @@ function panel(one, colours) {
   }
   const cursor = svg.appendChild(drawing("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM }));
   const values = element("p", { class: "values", "aria-live": "polite" }, one.unit);
+  const about = one.meaning ? element("p", { class: "meaning" }, `Outside its bound: ${one.meaning}`) : null;
   readable(svg, cursor, values, lines, x);
-  return element("div", { class: "panel" }, element("h3", {}, one.title), svg, values);
+  return element("div", { class: "panel" }, element("h3", {}, one.title), about, svg, values);
 }
 
 /** Show every line's value at the step under the pointer or chosen with the arrow keys. */

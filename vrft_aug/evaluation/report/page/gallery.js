@@ -87,6 +87,7 @@ function showGallery(form) {
     const names = one.runs.map((name) => [name, name]);
     setOptions(run, names);
     setOptions(other, [[NO_RUN, "no other run"], ...names]);
+    [run.value, other.value] = [one.runs[0], one.runs.length > 1 ? one.runs.at(-1) : NO_RUN]; // before and after
     setOptions(truth, [["all", "all"], ...one.classes.map((name) => [name, name])]);
     render();
   };

@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report import curves
@@ -14,11 +15,13 @@ from vrft_aug.evaluation.report.content import Content
 from vrft_aug.evaluation.report.page.gallery import gallery
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import layout
-from vrft_aug.evaluation.report.result_tables import READING, all_tables, by_dataset, title_of
-from vrft_aug.evaluation.report.signs import crossed, sign_table
+from vrft_aug.evaluation.report.provenance import training_line
+from vrft_aug.evaluation.report.result_tables import READING, by_dataset, page_tables, title_of
+from vrft_aug.evaluation.report.signs import explained, sign_table
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("dom.js", "tables.js", "curves.js", "gallery.js")
+WHOLE = 24  # characters of a cell that stay in one line
 IMAGES = 48  # test images per data set
 LARGEST = 24 * 2**20  # bytes of a page; a larger page gets a smaller gallery
 
@@ -31,6 +34,7 @@ def render(content: Content, images: int = IMAGES) -> bytes:
     """
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
     environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters["wrappable"] = wrappable
     template = environment.get_template("page.html.jinja")
     fixed, wanted = _fixed(content), images
     while True:
@@ -43,6 +47,13 @@ def render(content: Content, images: int = IMAGES) -> bytes:
         if len(html) <= LARGEST or not images:
             return html
         images //= 2
+
+
+def wrappable(text: str) -> Markup:
+    """A cell's text that may break only before and after brackets: "43.5 (38.7–48.4) †"."""
+    parts = [f'<span class="whole">{escape(part)}</span>' if len(part) <= WHOLE else escape(part)
+             for part in re.split(r" (?=\()|(?<=\)) ", text)]  # fmt: skip
+    return Markup(" ".join(parts))
 
 
 def _fixed(content: Content) -> dict[str, Any]:
@@ -58,9 +69,10 @@ def _fixed(content: Content) -> dict[str, Any]:
         "reading": READING,
         "legend": content.legend,
         "paper": _paper(content),
-        "results": all_tables(content.comparisons, transposed=True),
+        "results": page_tables(content.comparisons),
         "confusions": _confusions(content),
-        "signs": {"table": signs, "notes": crossed(signs)} if signs else None,
+        "trainings": [training_line(one) for one in content.trainings],
+        "signs": {"table": signs, "notes": explained(signs)} if signs else None,
         "missing": content.missing,
     }
 

@@ -1,38 +1,54 @@
 """Lays out a filled table of the paper: as a table to read and as rows for CSV."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from vrft_aug.evaluation.report.paper.paper_gains import OURS, PAPERS, Gains, emphasis, gains
 from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, Printed
-from vrft_aug.evaluation.report.paper.paper_table import Entry, PaperTable, Row
-from vrft_aug.evaluation.report.text_table import Table, interval, limits
+from vrft_aug.evaluation.report.paper.paper_rows import Entry, PaperTable, Row
+from vrft_aug.evaluation.report.text_table import Place, Table, interval, limits, points, short_p
 
 MISSING = "no run"
+DELTA = "Δ, against V-RFT"  # tables.js keeps a row that begins with Δ below its method
 COUNTS = ["n", "data_sets", "paper_k", "paper_n"]
+Letters = Mapping[str, str]  # remark on a printed number -> the letter of its footnote
 
 
 def layout(table: PaperTable) -> Table:
-    """One row per method and number of images, few images first. A cell has our accuracy and, below it, the paper's."""
+    """One row per method and number of images, few images first, and below it its Δ row.
+
+    A cell has our number and, below it, the paper's.
+    """
     headings = [_heading(dataset, [row.entries[i] for row in table.rows]) for i, dataset in enumerate(table.datasets)]
     by_shots = sorted(table.rows, key=lambda row: float("inf") if row.shots is None else row.shots)
-    letters = footnotes(table)
-    rows = [
-        [row.label, _shots(row.shots), *(_text(entry, letters) for entry in row.entries), _average(row)]
-        for row in by_shots
-    ]
-    return Table(table.title, ["Method", "Images per class", *headings, AVERAGE], rows)
+    ranked, letters = emphasis(by_shots), footnotes(table)
+    rows: list[list[str]] = []
+    places: dict[Place, str] = {}
+    for number, row in enumerate(by_shots):
+        own = {(column, line): rank for (other, column, line), rank in ranked.items() if other == number}
+        places |= {(len(rows), column + 2, line): rank for (column, line), rank in own.items()}
+        rows.append(_row(row, letters))
+        if found := gains(row, by_shots):
+            rows.append(_delta_row(found, letters))
+    return Table(table.title, ["Method", "Images per class", *headings, AVERAGE], rows, places)
 
 
 def footnotes(table: PaperTable) -> dict[str, str]:
-    """{note on a printed number: its letter}, in the order of the cells."""
-    notes = dict.fromkeys(entry.printed.note for entry in table.entries if entry.printed and entry.printed.note)
+    """{remark on a printed number: its letter}, in the order of the cells."""
+    of_averages = [remark for row in table.rows for remark in row.average_remarks]
+    notes = dict.fromkeys([*(remark for entry in table.entries for remark in entry.remarks), *of_averages])
     return {note: chr(ord("a") + position) for position, note in enumerate(notes)}
 
 
 def frame(table: PaperTable) -> pd.DataFrame:
     """One row per cell and one per average, with unrounded shares in [0, 1]."""
-    rows = pd.DataFrame([record for row in table.rows for record in _records(row)])
+    ranked = emphasis(table.rows)
+    rows = pd.DataFrame([
+        record | {"rank": ranked.get((number, column, OURS)), "paper_rank": ranked.get((number, column, PAPERS))}
+        for number, row in enumerate(table.rows)
+        for column, record in enumerate(_records(row, gains(row, table.rows)))
+    ])  # fmt: skip
     return rows.astype({name: "Int64" for name in COUNTS if name in rows})
 
 
@@ -51,48 +67,77 @@ def _shots(shots: int | None) -> str:
     return "all" if shots is None else str(shots)
 
 
-def _text(entry: Entry, footnotes: Mapping[str, str]) -> str:
+def _row(row: Row, letters: Letters) -> list[str]:
+    average = interval(row.average(), 100) if row.found else MISSING
+    printed = f"{row.printed_average.accuracy:.2f}" if row.printed_average else None
+    average = _cell(average + _over(row.found, row), printed, row.average_remarks, letters)
+    return [row.heading, _shots(row.shots), *(_text(entry, letters) for entry in row.entries), average]
+
+
+def _text(entry: Entry, letters: Letters) -> str:
     own = f"{interval(entry.own.accuracy, 100)} {entry.own.marks}".strip() if entry.own else MISSING
-    if not entry.printed:
-        return f"{own}\npaper –"
-    note = f" [{footnotes[entry.printed.note]}]" if entry.printed.note else ""
-    return f"{own}\npaper {entry.printed.accuracy:.2f}{entry.printed_mark and ' ' + entry.printed_mark}{note}"
+    printed = f"{entry.printed.accuracy:.2f} {entry.printed_mark}".strip() if entry.printed else None
+    return _cell(own, printed, entry.remarks, letters)
 
 
-def _average(row: Row) -> str:
-    found = sum(entry.own is not None for entry in row.entries)
-    own = interval(row.average(), 100) if found else MISSING
-    if 0 < found < len(row.entries):
-        own += f"\nover {found} of {len(row.entries)} data sets"
-    return f"{own}\npaper {f'{row.printed_average.accuracy:.2f}' if row.printed_average else '–'}"
+def _delta_row(found: Gains, letters: Letters) -> list[str]:
+    cells = [
+        _cell(points(one.own) + short_p(one.test), _printed_points(one.printed), [entry.other_test_set], letters)
+        for one, entry in zip(found.entries, found.row.entries, strict=True)
+    ]
+    own = points(found.average) + _over(len(found.found), found.row)
+    average = _cell(own, _printed_points(found.printed_average), found.row.average_remarks, letters)
+    return [DELTA, _shots(found.row.shots), *cells, average]
 
 
-def _records(row: Row) -> Iterable[dict]:
-    cell = row.entries[0].cell
+def _printed_points(gain: float | None) -> str | None:
+    return None if gain is None else points(gain, digits=2)
+
+
+def _cell(own: str, printed: str | None, remarks: Sequence[str], letters: Letters) -> str:
+    """Our number and, in the last line, the paper's with the letters of its footnotes."""
+    marks = "".join(f" [{letters[remark]}]" for remark in dict.fromkeys(remarks) if remark)
+    return f"{own}\npaper {printed}{marks}" if printed else f"{own}\npaper –"
+
+
+def _over(found: int, row: Row) -> str:
+    return f"\nover {found} of {len(row.entries)} data sets" if 0 < found < len(row.entries) else ""
+
+
+def _records(row: Row, found: Gains | None) -> Iterable[dict]:
+    cell = row.cell
     identity = {"method": row.label, "experiment": cell.experiment, "policy": cell.policy, "shots": _shots(row.shots)}
-    for entry in row.entries:
+    for position, entry in enumerate(row.entries):
         metrics = entry.own.metrics if entry.own else {}
+        gain = found.entries[position] if found else None
         yield {
             **identity,
             "dataset": entry.cell.dataset,
-            "objective": entry.own.evaluation.facts.objective if entry.own else entry.cell.objective,
+            "objective": entry.facts.objective if entry.facts else entry.cell.objective,
+            "prompt": entry.facts.prompt if entry.facts else None,
             "run": entry.own.name if entry.own else None,
             "n": metrics.get("n"),
             **limits("accuracy", entry.own.accuracy if entry.own else None),
             **limits("constant", metrics.get("majority")),
             "marks": entry.own.marks if entry.own else None,
-            **_printed(entry.printed),
+            "delta": gain and gain.own,
+            "delta_p": gain and gain.test and gain.test["p"],
+            **_printed(entry.printed, entry.remarks),
+            "paper_delta": gain and gain.printed,
         }
     yield {
         **identity,
         "dataset": AVERAGE,
-        "data_sets": sum(entry.own is not None for entry in row.entries),
+        "data_sets": row.found,
         **limits("accuracy", row.average()),
-        **_printed(row.printed_average),
+        "delta": found and found.average,
+        **_printed(row.printed_average, row.average_remarks),
+        "paper_delta": found and found.printed_average,
     }
 
 
-def _printed(number: Printed | None) -> dict:
+def _printed(number: Printed | None, remarks: Sequence[str]) -> dict:
     if number is None:
         return {}
-    return {**limits("paper", number.interval()), "paper_k": number.k, "paper_n": number.n, "paper_note": number.note}
+    counts = {"paper_k": number.k, "paper_n": number.n}
+    return {**limits("paper", number.interval()), **counts, "paper_note": "; ".join(remarks)}

@@ -1,72 +1,18 @@
 """Fills a table of conf/table with the accuracies of the evaluations found and the numbers that the paper prints."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from math import hypot
 from pathlib import Path
 from typing import TypeVar
 
-import pandas as pd
-
-from vrft_aug.evaluation.metrics.comparison import Comparison, constant_mark
-from vrft_aug.evaluation.metrics.intervals import Quantity, estimate
-from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, Printed, key, read
+from vrft_aug.evaluation.metrics.comparison import Comparison
+from vrft_aug.evaluation.report.paper.paper_notes import reading
+from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, key, read
+from vrft_aug.evaluation.report.paper.paper_rows import Entry, PaperTable, Row
 from vrft_aug.evaluation.runs import Evaluation, Facts, Training
 from vrft_aug.experiments.cells import Cell, Table, row_cells
 
 Objectives = Mapping[str, str | None]  # experiment -> the objective of its runs; None: any
 Run = TypeVar("Run", Evaluation, Training)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A cell, the run that fills it (own) and the paper's number (printed); both may be missing."""
-
-    cell: Cell
-    own: Comparison | None
-    printed: Printed | None
-
-    @property
-    def printed_mark(self) -> str:
-        """† or ‡ of the paper's number, if our test set has the size of the paper's."""
-        if not (self.own and self.printed) or self.own.metrics["n"] != self.printed.n:
-            return ""
-        return constant_mark(self.own.metrics | {"accuracy": self.printed.interval()})
-
-
-@dataclass(frozen=True)
-class Row:
-    label: str
-    entries: list[Entry]  # one per data set
-    printed_average: Printed | None
-
-    @property
-    def shots(self) -> int | None:
-        """Training images per class; None: all."""
-        cell = self.entries[0].cell
-        return 0 if cell.experiment == "zero_shot" else cell.shots
-
-    def average(self) -> Quantity:
-        """Mean accuracy of the cells that have a run, with the interval of independent sets (Zou and Donner 2008)."""
-        found = pd.DataFrame([entry.own.accuracy for entry in self.entries if entry.own], dtype=float)
-        if found.empty:
-            return estimate(None)
-        mean = found["value"].mean()
-        below, above = (hypot(*(found["value"] - found[limit])) / len(found) for limit in ("low", "high"))
-        return estimate(mean, mean - below, mean + above)
-
-
-@dataclass(frozen=True)
-class PaperTable:
-    name: str  # of the file in conf/table
-    title: str
-    datasets: list[str]
-    rows: list[Row]
-    notes: list[str]
-
-    @property
-    def entries(self) -> list[Entry]:
-        return [entry for row in self.rows for entry in row.entries]
 
 
 def fill(table: Table, name: str, comparisons: Sequence[Comparison], objectives: Objectives) -> PaperTable:
@@ -92,7 +38,7 @@ def fill(table: Table, name: str, comparisons: Sequence[Comparison], objectives:
         for cells in zip(*(row_cells(table, row, dataset) for dataset in table.datasets), strict=True):
             average = printed.get(key(cells[0], larger, AVERAGE)) if has_average else None
             rows.append(Row(_label(cells[0], larger), [entry(cell, larger) for cell in cells], average))
-    return PaperTable(name, table.title, table.datasets, rows, [*_reading(rows, bool(printed)), *notes])
+    return PaperTable(name, table.title, table.datasets, rows, [*reading(rows, bool(printed)), *notes])
 
 
 def run_of(
@@ -114,21 +60,6 @@ def run_of(
 def _fits(cell: Cell, facts: Facts) -> bool:
     stated = (facts.experiment, facts.dataset, facts.shots, facts.policy_name)
     return stated == (cell.experiment, cell.dataset, cell.shots, cell.policy)
-
-
-def _reading(rows: Sequence[Row], in_paper: bool) -> Iterable[str]:
-    cells = [entry.cell for row in rows for entry in row.entries]
-    policies = " and ".join(dict.fromkeys(cell.policy for cell in cells))
-    ours = f"Accuracy in per cent with its 95 % interval; n: number of test images. Policy: {policies}."
-    papers = " The number below it is the paper's, for Qwen2.5-VL-3B (7B in the row of the larger policy)."
-    yield ours + (papers if in_paper else "")
-    objectives: dict[tuple[str, str], list[str]] = {}
-    for row in rows:
-        for cell in (entry.cell for entry in row.entries):
-            if cell.objective:
-                objectives.setdefault((cell.dataset, cell.objective), []).append(row.label)
-    for (dataset, objective), labels in objectives.items():
-        yield f"{dataset}: objective={objective} in {', '.join(dict.fromkeys(labels))}"
 
 
 def _label(cell: Cell, larger: bool) -> str:

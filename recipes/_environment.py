@@ -1,0 +1,10 @@
+"""Ends a recipe with one line where its packages are missing; every recipe imports this first."""
+
+import importlib.util
+import sys
+
+for package in ("hydra", "vrft_aug"):
+    if importlib.util.find_spec(package) is None:
+        print(f"error: {sys.executable} has no package {package}: run `make setup` once, then "
+              "`source .venv/bin/activate`, or start the recipe with .venv/bin/python", file=sys.stderr)  # fmt: skip
+        sys.exit(2)

@@ -1,0 +1,51 @@
+"""A training that cannot be what was asked for is refused: another recipe's experiment, batches that do not divide."""
+
+import pytest
+from repository import composed
+
+from vrft_aug.engine.run.preflight import check_batches
+from vrft_aug.engine.training.start_checks import check_recipe
+from vrft_aug.errors import InputError
+
+
+@pytest.mark.parametrize(("recipe", "experiment", "remedy"), [
+    ("sft", "v_rft", "trains with grpo, and this is recipes/sft.py; run recipes/grpo.py"),
+    ("grpo", "v_sft_pa_p", "trains with sft, and this is recipes/grpo.py; run recipes/sft.py"),
+    ("grpo", "zero_shot", "trains nothing, and this is recipes/grpo.py; run recipes/evaluate.py"),
+])  # fmt: skip
+def test_the_experiment_of_another_recipe_is_refused(recipe, experiment, remedy):
+    with pytest.raises(InputError, match=f"experiment={experiment} {remedy}"):
+        check_recipe(composed(recipe, f"experiment={experiment}"), recipe)
+
+
+@pytest.mark.parametrize(("recipe", "chosen"), [
+    ("sft", "experiment=v_sft"), ("grpo", "experiment=v_rft_pa_p"), ("sft", "preset=warm_start"),
+    ("grpo", "preset=quickstart"),
+])  # fmt: skip
+def test_its_own_experiments_and_presets_pass(recipe, chosen):
+    check_recipe(composed(recipe, chosen), recipe)
+
+
+@pytest.mark.parametrize(("recipe", "overrides", "reason"), [
+    ("sft", ["experiment=v_sft_pa_pi", "hardware=node_8x80g"],
+     r"data.train_batch_size=4: 8 devices cannot share 4 samples equally; a multiple of 8 is needed; set schedule"),
+    ("sft", ["schedule.batch_size=0"], "data.train_batch_size=0: 1 devices cannot share 0 samples"),
+    ("grpo", ["hardware.devices_per_node=3", "schedule.batch_size=32"],
+     "data.train_batch_size=32: 3 devices cannot share 256 samples equally; a multiple of 3 is needed"),
+    ("grpo", ["hardware.devices_per_node=16", "schedule.batch_size=4", "schedule.mini_batch_size=1"],
+     "ppo_mini_batch_size=1: 16 devices cannot share 8 samples equally; a multiple of 2 is needed"),
+    ("grpo", ["schedule.batch_size=32", "schedule.mini_batch_size=24"],
+     "ppo_mini_batch_size=24 must divide data.train_batch_size=32; set schedule"),
+    ("grpo", ["actor_rollout_ref.rollout.n=-1"], r"rollout.n=-1: 1 or more responses per prompt"),
+])  # fmt: skip
+def test_batches_that_the_devices_cannot_share_are_refused(recipe, overrides, reason):
+    with pytest.raises(InputError, match=reason):
+        check_batches(composed(recipe, *overrides))
+
+
+@pytest.mark.parametrize(("recipe", "hardware", "experiment"), [
+    ("grpo", "cpu", "v_rft"), ("grpo", "gpu_2x80g", "v_rft_pa_pi"), ("grpo", "node_8x80g", "v_rft_pa_pi"),
+    ("sft", "gpu_2x80g", "v_sft_pa_pi"), ("grpo", "multi_node", "v_rft_pa_p"),
+])  # fmt: skip
+def test_the_experiments_fit_their_machines(recipe, hardware, experiment):
+    check_batches(composed(recipe, f"hardware={hardware}", f"experiment={experiment}", "policy=qwen2_5_vl_3b"))

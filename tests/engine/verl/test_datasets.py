@@ -1,0 +1,122 @@
+"""One image has one size in every stage: preparation, verl's two data sets, vLLM, the exported policy."""
+
+import asyncio
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+from repository import composed
+
+pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
+
+from transformers import AutoProcessor
+from verl.trainer.sft_trainer import create_sft_dataset
+from verl.utils.dataset.rl_dataset import get_dataset_class
+
+from vrft_aug.data.policy_files import write_bounds
+from vrft_aug.data.rows.frame import resized
+from vrft_aug.data.rows.parquet_files import ShardWriter
+from vrft_aug.data.rows.schema import RL, SFT
+from vrft_aug.data.settings import Policy
+from vrft_aug.tiny import build as tiny_policy
+from vrft_aug.tiny import tokenizer as tiny_tokenizer
+
+BOUNDS = [(3136, 50176), (262144, 1003520)]
+# A MedMNIST image, a dermatoscopic one, large radiographs; the last two differ between one resize and two.
+SIZES = [(28, 28), (600, 450), (2500, 2048), (1686, 1270), (2209, 2493)]
+MESSAGE = {"role": "user", "content": "<image>What is it?"}
+
+
+def encoded(size: tuple[int, int]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, size[::-1], np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+IMAGES = [encoded(size) for size in SIZES]
+
+
+@pytest.fixture(scope="module", params=BOUNDS, ids=str)
+def bounds(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(bounds, tmp_path_factory) -> Path:
+    """A policy's folder with real processor files and no weights."""
+    folder = tmp_path_factory.mktemp("policy")
+    processor = tiny_policy.make_processor(tiny_tokenizer.train_tokenizer(tiny_tokenizer.read_corpus()))
+    processor.save_pretrained(folder)
+    tiny_policy.make_model(processor.tokenizer, 0).config.save_pretrained(folder)
+    write_bounds(folder, *bounds)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expected(bounds) -> list[tuple[int, int]]:
+    """Rows and columns of patches, as preparation computes them."""
+    policy = Policy.of(composed("prepare").policy)
+    policy = replace(policy, min_pixels=bounds[0], max_pixels=bounds[1])
+    return [(height // 14, width // 14) for width, height in (resized(size, policy) for size in SIZES)]
+
+
+def grids(tensors) -> list[tuple[int, int]]:
+    return [tuple(grid[-2:]) for tensor in tensors for grid in tensor.tolist()]
+
+
+def write(folder: Path, name: str, schema, rows: list[dict]) -> str:
+    writer = ShardWriter(folder, name, schema, 1 << 30)
+    for row in rows:
+        writer.write(row)
+    return str(writer.close()[0][0])
+
+
+def test_transformers_on_the_exported_policy(folder, expected):
+    processor = AutoProcessor.from_pretrained(folder)
+    images = [Image.open(io.BytesIO(image)) for image in IMAGES]
+    assert grids([processor.image_processor(images, return_tensors="pt")["image_grid_thw"]]) == expected
+
+
+def test_verls_data_set_for_grpo(folder, expected, tmp_path):
+    rows = [{"data_source": "toy", "prompt": [MESSAGE], "images": ({"bytes": image, "path": None},), "ability": None,
+             "reward_model": None, "extra_info": None} for image in IMAGES]  # fmt: skip
+    config = OmegaConf.create(dict(composed("grpo").data) | {"cache_dir": str(tmp_path)})
+    kind, processor = get_dataset_class(config), AutoProcessor.from_pretrained(folder)
+    file = write(tmp_path, "train", RL, rows)
+    data = kind([file], processor.tokenizer, config, processor)
+    media = [asyncio.run(kind.process_multi_modal_info(data[i]["raw_prompt"], 14, config)) for i in range(len(rows))]
+    kwargs = dict(config.get("mm_processor_kwargs") or {})
+    assert grids(processor.image_processor(images, return_tensors="pt", **kwargs)["image_grid_thw"]
+                 for images, _, _ in media) == expected  # fmt: skip
+
+
+def test_verls_data_set_for_sft(folder, expected, tmp_path):
+    messages = [MESSAGE, {"role": "assistant", "content": r"\boxed{ring}"}]
+    rows = [{"messages": messages, "images": ({"bytes": image, "path": None},), "data_source": "toy", "source_id": "1"}
+            for image in IMAGES]  # fmt: skip
+    processor = AutoProcessor.from_pretrained(folder)
+    config = OmegaConf.create(dict(composed("sft").data) | {"max_length": 4096, "pad_mode": "no_padding"})
+    data = create_sft_dataset([write(tmp_path, "train", SFT, rows)], config, processor.tokenizer, processor)
+    found = [data[i] for i in range(len(rows))]
+    assert grids(row["multi_modal_inputs"]["image_grid_thw"] for row in found) == expected
+    pads = [(row["input_ids"] == processor.image_token_id).sum().item() for row in found]
+    assert pads == [rows * columns // 4 for rows, columns in expected]
+
+
+def test_vllms_processor(folder, expected, monkeypatch):
+    for name, value in composed("evaluate").hardware.env.items():
+        monkeypatch.setenv(name, os.environ.get(name, str(value)))
+    pytest.importorskip("vllm")
+    from vllm.config import ModelConfig
+    from vllm.multimodal import MULTIMODAL_REGISTRY
+
+    info = MULTIMODAL_REGISTRY.create_processor(ModelConfig(model=str(folder), max_model_len=768)).info
+    processor = info.get_image_processor()
+    found = [info.get_num_image_tokens(image_width=width, image_height=height, image_processor=processor, mm_kwargs={})
+             for width, height in SIZES]  # fmt: skip
+    assert found == [rows * columns // 4 for rows, columns in expected]

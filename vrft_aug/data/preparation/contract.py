@@ -1,0 +1,61 @@
+"""Refuses prepared rows that do not fit the policy, the prompt or the data set of a training or an evaluation."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from vrft_aug.data.settings import Dataset, Policy, Prompt
+from vrft_aug.errors import InputError
+
+FRAME = ("min_pixels", "max_pixels", "patch", "merge", "box_frame")  # what decides how a policy sees and states a box
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest that preparation wrote beside the rows in `folder`. Raises InputError if there is none."""
+    file = folder / "manifest.json"
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(f"{file} does not exist: it says for which policy and prompt the rows are; prepare them with "
+                         "recipes/prepare.py, or name the folder that it wrote") from None
+    except ValueError as error:
+        raise InputError(f"{file}: not JSON ({error}); prepare again") from None
+
+
+def check_rows(folder: Path, dataset: Dataset, policy: Policy, prompt: Prompt | None) -> None:
+    """Raise InputError unless the rows in `folder` were prepared for this data set, policy and prompt.
+
+    prompt: None where the rows of several prompts are used together, so that no single one can be asked for.
+    """
+    manifest = read_manifest(folder)
+    if (name := manifest["dataset"]["name"]) != dataset.name:
+        raise InputError(f"{folder}: the rows are of dataset={name}, but dataset={dataset.name} is chosen; choose "
+                         f"dataset={name}, or other rows with parquet=<folder>")
+    if manifest["dataset"]["classes"] != dataset.classes:
+        raise InputError(f"{folder}: the rows have the classes {', '.join(manifest['dataset']['classes'])}, but "
+                         f"conf/dataset/{name}.yaml has {', '.join(dataset.classes)}; prepare again")
+    then = manifest["policy"]
+    if changed := _different(then, {key: getattr(policy, key) for key in FRAME}, "policy"):
+        raise InputError(f"{folder}: the rows were prepared for policy={then['name']}, and this policy sees other "
+                         f"images or states boxes in another frame ({changed}); prepare again for it (policy=, "
+                         "policy.path=), or name its rows with parquet=<folder>")
+    _check_length(folder, manifest["prompt_tokens"], policy)
+    if prompt and (changed := _different(manifest["prompt"], asdict(prompt), "prompt")):
+        raise InputError(f"{folder}: the rows have another prompt ({changed}); choose "
+                         f"prompt={manifest['prompt']['name']}, or other rows with parquet=<folder>")
+
+
+def _check_length(folder: Path, tokens: Mapping[str, int] | None, policy: Policy) -> None:
+    """Refuse rows whose longest prompt is longer than the policy takes now. tokens: None, they were not counted."""
+    limit = policy.max_prompt_length
+    if tokens and limit is not None and tokens["longest"] > limit:
+        raise InputError(f"{folder}: the longest prompt has {tokens['longest']} tokens, but policy.max_prompt_length="
+                         f"{limit}; raise it, or prepare shorter prompts")
+
+
+def _different(then: Mapping[str, Any], now: Mapping[str, Any], group: str) -> str:
+    """The keys with another value now: "policy.min_pixels: 3136 -> 12544"; empty if there is none."""
+    pairs = {key: (then.get(key), value) for key, value in now.items()}
+    return ", ".join(f"{group}.{key}: {old} -> {new}" for key, (old, new) in pairs.items() if old != new)

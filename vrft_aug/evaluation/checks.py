@@ -1,0 +1,36 @@
+"""Refuses an evaluation whose settings or rows cannot work, before a folder is made or a large library is imported."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from vrft_aug.data.datasets.sample import SPLITS
+from vrft_aug.data.preparation.contract import check_rows
+from vrft_aug.data.rows.parquet_files import parquet_files, splits_in
+from vrft_aug.data.setting_checks import check_choice, check_number, check_type
+from vrft_aug.data.settings import Dataset, Policy, Prompt
+from vrft_aug.errors import InputError
+from vrft_aug.rewards import compose
+from vrft_aug.rewards.objective import check_knowledge
+
+
+def check(config: DictConfig) -> None:
+    """Raise InputError for a setting that is not allowed, and for rows that do not fit the other settings."""
+    check_sampling(config.sampling)
+    check_number("seed", config.seed, 0)
+    check_type("shuffle_check", config.shuffle_check, bool, "true or false")
+    dataset, prompt, policy = Dataset.of(config.dataset), Prompt.of(config.prompt), Policy.of(config.policy)
+    check_knowledge(compose(config.objective), prompt.task or dataset.task, prompt.knowledge)
+    folder = Path(config.parquet)
+    check_choice("split", config.split, tuple(splits_in(folder)) or SPLITS)
+    parquet_files(folder / f"{config.split}.parquet")
+    check_rows(folder, dataset, policy, prompt)
+
+
+def check_sampling(sampling: DictConfig) -> None:
+    """Raise InputError for a number of samples or a temperature that makes no sense."""
+    check_number("sampling.n", sampling.n, 1)
+    if type(sampling.temperature) not in (int, float) or sampling.temperature < 0:
+        raise InputError(f"sampling.temperature={sampling.temperature}: must be a number, 0 or more")
+    if sampling.n > 1 and sampling.temperature == 0:
+        raise InputError(f"sampling.n={sampling.n} greedy samples are all equal: set sampling.temperature above 0")
