@@ -107,7 +107,7 @@ $(EXPERIMENTS): setup
 $(TABLES): setup
 	@$(CELLS) table=$@ $(ARGS)
 
-plan: setup ## every cell of a table, its commands and their cost, without running (TABLE=table1)
+plan: setup ## every cell of a table and its cost, without running (TABLE=table1; ARGS=plan=commands: every command)
 	$(if $(TABLE),,$(call missing,TABLE=<one of: $(TABLES)>))
 	@$(CELLS) table=$(TABLE) plan=true $(ARGS)
 

@@ -7,7 +7,6 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from vrft_aug.configs import CONF, compose, flatten
-from vrft_aug.errors import InputError
 
 UNKNOWN_KEY = re.compile(r"Could not override '([^'@]+)'")
 
@@ -62,7 +61,7 @@ def keys_of(root: str) -> list[str]:
     """The dotted names of all keys and all mappings in a recipe's config; empty if it cannot be composed."""
     try:
         leaves = flatten(compose(root))
-    except (HydraException, OmegaConfBaseException, InputError):
+    except (HydraException, OmegaConfBaseException, ValueError):  # ValueError: the recipe itself composes just now
         return []
     parts = [leaf.split(".") for leaf in leaves]
     return list(dict.fromkeys(".".join(part[:end]) for part in parts for end in range(1, len(part) + 1)))

@@ -24,7 +24,7 @@ def check(config: DictConfig) -> None:
     folder = Path(config.parquet)
     check_choice("split", config.split, tuple(splits_in(folder)) or SPLITS)
     parquet_files(folder / f"{config.split}.parquet")
-    check_rows(folder, dataset, policy, prompt)
+    check_rows(folder, policy, dataset, prompt)
 
 
 def check_sampling(sampling: DictConfig) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from toy_data import compose_config
 
-from vrft_aug.data.preparation.contract import check_rows, read_manifest
+from vrft_aug.data.preparation.contract import check_frame, check_rows, read_manifest
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.data.settings import Dataset, Policy, Prompt
 from vrft_aug.errors import InputError
@@ -24,8 +24,8 @@ def rows(tmp_path_factory):
 
 
 def test_rows_of_the_same_settings_pass(rows):
-    check_rows(rows, DATASET, POLICY, PROMPT)
-    check_rows(rows, DATASET, replace(POLICY, name="its sister", max_response_length=9), None)
+    check_rows(rows, POLICY, DATASET, PROMPT)
+    check_frame(rows, replace(POLICY, name="its sister", max_response_length=9))
 
 
 @pytest.mark.parametrize("changed", [{"min_pixels": 3136}, {"max_pixels": 262144}, {"patch": 16}, {"merge": 1},
@@ -33,34 +33,34 @@ def test_rows_of_the_same_settings_pass(rows):
 def test_another_frame_is_refused(rows, changed):
     key = next(iter(changed))
     with pytest.raises(InputError, match=rf"prepared for policy=tiny, .* frame \(policy.{key}: .* -> {changed[key]}\)"):
-        check_rows(rows, DATASET, replace(POLICY, **changed), PROMPT)
+        check_rows(rows, replace(POLICY, **changed), DATASET, PROMPT)
 
 
 @pytest.mark.parametrize("changed", [{"name": "knowledge", "knowledge": True}, {"class_order": "shuffled"},
                                      {"aliases": True}, {"task": "localization"}], ids=str)  # fmt: skip
 def test_another_prompt_is_refused(rows, changed):
     with pytest.raises(InputError, match=r"another prompt \(prompt\..* choose prompt=names"):
-        check_rows(rows, DATASET, POLICY, replace(PROMPT, **changed))
+        check_rows(rows, POLICY, DATASET, replace(PROMPT, **changed))
 
 
 def test_another_data_set_is_refused(rows):
     with pytest.raises(InputError, match=r"rows are of dataset=phantom, but dataset=blood is chosen"):
-        check_rows(rows, replace(DATASET, name="blood"), POLICY, PROMPT)
+        check_rows(rows, POLICY, replace(DATASET, name="blood"), PROMPT)
     with pytest.raises(InputError, match=r"rows have the classes clear, nodule, ring, streak, but .* prepare again"):
-        check_rows(rows, replace(DATASET, classes=["clear", "nodule"]), POLICY, PROMPT)
+        check_rows(rows, POLICY, replace(DATASET, classes=["clear", "nodule"]), PROMPT)
 
 
 def test_a_prompt_that_is_too_long_now_is_refused(rows, tmp_path):
     manifest = read_manifest(rows) | {"prompt_tokens": {"limit": 704, "longest": 300}}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    check_rows(tmp_path, DATASET, replace(POLICY, max_prompt_length=300), PROMPT)
+    check_rows(tmp_path, replace(POLICY, max_prompt_length=300), DATASET, PROMPT)
     with pytest.raises(InputError, match=r"longest prompt has 300 tokens, but policy.max_prompt_length=299"):
-        check_rows(tmp_path, DATASET, replace(POLICY, max_prompt_length=299), PROMPT)
+        check_rows(tmp_path, replace(POLICY, max_prompt_length=299), DATASET, PROMPT)
 
 
 def test_rows_without_a_manifest_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"manifest.json does not exist: .* recipes/prepare.py"):
-        check_rows(tmp_path, DATASET, POLICY, PROMPT)
+        check_rows(tmp_path, POLICY, DATASET, PROMPT)
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(InputError, match=r"manifest.json: not JSON .* prepare again"):
         read_manifest(tmp_path)

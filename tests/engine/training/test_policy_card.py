@@ -20,6 +20,9 @@ EXPECTED = (
     "| val-core/derma/acc/mean@1 | 0.7500 |",
     "| training images per class | 20 |",
     "| objective | accuracy |",
+    "| labels used | 140 for training + 70 for validation |",
+    "| visual tokens per image | 334 to 361 |",
+    "(PA_P with 6 of 7 entries unreviewed by a person)",
 )
 
 
@@ -29,7 +32,8 @@ def training(folder, start: str, recipe: str, selected_by: dict | None):
     (folder / "policy").mkdir()
     record = {"recipe": recipe, "experiment": "v_rft", "policy": start, "prompt": "knowledge", "objective": "accuracy",
               "shots": 20, "steps": 25, "exported_step": 20, "selected_by": selected_by, "git_commit": "abc",
-              "versions": {"verl": "0.9.1"}}  # fmt: skip
+              "versions": {"verl": "0.9.1"}, "labels": {"train": 140, "val": 70},
+              "image_tokens": {"least": 334, "most": 361}, "knowledge": {"unreviewed": 6, "entries": 7}}  # fmt: skip
     (folder / "run.json").write_text(json.dumps(record))
     line = {"step": 20, "data": {"val-core/derma/acc/mean@1": 0.75, "critic/score/mean": 0.5}}
     (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")

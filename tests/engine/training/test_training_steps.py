@@ -5,10 +5,12 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
+from toy_data import compose_config
 
 pytest.importorskip("torch", reason="the training stack is not installed (make setup)")
 
 from vrft_aug.configs import compose
+from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.engine.run import preflight
 from vrft_aug.engine.training.checkpoints import Criterion
 from vrft_aug.engine.training.common import Trainer, count_steps, fill_batch, train
@@ -45,11 +47,11 @@ def test_few_rows_are_repeated_until_they_fill_a_batch(tmp_path, rows, times):
 
 def test_a_full_disk_is_refused_before_verl_starts(tmp_path, monkeypatch):
     pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
-    for split in ("train", "val"):
-        pd.DataFrame({"prompt": range(64)}).to_parquet(tmp_path / f"sft_{split}.parquet")
+    sizes = [f"dataset.loader.{split}=64" for split in ("train", "val", "test")]
+    prepare(compose_config(f"out={tmp_path}", *sizes), None)
     config = compose("sft", [f"parquet={tmp_path}", f"out={tmp_path / 'out'}"])
     (tmp_path / "out").mkdir()
-    run = SimpleNamespace(folder=tmp_path / "out", record=lambda **facts: None, say=print, log=None)
+    run = SimpleNamespace(recipe="sft", folder=tmp_path / "out", record=lambda **facts: None, say=print, log=None)
     started = []
     trainer = Trainer({}, "model.path", "trainer.max_ckpt_to_keep", Criterion("loss", "val/loss", min), started.append)
     monkeypatch.setattr(preflight, "check_platform", lambda hardware: None)

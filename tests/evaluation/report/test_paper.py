@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from repository import ROOT
@@ -15,7 +16,9 @@ from vrft_aug.errors import InputError
 from vrft_aug.evaluation.report.paper.paper_figures import figure
 from vrft_aug.evaluation.report.paper.paper_layout import footnotes, frame, layout
 from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, read
-from vrft_aug.evaluation.runs import find
+from vrft_aug.evaluation.report.paper.paper_table import run_of
+from vrft_aug.evaluation.runs import Facts, Training, find
+from vrft_aug.experiments.cells import Cell
 
 EXPERIMENTS = ROOT / "conf" / "experiment"
 
@@ -137,6 +140,15 @@ def test_of_two_runs_the_run_in_the_cells_folder_counts_with_a_note(tmp_path: Pa
     one = filled(tmp_path / "runs")
     assert cells(one)["V-RFT + PA_P"][1].startswith("100.0")
     assert any("2 runs fit" in note for note in one.notes)
+
+
+def test_a_second_training_inside_another_cell_fills_none():
+    facts = Facts(experiment="v_rft", dataset="blood", shots=256, policy_name="tiny")
+    cell = Cell("v_rft", "blood", 256, "tiny")
+    first, second = (Training(Path("runs/tiny/blood-256/v_rft_pa_pi_v_rft") / stage, stage, pd.DataFrame(), facts)
+                     for stage in ("train", "fine_tune"))  # fmt: skip
+    assert run_of(cell, [first, second], "train", None) is first
+    assert run_of(cell, [second], "train", None) is None
 
 
 def test_another_protocol_gets_a_note(tmp_path: Path):

@@ -33,6 +33,11 @@ Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(true|false)$
 Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("(null|~|)$"), ["n", "~", ""])
 
 
+def content(text: str) -> Any:
+    """What a YAML text holds, read as `Loader` says."""
+    return Loader(text).get_single_data()
+
+
 def read(path: Path) -> dict[str, Any]:
     """Read and check a bank file. Raises InputError with the file and the entry."""
     try:
@@ -47,7 +52,7 @@ def read(path: Path) -> dict[str, Any]:
 def parse(text: str, path: Path) -> dict[str, Any]:
     """The bank that the text of a file holds. Raises InputError with the file and the entry."""
     try:
-        bank = yaml.load(text, Loader)
+        bank = content(text)
         if is_plain(bank):
             bank = {"dataset": path.stem, "classes": {name: full(line) for name, line in bank.items()}, "sources": {}}
         jsonschema.validate(bank, SCHEMA)

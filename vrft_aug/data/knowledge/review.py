@@ -58,7 +58,7 @@ def accept(path: Path, name: str, by: str) -> str:
     if not by.strip():
         raise InputError("by is empty; name who has reviewed the entry, as by='A. Name'")
     text = path.read_text(encoding="utf-8")
-    if reading.is_plain(yaml.load(text, reading.Loader)):
+    if reading.is_plain(reading.content(text)):
         text = written(bank)
     for one in names:
         text = signed(text, one, by.strip(), today())

@@ -24,11 +24,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(f"{file}: not JSON ({error}); prepare again") from None
 
 
-def check_rows(folder: Path, dataset: Dataset, policy: Policy, prompt: Prompt | None) -> None:
-    """Raise InputError unless the rows in `folder` were prepared for this data set, policy and prompt.
-
-    prompt: None where the rows of several prompts are used together, so that no single one can be asked for.
-    """
+def check_rows(folder: Path, policy: Policy, dataset: Dataset, prompt: Prompt) -> None:
+    """Raise InputError unless the rows in `folder` were prepared for this policy, data set and prompt."""
+    check_frame(folder, policy)
     manifest = read_manifest(folder)
     if (name := manifest["dataset"]["name"]) != dataset.name:
         raise InputError(f"{folder}: the rows are of dataset={name}, but dataset={dataset.name} is chosen; choose "
@@ -36,15 +34,20 @@ def check_rows(folder: Path, dataset: Dataset, policy: Policy, prompt: Prompt | 
     if manifest["dataset"]["classes"] != dataset.classes:
         raise InputError(f"{folder}: the rows have the classes {', '.join(manifest['dataset']['classes'])}, but "
                          f"conf/dataset/{name}.yaml has {', '.join(dataset.classes)}; prepare again")
+    if changed := _different(manifest["prompt"], asdict(prompt), "prompt"):
+        raise InputError(f"{folder}: the rows have another prompt ({changed}); choose "
+                         f"prompt={manifest['prompt']['name']}, or other rows with parquet=<folder>")
+
+
+def check_frame(folder: Path, policy: Policy) -> None:
+    """Raise InputError unless the policy sees the images of the rows in `folder`, and states boxes, as they assume."""
+    manifest = read_manifest(folder)
     then = manifest["policy"]
     if changed := _different(then, {key: getattr(policy, key) for key in FRAME}, "policy"):
         raise InputError(f"{folder}: the rows were prepared for policy={then['name']}, and this policy sees other "
                          f"images or states boxes in another frame ({changed}); prepare again for it (policy=, "
                          "policy.path=), or name its rows with parquet=<folder>")
     _check_length(folder, manifest["prompt_tokens"], policy)
-    if prompt and (changed := _different(manifest["prompt"], asdict(prompt), "prompt")):
-        raise InputError(f"{folder}: the rows have another prompt ({changed}); choose "
-                         f"prompt={manifest['prompt']['name']}, or other rows with parquet=<folder>")
 
 
 def _check_length(folder: Path, tokens: Mapping[str, int] | None, policy: Policy) -> None:

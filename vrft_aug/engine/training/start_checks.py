@@ -5,7 +5,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from vrft_aug.data.preparation.contract import check_rows
+from vrft_aug.data.preparation.contract import check_frame, check_rows
 from vrft_aug.data.settings import Dataset, Policy, Prompt
 from vrft_aug.errors import InputError
 
@@ -20,9 +20,14 @@ def check_recipe(config: DictConfig, recipe: str) -> None:
 
 
 def check_rows_fit(config: DictConfig, files: Sequence[str]) -> Path:
-    """Raise InputError if the rows do not fit data set, policy and prompt. Returns the folder of the first file."""
-    folders = list(dict.fromkeys(Path(file).parent for file in files))
-    prompt = Prompt.of(config.prompt) if len(folders) == 1 else None  # a warm start learns several prompts at once
-    for folder in folders:
-        check_rows(folder, Dataset.of(config.dataset), Policy.of(config.policy), prompt)
-    return folders[0]
+    """Raise InputError if the rows do not fit policy, data set and prompt. Returns the folder of the first file.
+
+    Rows of several folders may be of several data sets or prompts, which a policy then learns together.
+    """
+    first, *others = dict.fromkeys(Path(file).parent for file in files)
+    policy = Policy.of(config.policy)
+    for folder in (first, *others):
+        check_frame(folder, policy)
+    if not others:
+        check_rows(first, policy, Dataset.of(config.dataset), Prompt.of(config.prompt))
+    return first

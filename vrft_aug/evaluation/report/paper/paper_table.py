@@ -46,10 +46,12 @@ def run_of(
 ) -> Run | None:
     """The run that fills a cell: its run.json states the cell's facts.
 
-    If several runs do, the run in the cell's own folder is taken, or else the last; `notes` gets a line about it.
+    If several runs do, the run in the cell's own folder is taken, or else the last; `notes` gets a line about it. A
+    second training (`fine_tune`) never fills a cell: it states the experiment that it takes its settings from.
     """
     objective = cell.objective or objective
-    found = [run for run in runs if _fits(cell, run.facts) and objective in (None, run.facts.objective)]
+    found = [run for run in runs if _fits(cell, run.facts) and objective in (None, run.facts.objective)
+             and run.folder.name != "fine_tune"]  # fmt: skip
     own = [run for run in found if run.folder.as_posix().endswith(f"/{cell.folder}/{stage}")]
     chosen = next(reversed(own or found), None)
     if chosen and notes is not None and len(found) > 1:
