@@ -61,6 +61,39 @@ def test_a_command_that_is_incomplete_or_cannot_be_read(recipe, arguments, reaso
     assert reason in refused(recipe, *arguments)
 
 
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """Rows of phantoms for the tiny policy, with the prompt of class names."""
+    out = tmp_path_factory.mktemp("rows")
+    sizes = [f"dataset.loader.{split}=12" for split in ("train", "val", "test")]
+    prepare(compose("prepare", [f"out={out}", *sizes]), None)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "reason"),
+    [
+        ("evaluate", ["policy.min_pixels=3136"], "the rows were prepared for policy=tiny, and this policy sees other "
+         "images or states boxes in another frame (policy.min_pixels: 12544 -> 3136)"),
+        ("grpo", ["policy=qwen2_5_vl_3b"], "(policy.min_pixels: 12544 -> 262144, policy.max_pixels: 12544 -> 1003520)"),
+        ("sft", ["policy.box_frame=thousand"], "(policy.box_frame: resized -> thousand)"),
+        ("grpo", ["prompt=knowledge"], "the rows have another prompt (prompt.name: names -> knowledge"),
+        ("evaluate", ["dataset=blood"], "the rows are of dataset=phantom, but dataset=blood is chosen"),
+        ("sft", ["experiment=v_rft"], "v_rft trains with grpo, and this is recipes/sft.py; run recipes/grpo.py"),
+        ("grpo", ["experiment=v_sft"], "v_sft trains with sft, and this is recipes/grpo.py; run recipes/sft.py"),
+        ("sft", ["experiment=v_sft_pa_pi", "hardware.devices_per_node=8"],
+         "data.train_batch_size=4: 8 devices cannot share 4 samples equally; a multiple of 8 is needed"),
+        ("grpo", ["actor_rollout_ref.rollout.n=-1"], "rollout.n=-1: 1 or more responses per prompt"),
+        ("grpo", ["objective=recite_neg"], "no knowledge to recite; prepare the data with prompt=knowledge"),
+        ("grpo", ["policy.path=runs/nope"], "runs/nope: no such folder, and not on the hub or in its cache"),
+    ],
+)
+def test_stages_that_do_not_fit_each_other_are_refused(rows, tmp_path, recipe, overrides, reason):
+    out = tmp_path / "out"
+    assert reason in refused(recipe, f"parquet={rows}", *overrides, f"out={out}")
+    assert not out.exists()
+
+
 def test_a_failed_sweep_names_the_jobs_that_did_not_run(tmp_path):
     line = refused("evaluate", "-m", "seed=0,1", "split=test,val", f"parquet={tmp_path}")
     assert "test.parquet does not exist" in line

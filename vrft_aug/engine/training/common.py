@@ -57,6 +57,8 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
         val_files = fill_batch(val_files, config.data.train_batch_size, run.say)
     total = count_steps(config, train_files)
     checkpoints = Checkpoints.of_config(config, trainer.limit_key, trainer.criterion)
+    if config.policy.path:
+        policy.find(config.policy.path)  # a wrong path is refused before anything large is imported
     preflight.check_platform(config.hardware)
     start = policy.resolve(Policy.of(config.policy), run.folder / "start", copy=config.hardware.nodes > 1)
     preflight.check_memory(start, config.hardware)

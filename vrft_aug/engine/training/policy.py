@@ -34,7 +34,7 @@ def resolve(policy: Policy, work: Path | None = None, copy: bool = False) -> str
 
     Raises InputError for anything else, and for a policy that contains Python code.
     """
-    found = _find(policy, work)
+    found = str(instantiate(policy.build)) if policy.path is None else find(policy.path, work)
     _refuse_code(found)
     folder = Path(found)
     if work is None or not folder.is_dir():
@@ -47,20 +47,19 @@ def resolve(policy: Policy, work: Path | None = None, copy: bool = False) -> str
     return found if bounds == wanted else str(_with_bounds(folder, work, wanted, copy))
 
 
-def _find(policy: Policy, work: Path | None) -> str:
-    if policy.path is None:
-        return str(instantiate(policy.build))
-    folder = Path(policy.path).expanduser().resolve()
-    if HUB_ID.fullmatch(policy.path) and not folder.exists():
-        return _on_hub(policy.path, weights=work is not None)
+def find(path: str, work: Path | None = None) -> str:
+    """The folder or hub id that `policy.path` names; with `work`, downloaded and merged. See `resolve`."""
+    folder = Path(path).expanduser().resolve()
+    if HUB_ID.fullmatch(path) and not folder.exists():
+        return _on_hub(path, weights=work is not None)
     if found := shards(folder):
         _refuse_code(str(found / "huggingface"))
         return str(merge(folder, work) if work else found / "huggingface")
     for candidate in (folder, folder / "policy"):
         if (candidate / "config.json").is_file() and any(candidate.glob("*.safetensors")):
             return str(candidate)
-    raise InputError(f"policy.path={policy.path}: no config.json and *.safetensors there; give a model's folder, a hub "
-                     "id, the `out` of a finished sft.py or grpo.py, or its checkpoints/global_step_<n>")  # fmt: skip
+    raise InputError(f"policy.path={path}: no config.json and *.safetensors there; give a model's folder, a hub id, "
+                     "the `out` of a finished sft.py or grpo.py, or its checkpoints/global_step_<n>")  # fmt: skip
 
 
 def _with_bounds(source: Path, target: Path, bounds: Bounds, copy: bool) -> Path:
