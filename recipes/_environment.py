@@ -1,4 +1,4 @@
-"""Ends a recipe with one line where its packages are missing; every recipe imports this first."""
+"""Stops a recipe with one error line if its packages are not installed; every recipe imports this first."""
 
 import importlib.util
 import sys

@@ -42,9 +42,10 @@ rows = pyarrow.parquet.read_table("rows/train.parquet").to_pylist()
 assert len(rows) == 6 and rows[0]["reward_model"]["ground_truth"] == "negative", rows
 assert Path("rows/manifest.json").is_file() and manifest["files"]["test.parquet"]["rows"] == 2, manifest
 """,
-    "prints a knowledge entry": """
+    "reads a knowledge entry": """
 from vrft_aug.data.knowledge import reading
-print(reading.read(reading.BANK / "retina.yaml")["classes"]["2"]["description"])
+description = reading.read(reading.BANK / "retina.yaml")["classes"]["2"]["description"]
+assert "haemorrhages" in description, description
 """,
     "says what MedMNIST needs": """
 from vrft_aug.data.datasets.medmnist import info
@@ -103,7 +104,8 @@ def test_the_wheel_holds_every_file_of_the_package_and_of_conf(wheel: Path):
 @pytest.mark.parametrize("use", USES)
 def test_an_installed_wheel(python: Path, use: str, tmp_path: Path):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    run(python, "-c", USES[use], cwd=tmp_path, env=environment)
+    said = run(python, "-c", f"{USES[use]}\nprint('to the end')", cwd=tmp_path, env=environment)
+    assert said.endswith("to the end\n"), "the script asserts what it found"
 
 
 @pytest.mark.parametrize("package", ["torch", "verl", "vllm", "ray", "medmnist", "sklearn"])

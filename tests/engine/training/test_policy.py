@@ -89,6 +89,18 @@ def test_a_merged_folder_is_used_again_for_the_same_checkpoint_only(checkpoint, 
     assert not list(merged.parent.glob(".*.partial"))
 
 
+def test_a_merged_checkpoint_gets_other_bounds_in_its_own_folder(checkpoint, tmp_path, monkeypatch):
+    def merge(source, target):
+        (target / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
+        (target / "model.safetensors").write_bytes(b"weights")
+
+    monkeypatch.setattr(policy, "_merge", merge)
+    work = tmp_path / "out" / "policy"
+    assert resolve(checkpoint, work, min_pixels=12544) == resolve(checkpoint, work, min_pixels=12544) == str(work)
+    assert read_bounds(work) == Bounds(12544, 50176, 14, 2)
+    assert (work / "model.safetensors").read_bytes() == b"weights"
+
+
 def test_a_merge_that_fails_leaves_what_was_there(checkpoint, tmp_path, monkeypatch):
     merged = tmp_path / "out" / "policy"
     merged.mkdir(parents=True)

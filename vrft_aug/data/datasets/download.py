@@ -1,4 +1,4 @@
-"""Downloads a data set by its name: resumes a broken download and checks a file before it takes its name.
+"""Downloads a data set by its name; resumes a broken download, and checks each file before it counts as complete.
 
     from vrft_aug.data.datasets.download import fetch
     fetch("blood", "data")   # writes data/medmnist/bloodmnist.npz and returns this path

@@ -1,4 +1,4 @@
-"""Finds the images that stand for a class: those nearest to the class's mean, as thumbnails of 16 x 16 grey pixels."""
+"""Finds the typical images of a class: those nearest to the class's mean, compared as 16 x 16 grey thumbnails."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -64,6 +64,9 @@ def find(path: str, work: Path | None = None) -> str:
 
 def _with_bounds(source: Path, target: Path, bounds: Bounds, copy: bool) -> Path:
     """Make `target` a folder with the files of `source`, and with other bounds in its processor files."""
+    if source == target:  # a checkpoint that was merged there
+        write_bounds(target, bounds.min_pixels, bounds.max_pixels)
+        return target
     with _whole_folder(target) as folder:
         for file in source.iterdir():
             if file.is_file():
