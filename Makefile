@@ -13,15 +13,14 @@ HARDWARE  ?= cpu
 POLICY    ?= $(if $(filter cpu,$(HARDWARE)),tiny)
 RUNS      ?= runs
 RECIPE    ?= recipes/grpo.py
-RUN       ?= runs/quickstart-$(DATASET)
 ARGS      ?=
-TRAIN_ARGS ?=
 
 BIN  = .venv/bin
 ROWS = dataset=$(DATASET) prompt=$(PROMPT) shots=$(SHOTS) seed=$(SEED) data_root=$(DATA_ROOT)
 EXPERIMENTS = $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 missing = @echo 'error: make $@ needs $(1)' >&2; exit 2
-TABLES = $(sort $(filter-out one,$(basename $(notdir $(wildcard conf/table/*.yaml)))))
+QUICK  = $(if $(filter phantom%,$(DATASET)),quickstart,quickstart_images)
+TABLES = $(sort $(filter-out one quickstart%,$(basename $(notdir $(wildcard conf/table/*.yaml)))))
 CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) seed=$(SEED) data_root=$(DATA_ROOT) out=$(RUNS)
 
 .DEFAULT_GOAL := help
@@ -56,22 +55,9 @@ setup: .venv/ready ## .venv from the CPU lock (idempotent)
 doctor: setup ## can this machine run it? Python, memory, disk, ports, GPU, versions, plugins (HARDWARE=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --hardware $(HARDWARE)
 
-quickstart: setup ## the main job: prepare, warm start, GRPO, evaluate before and after, report (DATASET=, DATA_ROOT=, RUN=; ARGS= for every stage, TRAIN_ARGS= for GRPO)
+quickstart: setup ## the main job: prepare, GRPO with and without knowledge, evaluate, report (DATASET=, DATA_ROOT=: your images; RUNS=, ARGS=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --quick
-	@$(BIN)/python recipes/prepare.py preset=warm_start $(ROWS) out=$(RUN)/rows $(ARGS)
-	@$(BIN)/python recipes/sft.py preset=warm_start $(ROWS) parquet=$(RUN)/rows out=$(RUN)/warm_start $(ARGS)
-	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/before $(ARGS)
-	@$(BIN)/python recipes/grpo.py preset=quickstart $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/warm_start/policy out=$(RUN)/grpo $(ARGS) $(TRAIN_ARGS)
-	@$(BIN)/python recipes/evaluate.py $(ROWS) objective=$(OBJECTIVE) parquet=$(RUN)/rows policy.path=$(RUN)/grpo/policy out=$(RUN)/after $(ARGS)
-	@$(BIN)/python recipes/report.py runs=[$(RUN)/before,$(RUN)/grpo,$(RUN)/after] out=$(RUN)/report
-	@printf '%s\n' '' 'The run left:' \
-	  '  $(RUN)/grpo/config.yaml               resolved config' \
-	  '  $(RUN)/grpo/metrics.jsonl             metrics of every step (TensorBoard: $(RUN)/grpo/tensorboard)' \
-	  '  $(RUN)/after/predictions.parquet      predictions on the test split' \
-	  '  $(RUN)/report/report.md               before and after, with intervals' \
-	  '  $(RUN)/report/report.html             the same as a page: tables, curves, test images with the reasoning' \
-	  '  $(RUN)/report/curve.png               reward curve' \
-	  '  $(RUN)/grpo/policy                    the policy in Hugging Face format'
+	@$(CELLS) table=$(QUICK) table.datasets=[$(DATASET)] table.shots=[$(SHOTS)] $(ARGS)
 
 test: setup .venv/ready-dev ## sets up and passes the tests (ARGS='-m slow' for the long ones)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -84,8 +70,8 @@ docs: setup .venv/ready-dev ## the documentation site, into build/site; fails on
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "docs: open build/site/index.html (for its search: .venv/bin/mkdocs serve)"
 
-policy: setup ## build the tiny policy into the cache
-	@$(BIN)/python -m vrft_aug.tiny.build
+policy: setup ## build the tiny policy anew from its seed: 40 minutes on two cores (ARGS="--out <folder>")
+	@$(BIN)/python -m vrft_aug.tiny.build $(ARGS)
 
 data: setup ## fetch a data set whose source allows it (DATASET=, DATA_ROOT=)
 	@$(BIN)/python recipes/download.py $(ROWS)

@@ -36,19 +36,19 @@ HARDWARE = yaml.safe_load((ROOT / "conf/hardware/cpu.yaml").read_text())
 
 
 def make_policy(size: str, folder: Path) -> Path:
-    from vrft_aug.tiny import build as tiny_policy
+    """A policy with random weights that never writes a vision token, which vLLM would take for a missing image."""
+    from vrft_aug.tiny import model as tiny
+    from vrft_aug.tiny import tokenizer as words
 
-    tiny, text = tiny_policy.build(folder / "cache"), SIZES[size][-1]
-    if text is None:
-        return tiny
-    from transformers import AutoProcessor
-
-    vision = dict(tiny_policy.VISION, out_hidden_size=text["hidden_size"])
-    sizes = dict(TEXT=tiny_policy.TEXT | text | dict(rope_parameters=dict(rope_type="default", rope_theta=1e6,
-                 mrope_section=[8, 12, 12])), VISION=vision)  # fmt: skip
-    processor = AutoProcessor.from_pretrained(tiny)
-    with mock.patch.multiple(tiny_policy, **sizes):
-        model = tiny_policy.make_model(processor.tokenizer, seed=0)
+    processor, text = tiny.make_processor(words.train_tokenizer(words.read_corpus())), SIZES[size][-1]
+    changed: dict = {"set_heads": lambda *_: None}
+    if text is not None:
+        rotary = dict(rope_type="default", rope_theta=1e6, mrope_section=[8, 12, 12])
+        changed |= {"TEXT": tiny.TEXT | text | {"rope_parameters": rotary},
+                    "VISION": tiny.VISION | {"out_hidden_size": text["hidden_size"]}}  # fmt: skip
+    with mock.patch.multiple(tiny, **changed):
+        model = tiny.make_model(processor.tokenizer, seed=0)
+    tiny.silence(model, processor.tokenizer)
     model.save_pretrained(folder / size)
     processor.save_pretrained(folder / size)
     return folder / size

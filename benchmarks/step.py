@@ -4,8 +4,8 @@
     python benchmarks/step.py --prompts 256        # one step of the paper's size, for the share of scoring
     python benchmarks/step.py --ranks 2            # also the largest size on two FSDP workers, which share the cores
 
-Each size is a run of recipes/grpo.py from a warm-started tiny policy on phantoms; the figures are medians over all
-steps but the first. Scoring is the CPU time that the reward workers spent, beside the generation time of the same run.
+Each size is a run of recipes/grpo.py from the tiny policy on phantoms; the figures are medians over all steps but the
+first. Scoring is the CPU time that the reward workers spent, beside the generation time of the same run.
 Each line compares the time per sample with the smallest size's: 1.00 where cost is proportional to work.
 """
 
@@ -37,7 +37,7 @@ def steps_of(folder: Path) -> list[dict]:
 
 def measure(folder: Path, prompts: int, steps: int, ranks: int = 1) -> dict:
     out = folder / f"prompts-{prompts}-ranks-{ranks}"
-    recipe("grpo", f"parquet={folder / 'rows'}", f"policy.path={folder / 'warm_start' / 'policy'}", f"out={out}",
+    recipe("grpo", f"parquet={folder / 'rows'}", f"out={out}",
            f"trainer.total_training_steps={steps}", f"trainer.save_freq={steps}", "trainer.test_freq=-1", "keep=last",
            "trainer.val_before_train=false", f"schedule.batch_size={prompts}",
            f"schedule.mini_batch_size={prompts}", f"hardware.devices_per_node={ranks}",
@@ -60,8 +60,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        recipe("prepare", "preset=warm_start", f"out={folder / 'rows'}")
-        recipe("sft", "preset=warm_start", f"parquet={folder / 'rows'}", f"out={folder / 'warm_start'}")
+        recipe("prepare", f"out={folder / 'rows'}")
         results = [measure(folder, prompts, arguments.steps) for prompts in arguments.prompts]
         if arguments.ranks > 1:
             results.append(measure(folder, max(arguments.prompts), arguments.steps, arguments.ranks))

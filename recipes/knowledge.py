@@ -20,10 +20,13 @@ def main(config: DictConfig) -> None:
     from vrft_aug.data.settings import Dataset
 
     dataset = Dataset.of(config.dataset)
+    given = config.out or any(text.lstrip("+").startswith("dataset") for text in HydraConfig.get().overrides.task)
+    if config.review and not given:
+        print("\n".join(review.drafts(sorted(reading.BANK.glob("*.yaml")))))
+        return
     path = Path(config.out) if config.out else reading.path_of(dataset)
     if config.review:
-        one = config.out or any(text.lstrip("+").startswith("dataset") for text in HydraConfig.get().overrides.task)
-        print("\n".join(review.drafts([path] if one else sorted(reading.BANK.glob("*.yaml")))))
+        print("\n".join(review.drafts([path])))
     elif config.accept is not None:
         print(review.accept(path, str(config.accept), str(config.by or "")))
     else:

@@ -18,7 +18,7 @@ def main(config: DictConfig) -> None:
 
     from vrft_aug.evaluation.report.content import Asked
     from vrft_aug.evaluation.report.report import write_report
-    from vrft_aug.experiments.cells import Table
+    from vrft_aug.experiments.cells import Table, cells
 
     if not config.runs:
         raise InputError("runs is not set: set runs=[<folder>], the folders that the recipes wrote (their out=)")
@@ -28,7 +28,9 @@ def main(config: DictConfig) -> None:
     if config.get("table"):
         table = Table.of(config.table)
         experiments = dict.fromkeys(row.experiment for row in table.rows)
-        asked = Asked(config.table_name, table, {name: own_objective(name) for name in experiments})
+        objectives = {name: own_objective(name) for name in experiments}
+        pairs = {(cell.experiment, cell.policy) for cell in cells(table)} if table.several else set()
+        asked = Asked(config.table_name, table, objectives, frozenset(pair for pair in pairs if untrained(*pair)))
     for file in write_report(runs, config.out, config.baseline, console, asked, config.gallery):
         console.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)
 
@@ -38,6 +40,12 @@ def own_objective(experiment: str) -> str | None:
     config = compose("evaluate", [f"experiment={experiment}"], return_hydra_config=True)
     distinguishes = config.method.train and not (config.method.diagnose or config.method.fine_tune)
     return config.hydra.runtime.choices.objective if distinguishes else None
+
+
+def untrained(experiment: str, policy: str) -> bool:
+    """Whether nothing is trained: the experiment is zero-shot, and the policy needs no warm start."""
+    config = compose("evaluate", [f"experiment={experiment}", f"policy={policy}"])
+    return not (config.method.train or config.policy.warm_start)
 
 
 if __name__ == "__main__":

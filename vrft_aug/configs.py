@@ -1,6 +1,6 @@
 """Finds the configuration files of `conf/`, composes a recipe's config from them, and flattens a config.
 
-It also defines two functions that the files of `conf/` use: `${or_all:<value>}` and `${package:<name>}`.
+It also defines the functions that the files of `conf/` use: `${or_all:<value>}`, `${package:<name>}` and `${call:...}`.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,14 @@ def package(name: str) -> str:
     return str(found.submodule_search_locations[0])
 
 
+def call(function: str, *arguments: Any) -> Any:
+    """What a function with a dotted name returns, as `_target_` gives an object; so conf/ can use all floors."""
+    from hydra.utils import get_method
+
+    return OmegaConf.create(get_method(function)(*arguments))
+
+
+OmegaConf.register_new_resolver("call", call, replace=True)
 OmegaConf.register_new_resolver("or_all", lambda value: "all" if value is None else value, replace=True)
 OmegaConf.register_new_resolver("package", package, replace=True)
 

@@ -8,13 +8,16 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from vrft_aug.configs import CONF, compose, flatten
 
+OUR_RESOLVER = "InputError raised while resolving interpolation: "  # what a function of `${call:...}` raised
 UNKNOWN_KEY = re.compile(r"Could not override '([^'@]+)'")
 
 
 def explain(error: BaseException, root: str | None) -> str:
     """One line about an error. root: the root file in conf/ that the recipe composes; None: not known."""
     text = str(error)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+    if text.startswith(OUR_RESOLVER):
+        text = text.removeprefix(OUR_RESOLVER).partition("\n")[0]  # without the key that was being resolved
+    elif isinstance(error, MissingConfigException) and error.missing_cfg_file:
         text = unknown_choice(error.missing_cfg_file, list(error.options or []))
     elif isinstance(error, OverrideParseException):
         text = f"{error.override}: not a setting; write key=value, in quotes if the value has brackets or blanks"

@@ -61,12 +61,12 @@ def test_settings_are_found_from_policy_run_and_checkpoint(policy):
 
 def test_an_evaluation_takes_the_settings_of_the_run_that_made_the_policy(policy):
     config = composed("evaluate", f"policy.path={policy}")
-    assert (config.policy.max_length, config.policy_name) == (768, "tiny"), "the defaults are the tiny policy's"
+    assert (config.policy.max_length, config.policy_name) == (784, "tiny"), "the defaults are the tiny policy's"
     adopted = adopt(config, [f"policy.path={policy}"])
     assert adopted.policy_name == adopted.policy.name == "qwen2_5_vl_3b"
     assert (adopted.policy.max_length, adopted.policy.max_response_length) == (3072, 1024)
     assert (adopted.policy.min_pixels, adopted.policy.max_pixels) == (3136, 50176)
-    assert config.policy.max_length == 768, "the given config changed"
+    assert config.policy.max_length == 784, "the given config changed"
 
 
 def test_a_length_on_the_command_line_wins(policy):

@@ -32,6 +32,8 @@ def test_a_missing_key_is_named():
     ({"classes": ["a", "a"]}, "the classes must be different strings"),
     ({"task": "grading"}, "the classes of a grading task must be integers"),
     ({"aliases": {"c": ["see"]}}, "'c' has aliases but is not a class"),
+    ({"knowledge": {"a": "a bright spot"}}, "toy.yaml: dataset.knowledge describes a, but dataset.classes has a, b; "),
+    ({"knowledge": {"b": "a bright spot", "a": "a dark spot"}}, "describes b, a, but dataset.classes has a, b; "),
 ])  # fmt: skip
 def test_a_data_set_that_contradicts_itself(changes, message):
     with pytest.raises(InputError, match=message):
@@ -52,7 +54,6 @@ def test_a_data_set_that_contradicts_itself(changes, message):
     ({"partial": "yes"}, "partial=yes: must be true or false"),
     ({"allow_unverified": 1}, "allow_unverified=1: must be true or false"),
     ({"check": None}, "check=null: must be true or false"),
-    ({"label_noise": "much"}, "label_noise=much: must be a share between 0 and 1"),
     ({"out": None}, "out=null: must be the path of a folder"),
     ({"protocol": "papers"}, "protocol=papers: must be one of full, paper"),
 ])

@@ -138,3 +138,5 @@ def test_answers_that_count_for_nothing_are_counted_on_the_terminal():
     assert headline(values) == expected
     (values,) = measure(table.iloc[:1], resamples=10).values()
     assert headline(values) == "accuracy 1.000"
+    (values,) = measure(table.iloc[:1].assign(thought_right=0.0), resamples=10).values()
+    assert headline(values) == "accuracy 1.000; 0.000 of the thoughts name the findings"

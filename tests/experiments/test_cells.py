@@ -53,8 +53,35 @@ def test_without_a_larger_policy_its_row_has_no_cells():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [({"rows": [{"experiment": "v_rft", "shot": 3}]}, "no key shot"), ({"dataset": []}, "no key dataset"),
-     ({"datasets": []}, "needs rows and datasets")],
-)
+     ({"datasets": []}, "needs rows and datasets"), ({"seeds": [0, 0]}, "different whole numbers"),
+     ({"seeds": []}, "different whole numbers"), ({"seeds": [-1, 0]}, "different whole numbers"),
+     ({"claims": [{"text": "x", "better": "v_rft"}]}, "lacks worse"), ({"claims": "x"}, "must be a list of claims"),
+     ({"claims": [{"text": "x", "better": "v_rft", "worse": "v_sft", "shot": 3}]}, "no key shot"),
+     ({"claims": [{"text": "x", "better": "v_rft", "worse": "v_sft", "every": "seeds"}]}, "every='seeds' must be"),
+     ({"claims": [{"text": "x", "better": "v_rft", "worse": "v_sft", "shots": 256}]}, "shots=256 must be a list"),
+     ({"claims": [{"text": "x", "better": "v_rft", "worse": "v_sft", "better_shots": 10}]}, "need each other"),
+     ({"claims": [{"text": "x", "better": "v_rft", "worse": "v_rft", "better_shots": 20, "worse_shots": 10,
+                   "every": "shots"}]}, "leave out shots")],
+)  # fmt: skip
 def test_a_malformed_table_is_refused(changes, message):
     with pytest.raises(InputError, match=message):
         table("table3", **changes)
+
+
+def test_several_seeds_have_folders_of_their_own_and_one_seed_moves_nothing():
+    one = {"datasets": ["retina"], "rows": [{"experiment": "v_rft"}, {"experiment": "v_sft"}]}
+    for seeds in (None, [3]):
+        assert [cell.folder for cell in cells(table("table3", seeds=seeds, **one))] == [
+            "qwen2_5_vl_3b/retina-256/v_rft", "qwen2_5_vl_3b/retina-256/v_sft"
+        ]  # fmt: skip
+    assert [cell.folder for cell in cells(table("table3", seeds=[4, 7], **one))] == [
+        f"qwen2_5_vl_3b/retina-256/seed-{seed}/{name}" for seed in (4, 7) for name in ("v_rft", "v_sft")
+    ]
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "table3", "fig2", "fig3", "fig4"])
+def test_the_papers_claims_are_about_rows_of_their_table(name):
+    one = table(name)
+    assert one.claims and one.seeds is None
+    experiments = {row.experiment for row in one.rows}
+    assert {claim.better for claim in one.claims} | {claim.worse for claim in one.claims} <= experiments

@@ -65,7 +65,8 @@ def experiments(*overrides: str) -> subprocess.CompletedProcess:
 
 
 def test_each_override_is_in_every_stage_that_it_applies_to(tmp_path):
-    every = ["hardware.devices_per_node=4", "policy.max_response_length=32", "hardware.ray.address=auto"]
+    every = ["hardware.devices_per_node=4", "policy.warm_start=warm_start", "policy.max_response_length=32",
+             "hardware.ray.address=auto"]  # fmt: skip
     more = ["+stages.prompt.class_order=shuffled", "+training.keep=last", "schedule=paper", "policy.path=mine"]
     done = experiments("policy=tiny", "table.rows=[{experiment:v_rft_pa_pi_v_rft}]", "plan=commands", f"out={tmp_path}",
                        *every, *more)  # fmt: skip

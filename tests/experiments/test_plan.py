@@ -50,8 +50,9 @@ def number(line: str, name: str) -> float:
 
 def test_the_plan_counts_what_cells_share_once(planner):
     cells = [Cell(experiment, "phantom", 10, "tiny") for experiment in ("v_sft", "v_rft")]
-    rows = planner.work(*cells, hardware="cpu")[0][1][0]
-    text = planner.text(*cells, hardware="cpu", form=Form(False, None), done={rows})
+    shared = ("data_root=none", "policy.warm_start=warm_start")
+    rows = planner.work(*cells, hardware="cpu", shared=shared)[0][1][0]
+    text = planner.text(*cells, hardware="cpu", form=Form(False, None), done={rows}, shared=shared)
     assert text[0].startswith("tiny/phantom-10/v_sft: warm_start + rows + train + test: 56 steps, ")
     assert text[1].startswith("tiny/phantom-10/v_rft: train + test: 16 steps, ")
     assert text[2] == "2 cells; 7 stages: 1 done, 6 to run"
@@ -110,6 +111,19 @@ def test_labels_are_counted_where_the_data_are(planner):
     assert number(text[0], "test answers") == 2 * 100
     assert number(text[0], "validation answers") == 13 * 12
     assert "at least" not in text[0] and not any("not checked" in line for line in text)
+
+
+def test_every_seed_is_counted_and_its_commands_name_it(planner):
+    one, *several = [Cell("v_rft", "blood", 256, "qwen2_5_vl_3b", seed=seed) for seed in (None, 1, 2)]
+    alone = planner.text(one)[0].partition(": ")[2]
+    text = planner.text(*several, form=Form(True, 1_000_000))
+    cells = [line for line in text if "rows + train + test" in line]
+    assert [line.partition(": ") for line in cells] == [
+        (f"qwen2_5_vl_3b/blood-256/seed-{seed}/v_rft", ": ", alone) for seed in (1, 2)
+    ]
+    assert "2 cells; 6 stages: 0 done, 6 to run" in text
+    commands = [line for line in text if " python " in line]
+    assert [re.search(r" seed=(\d+)", line)[1] for line in commands] == ["1", "1", "1", "2", "2", "2"]
 
 
 def test_commands_are_printed_on_request(planner):
@@ -182,3 +196,22 @@ def test_a_cell_that_cannot_run_starts_nothing(arguments, tmp_path):
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
     assert f"1 of 1 cells cannot run, so none was started: tiny/folder-{shots}/{experiment}: " in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["table.seeds=[1,2]"], ["2 cells; ", "seeds 1, 2: a cell that trains nothing"]),
+        (["table.seeds=[5]"], ["1 cells; ", " seed=5 "]),
+        (["table.seeds=[1,2]", "seed=7"], ["error: seed=7: the table's seeds are [1, 2]"]),
+    ],
+)
+def test_seeds_on_the_command_line(arguments, said, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "recipes/experiments.py", "policy=qwen2_5_vl_3b", "hardware=gpu_2x80g", "plan=commands",
+         "table.datasets=[blood]", "table.shots=[256]", "data_root=none", *arguments, f"out={tmp_path}"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    for text in said:
+        assert text in done.stdout + done.stderr
+    assert done.returncode == (2 if said[0].startswith("error") else 0)

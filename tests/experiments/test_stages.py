@@ -9,9 +9,12 @@ from repository import CONF, choices
 from vrft_aug.errors import InputError
 from vrft_aug.experiments.cells import Cell
 from vrft_aug.experiments.compositions import Compositions, compose
+from vrft_aug.experiments.run_table import once
 from vrft_aug.experiments.stages import Plan, Stage
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
+
+WARM = "policy.warm_start=warm_start"  # as a policy may say it whose weights do not know the form of an answer
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +28,24 @@ def plan(configs):
     return Plan(Path("runs"), configs, ("hardware=cpu", "data_root=data"), ("trainer.save_freq=1",), "paper")
 
 
+@pytest.fixture(scope="module")
+def warm(plan):
+    """The same, for a policy that needs a warm start."""
+    return Plan(plan.root, plan.configs, (*plan.shared, WARM), plan.training, plan.protocol)
+
+
 def stages(plan: Plan, experiment: str, policy: str = "tiny", dataset: str = "phantom") -> dict[str, Stage]:
     found = plan.stages(Cell(experiment, dataset, 10, policy))
     return {str(stage.out.relative_to("runs")).removeprefix(f"{policy}/{dataset}-10/"): stage for stage in found}
 
 
-def test_zero_shot_only_tests(plan):
-    assert list(stages(plan, "zero_shot", "qwen2_5_vl_3b")) == ["rows/names", "zero_shot/test"]
+@pytest.mark.parametrize("policy", ["tiny", "qwen2_5_vl_3b"])
+def test_zero_shot_only_tests(policy, plan):
+    assert list(stages(plan, "zero_shot", policy)) == ["rows/names", "zero_shot/test"]
 
 
-def test_the_tiny_policy_starts_warm_from_rows_of_its_own(plan):
-    found = stages(plan, "v_rft_pa_p")
+def test_a_policy_that_needs_a_warm_start_gets_it_on_rows_of_its_own(warm):
+    found = stages(warm, "v_rft_pa_p")
     assert list(found) == ["rows/knowledge-warm_start", "warm_start/knowledge", "rows/knowledge", "v_rft_pa_p/train",
                            "v_rft_pa_p/test"]  # fmt: skip
     assert found["v_rft_pa_p/train"].recipe == "grpo"
@@ -123,8 +133,9 @@ def test_a_second_experiment_without_one_training_is_refused(second, why, plan, 
 
 
 @pytest.mark.parametrize("experiment", choices("experiment"))
-@pytest.mark.parametrize("policy", ["tiny", "qwen2_5_vl_3b"])
-def test_a_training_gets_only_experiments_of_its_recipe(experiment, policy, plan):
+@pytest.mark.parametrize(("policy", "start"), [("tiny", "warm"), ("tiny", "plan"), ("qwen2_5_vl_3b", "plan")])
+def test_a_training_gets_only_experiments_of_its_recipe(experiment, policy, start, request):
+    plan = request.getfixturevalue(start)
     for stage in stages(plan, experiment, policy).values():
         if stage.recipe in ("sft", "grpo"):
             config = plan.configs.get(stage.recipe, stage.overrides, apart=["dataset", "shots", "out"])
@@ -148,7 +159,7 @@ def starts(plan: Plan, cell: Cell) -> dict[str, str | None]:
             for stage in started.stages(cell)}  # fmt: skip
 
 
-def test_a_given_policy_is_where_a_cell_starts_and_no_later_stage_returns_to_it(plan):
+def test_a_given_policy_is_where_a_cell_starts_and_no_later_stage_returns_to_it(plan, warm):
     assert starts(plan, Cell("zero_shot", "phantom", 10, "qwen2_5_vl_3b")) == {"rows names": "mine",
                                                                                "test names": "mine"}  # fmt: skip
     cell = "runs/qwen2_5_vl_3b/phantom-10/v_rft_pa_pi_v_rft"
@@ -156,22 +167,24 @@ def test_a_given_policy_is_where_a_cell_starts_and_no_later_stage_returns_to_it(
         "rows localize": "mine", "train": "mine", "rows names": "mine", "fine_tune": f"{cell}/train/policy",
         "test names": f"{cell}/fine_tune/policy",
     }  # fmt: skip
-    warm = starts(plan, Cell("zero_shot", "phantom", 10, "tiny"))
-    assert warm["warm_start names"] == "mine" and warm["test names"].endswith("/warm_start/names/policy")
+    found = starts(warm, Cell("zero_shot", "phantom", 10, "tiny"))
+    assert found["warm_start names"] == "mine" and found["test names"].endswith("/warm_start/names/policy")
 
 
 def test_supervised_training_uses_one_node_of_several(plan):
-    several = Plan(plan.root, plan.configs, ("hardware=multi_node", "hardware.nodes=4"), (), "full",
+    several = Plan(plan.root, plan.configs, ("hardware=multi_node", "hardware.nodes=4", WARM), (), "full",
                    sft=("hardware.nodes=1",))  # fmt: skip
-    for stage in several.stages(Cell("v_rft", "phantom", 10, "tiny")):
+    found = several.stages(Cell("v_rft", "phantom", 10, "tiny"))
+    assert {stage.recipe for stage in found} == {"prepare", "sft", "grpo", "evaluate"}
+    for stage in found:
         config = several.configs.get(stage.recipe, stage.overrides)
         assert config.hardware.nodes == (1 if stage.recipe == "sft" else 4)
 
 
-def test_every_stage_composes(plan):
+def test_every_stage_composes(warm):
     for experiment in ("zero_shot", "v_sft_pa_p", "v_rft_pa_p_recite_neg", "v_rft_pa_pi_v_rft"):
-        for stage in stages(plan, experiment).values():
-            assert plan.configs.get(stage.recipe, stage.overrides).out == str(stage.out)
+        for stage in stages(warm, experiment).values():
+            assert warm.configs.get(stage.recipe, stage.overrides).out == str(stage.out)
 
 
 def test_a_config_is_made_once_for_stages_that_differ_only_apart(configs):
@@ -179,3 +192,33 @@ def test_a_config_is_made_once_for_stages_that_differ_only_apart(configs):
     assert configs.get("grpo", one, apart=["dataset"]) is configs.get("grpo", other, apart=["dataset"])
     assert configs.get("grpo", one).dataset.name == "blood"
     assert configs.get("grpo", other).dataset.name == "retina"
+
+
+def test_a_seed_reaches_the_draw_the_training_and_the_test_but_not_the_test_split(configs):
+    plan = Plan(Path("runs"), configs, ("hardware=cpu", "data_root=data", "seed=0"), (), "paper")
+    found = plan.stages(Cell("v_sft", "retina", 10, "qwen2_5_vl_3b", seed=2))
+    assert [str(stage.out) for stage in found] == [
+        f"runs/qwen2_5_vl_3b/retina-10/seed-2/{name}" for name in ("rows/names", "v_sft/train", "v_sft/test")
+    ]
+    chosen = [configs.get(stage.recipe, stage.overrides) for stage in found]
+    assert [config.seed for config in chosen] == [2, 2, 2] and chosen[0].test_seed == 0
+    alone = plan.stages(Cell("v_sft", "retina", 10, "qwen2_5_vl_3b"))
+    assert [value(stage, "seed") for stage in alone] == ["0", "0", "0"]
+
+
+def test_a_cell_without_training_is_run_with_the_first_seed_alone(configs):
+    shared = ("hardware=cpu", "data_root=data", "seed=0")
+
+    def seeds(policy: str, *more: str) -> list[tuple[str, int]]:
+        plan = Plan(Path("runs"), configs, (*shared, *more), (), "paper")
+        cells = [Cell(name, "phantom", 10, policy, seed=seed) for seed in (0, 1) for name in ("zero_shot", "v_sft")]
+        work = once([(cell, plan.stages(cell)) for cell in cells], configs)
+        return [(cell.experiment, cell.seed) for cell, _ in work]
+
+    every = [("zero_shot", 0), ("v_sft", 0), ("zero_shot", 1), ("v_sft", 1)]
+    assert seeds("qwen2_5_vl_3b") == seeds("tiny") == [one for one in every if one != ("zero_shot", 1)]
+    assert seeds("tiny", WARM) == every  # its warm start is trained
+    assert seeds("qwen2_5_vl_3b", "prompt.class_order=shuffled") == every
+    cell = Cell("zero_shot", "phantom", 10, "qwen2_5_vl_3b")
+    stages = Plan(Path("runs"), configs, shared, (), "paper").stages(cell)
+    assert once([(cell, stages)], configs) == [(cell, stages)]

@@ -15,7 +15,7 @@ from vrft_aug.data.settings import Policy
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 OURS = ("seed", "shots", "data_root", "parquet", "allow_unverified", "partial", "out", "warn", "keep", "method")
-OURS += ("experiment_name", "objective_name", "policy_name")
+OURS += ("experiment_name", "objective_name", "policy_name", "task_seed")
 GROUPS = ("dataset", "prompt", "objective", "schedule", "policy", "hardware")
 SCHEMA = {"grpo": "ppo_trainer", "sft": "sft_trainer_engine"}
 DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its YAML
@@ -122,7 +122,7 @@ def test_every_experiment_on_every_machine_and_data_set(experiment, hardware, ve
 def test_every_preset_sets_keys_that_exist(preset, root, verl_keys):
     assert stray_keys(keys_of(root, f"preset={preset}"), root, verl_keys[SCHEMA[root]]) == set()
     for other in ("prepare", "evaluate"):
-        assert composed(other, f"preset={preset}").policy.warm_start == "warm_start"
+        assert composed(other, f"preset={preset}").policy == composed(other).policy
 
 
 def test_the_schedule_is_the_policys_unless_somebody_chooses_another():
@@ -157,7 +157,7 @@ def test_verls_own_classes_take_the_config(hardware):
         assert omega_conf_to_dataclass(part) is not None
 
 
-@pytest.mark.parametrize("slip", ["trainer.total_training_step", "label_nois", "method.trai", "hardware.lora_rnk"])
+@pytest.mark.parametrize("slip", ["trainer.total_training_step", "validatio", "method.trai", "hardware.lora_rnk"])
 def test_a_typo_in_an_experiment_is_noticed(slip, verl_keys):
     found = keys_of("grpo", "experiment=v_rft", f"+{slip}=3")
     assert stray_keys(found, "grpo", verl_keys["ppo_trainer"]) == {slip}

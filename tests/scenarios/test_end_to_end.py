@@ -1,7 +1,7 @@
-"""The real stack, once: prepare, SFT, two GRPO steps, one more after a resumption, evaluate, report.
+"""The real stack, once: prepare, two SFT steps, two GRPO steps, one more after a resumption, evaluate, report.
 
-verl, Ray, vLLM and FSDP run as they do in `make quickstart`, with the tiny policy and a few phantoms. The training
-mixes the three tasks: each row is scored by its own.
+verl, Ray, vLLM and FSDP run as they do in `make quickstart`, with the tiny policy and a few phantoms. Both trainings
+start from the policy of the package. GRPO mixes the three tasks: each row is scored by its own.
 """
 
 import json
@@ -18,10 +18,13 @@ import psutil
 import pytest
 from repository import ROOT
 
+from vrft_aug.tiny.shipped import FOLDER
+
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 SMALL = ["dataset.loader.train=64", "dataset.loader.val=32", "dataset.loader.test=32"]
-TASKS = {"classification": ["dataset=phantom"], "grading": ["dataset=phantom_grade"],
+TASKS = {"classification": ["dataset=phantom", "prompt=knowledge"],
+         "grading": ["dataset=phantom_grade", "prompt=knowledge"],
          "localization": ["dataset=phantom", "prompt=localize"]}  # fmt: skip
 MAIN_REWARD = {"classification": "accuracy", "grading": "mfrs", "localization": "iou"}
 
@@ -71,9 +74,15 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
 def runs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     side_by_side([("prepare", *overrides, f"out={folder / task}") for task, overrides in TASKS.items()])
-    warm_start = ["preset=warm_start", "trainer.total_training_steps=20", "trainer.save_freq=20"]
-    recipe("sft", f"parquet={folder / 'classification'}", *warm_start, f"out={folder / 'warm_start'}")
     return folder
+
+
+@pytest.fixture(scope="module")
+def sft(runs) -> Path:
+    """Two steps of V-SFT."""
+    two = ["trainer.total_training_steps=2", "trainer.save_freq=2", "trainer.test_freq=2", "schedule.batch_size=8"]
+    recipe("sft", f"parquet={runs / 'classification'}", "prompt=knowledge", *two, f"out={runs / 'sft'}")
+    return runs / "sft"
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +90,8 @@ def grpo(runs) -> Path:
     """Two steps, then one more in a second process."""
     files = {split: ",".join(str(runs / task / f"{split}.parquet") for task in TASKS) for split in ("train", "val")}
     common = [f"data.train_files=[{files['train']}]", f"data.val_files=[{files['val']}]", "objective=mfrs",
-              f"policy.path={runs / 'warm_start' / 'policy'}", f"out={runs / 'grpo'}", "schedule.batch_size=24",
-              "schedule.mini_batch_size=24", "trainer.save_freq=2", "trainer.test_freq=2",
+              f"out={runs / 'grpo'}", "schedule.batch_size=24", "schedule.mini_batch_size=24",
+              "trainer.save_freq=2", "trainer.test_freq=2",
               "hardware.reuse_log_probs=false"]  # fmt: skip
     seen: set = set()
     recipe("grpo", *common, "trainer.total_training_steps=2", watch=seen)
@@ -134,10 +143,21 @@ def test_each_tasks_parts_are_logged_and_add_up(grpo):
         assert 0 <= metrics["reward/classification/equal_groups"] <= 1
 
 
-def test_the_reference_stays_and_the_policy_moves(runs, grpo):
+def test_the_reference_stays_and_the_policy_moves(grpo):
     found = steps(grpo)
     assert found[1]["actor/kl_loss"] < 1e-5 < found[3]["actor/kl_loss"]
-    before, after = weights(runs / "warm_start" / "policy"), weights(grpo / "policy")
+    moved(grpo)
+
+
+def test_supervised_training_moves_the_policy(sft):
+    losses = [found["train/loss"] for step, found in sorted(steps(sft).items()) if step]
+    assert len(losses) == 2 and all(0 < loss < 20 for loss in losses)
+    moved(sft)
+
+
+def moved(run: Path) -> None:
+    """The training has changed weights of the policy of the package, and nothing else about them."""
+    before, after = weights(FOLDER), weights(run / "policy")
     assert before.keys() == after.keys()
     assert any(not np.array_equal(before[name], after[name]) for name in before)
 
@@ -154,8 +174,8 @@ def test_the_policy_answers_in_transformers(grpo):
 def test_a_checkpoint_is_merged_and_its_samples_vote(runs, grpo):
     step, out = json.loads((grpo / "run.json").read_text())["exported_step"], runs / "vote"
     checkpoint = grpo / "checkpoints" / f"global_step_{step}"
-    recipe("evaluate", f"parquet={runs / 'classification'}", "sampling.n=4", "sampling.temperature=0.9",
-           f"policy.path={checkpoint}", "shuffle_check=false", f"out={out}")  # fmt: skip
+    recipe("evaluate", f"parquet={runs / 'classification'}", "prompt=knowledge", "sampling.n=4",
+           "sampling.temperature=0.9", f"policy.path={checkpoint}", "shuffle_check=false", f"out={out}")  # fmt: skip
     merged, exported = weights(out / "policy"), weights(grpo / "policy")
     assert all(np.array_equal(merged[name], exported[name]) for name in exported)
     predictions = pd.read_parquet(out / "predictions.parquet")
@@ -172,8 +192,8 @@ def test_the_exported_policy_is_described(runs, grpo):
 
 
 def test_evaluation_and_report(runs, grpo):
-    policies = {"before": runs / "warm_start" / "policy", "after": grpo / "policy"}
-    side_by_side([("evaluate", f"parquet={runs / 'classification'}", f"policy.path={policy}", f"out={runs / name}")
+    policies = {"before": [], "after": [f"policy.path={grpo / 'policy'}"]}
+    side_by_side([("evaluate", f"parquet={runs / 'classification'}", "prompt=knowledge", *policy, f"out={runs / name}")
                   for name, policy in policies.items()])  # fmt: skip
     for name in policies:
         metrics = json.loads((runs / name / "metrics.json").read_text())["phantom/classification"]

@@ -79,6 +79,7 @@ def rows(tmp_path_factory):
         ("sft", ["policy.box_frame=thousand"], "(policy.box_frame: resized -> thousand)"),
         ("grpo", ["prompt=knowledge"], "the rows have another prompt (prompt.name: names -> knowledge"),
         ("evaluate", ["dataset=blood"], "the rows are of dataset=phantom, but dataset=blood is chosen"),
+        ("grpo", ["task_seed=3"], "the rows are of task_seed=0, but task_seed=3 is chosen; choose task_seed=0"),
         ("sft", ["experiment=v_rft"], "v_rft trains with grpo, and this is recipes/sft.py; run recipes/grpo.py"),
         ("grpo", ["experiment=v_sft"], "v_sft trains with sft, and this is recipes/grpo.py; run recipes/sft.py"),
         ("sft", ["experiment=v_sft_pa_pi", "hardware.devices_per_node=8"],

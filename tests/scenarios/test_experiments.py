@@ -28,7 +28,7 @@ def experiments(out: Path, *overrides: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory) -> Path:
-    """One folder for all: the experiments share rows and warm starts, as in a table."""
+    """One folder for all: the experiments share rows, as in a table."""
     return tmp_path_factory.mktemp("experiments")
 
 

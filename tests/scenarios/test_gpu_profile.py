@@ -19,7 +19,7 @@ from omegaconf import DictConfig, open_dict
 from repository import composed
 
 from vrft_aug.experiments.model_size import PUBLISHED
-from vrft_aug.tiny import build as tiny_policy
+from vrft_aug.tiny import model as tiny_policy
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
 
 PROFILES = ["gpu_1x24g", "gpu_2x80g", "node_8x80g", "multi_node"]

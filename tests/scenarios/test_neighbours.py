@@ -21,7 +21,6 @@ from repository import ROOT
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 pytestmark = pytest.mark.slow
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "vrft_aug"  # as in conf/policy/tiny.yaml
 BIN = Path(sys.executable).parent
 
 
@@ -84,10 +83,10 @@ def listed(address: str, env: dict[str, str]) -> dict[str, int]:
 
 
 def test_vllm_serves_the_tiny_policy(tmp_path):
-    from vrft_aug.tiny import build as tiny_policy
+    from vrft_aug.tiny import shipped
 
     port = free_port()
-    command = [sys.executable, "-m", "vrft_aug.engine.verl.serve", str(tiny_policy.build(CACHE))]
+    command = [sys.executable, "-m", "vrft_aug.engine.verl.serve", shipped.folder()]
     log = (tmp_path / "log").open("w")
     server = subprocess.Popen([*command, "--served-model-name=tiny", f"--port={port}"], stdout=log, stderr=log)
     try:

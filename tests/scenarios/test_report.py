@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 from repository import ROOT
 from rich.console import Console
 from toy_runs import cell_facts, cell_folder, predictions, write_cell, write_evaluation, write_rows, write_training
 
 from vrft_aug.evaluation.report.report import write_report
+from vrft_aug.experiments import run_table
+from vrft_aug.experiments.cells import Table, cells
 
 RECIPE = ROOT / "recipes" / "report.py"
 TRUTH = ["0"] * 60 + ["1"] * 40
@@ -59,7 +62,8 @@ def test_a_table_of_the_paper(matrix: Path, tmp_path: Path):
     done = _report(f"runs={matrix}", f"out={out}", *TABLE3)
     assert done.returncode == 0, done.stderr
     assert "6 of 10 cells have no run" in done.stdout and "this evaluation is failed; left out" in done.stdout
-    names = ["curve-phantom_grade.png", "curve-retina.png", "report.html", "report.md", "table.csv", "table3.csv"]
+    names = ["claims.csv", "curve-phantom_grade.png", "curve-retina.png", "report.html", "report.md", "table.csv",
+             "table3.csv"]  # fmt: skip
     assert sorted(file.name for file in out.iterdir()) == names
     text = (out / "report.md").read_text()
     for part in (
@@ -102,6 +106,39 @@ def test_delta_rows_and_marks_of_a_table(matrix: Path, tmp_path: Path):
     assert 'class="value best"' in (out / "report.html").read_text()
     cells = pd.read_csv(out / "table3.csv").set_index(["experiment", "dataset"])
     assert cells.loc[("v_rft_pa_p_mfrs", "retina"), ["rank", "delta"]].to_list() == ["best", 0.6]
+
+
+def test_claims_of_a_table_with_two_seeds(tmp_path: Path):
+    """The zero-shot run of a policy without a warm start is one for both seeds."""
+    for seed, right in ((0, 100), (1, 90)):
+        rows = predictions(TRUTH, TRUTH[:right] + ["2"] * (100 - right), data_source="retina")
+        write_cell(tmp_path / "runs", "qwen2_5_vl_3b", "retina", 256, "v_sft", rows=rows, seed=seed)
+    rows = predictions(TRUTH, ["0"] * 100, data_source="retina")
+    write_cell(tmp_path / "runs", "qwen2_5_vl_3b", "retina", 256, "zero_shot", rows=rows, seed=0)
+    claims = "[{text:trained,better:v_sft,worse:zero_shot},{text:paper,better:v_rft,worse:v_sft}]"
+    changes = ["table.seeds=[0,1]", "table.datasets=[retina]", "table.larger_policy=null", f"table.claims={claims}"]
+    done = _report(f"runs={tmp_path / 'runs'}", f"out={tmp_path / 'report'}", "table=table3", *changes)
+    assert done.returncode == 0, done.stderr
+    first, second = pd.read_csv(tmp_path / "report" / "claims.csv").to_dict("records")
+    assert (first["verdict"], first["seeds"], first["images"]) == ("supported", 2, 100)
+    assert first["difference"] == pytest.approx(0.35) and first["paper"] == pytest.approx(0.3525)
+    lacking = [f"qwen2_5_vl_3b/retina-256/seed-{seed}/v_rft-mfrs" for seed in (0, 1)]
+    assert second["verdict"] == f"not tested: {', '.join(lacking)} are missing"
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "95.0 ± 7.1 (" in text and "## Claims" in text
+
+
+def test_one_experiment_with_two_seeds_has_its_report_beside_their_folders(tmp_path: Path):
+    """As `make v_rft ARGS=table.seeds=[0,1]` calls it."""
+    for seed, right in ((0, 100), (1, 90)):
+        rows = predictions(TRUTH, TRUTH[:right] + ["2"] * (100 - right), data_source="retina")
+        write_cell(tmp_path, "qwen2_5_vl_3b", "retina", 256, "v_sft", rows=rows, seed=seed)
+    spec = {"title": "one", "protocol": "paper", "policy": "qwen2_5_vl_3b", "larger_policy": None, "seeds": [0, 1],
+            "datasets": ["retina"], "shots": [256], "rows": [{"experiment": "v_sft"}]}  # fmt: skip
+    table = Table.of(OmegaConf.create(spec))
+    run_table.report(tmp_path, "one", table, cells(table))
+    text = (tmp_path / "qwen2_5_vl_3b" / "retina-256" / "v_sft" / "report" / "report.md").read_text()
+    assert "| V-SFT | 256 | 95.0 ± 7.1 (" in text
 
 
 def test_two_trainings_in_a_row_fill_their_cell(tmp_path: Path):

@@ -47,6 +47,10 @@ from vrft_aug.data.knowledge import reading
 description = reading.read(reading.BANK / "retina.yaml")["classes"]["2"]["description"]
 assert "haemorrhages" in description, description
 """,
+    "finds the tiny policy, byte for byte": """
+from vrft_aug.tiny import shipped
+assert "site-packages" in shipped.folder(), shipped.folder()
+""",
     "says what MedMNIST needs": """
 from vrft_aug.data.datasets.medmnist import info
 from vrft_aug.errors import InputError

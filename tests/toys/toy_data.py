@@ -25,8 +25,8 @@ def compose_config(*overrides: str, root: str = "prepare"):
 
 
 def dataset_yaml(name: str) -> dict:
-    """The config group `dataset` with its interpolations, as Hydra composes it."""
-    return OmegaConf.to_container(_composed_dataset(name), resolve=False)
+    """The config group `dataset`, as Hydra composes it."""
+    return OmegaConf.to_container(_composed_dataset(name), resolve=True)
 
 
 @functools.cache

@@ -70,14 +70,17 @@ def cell_facts(policy: str, dataset: str, shots: int, experiment: str, objective
     return facts | {"objective": objective, "protocol": "paper"}
 
 
-def cell_folder(root: Path, policy: str, dataset: str, shots: int, experiment: str) -> Path:
-    """The folder that contains the stages of a table's cell."""
-    return root / policy / f"{dataset}-{shots}" / experiment
+def cell_folder(
+    root: Path, policy: str, dataset: str, shots: int, experiment: str, seed: int | None = None
+) -> Path:
+    """The folder that contains the stages of a table's cell; seed: of a table with several."""
+    return root / policy / f"{dataset}-{shots}" / ("" if seed is None else f"seed-{seed}") / experiment
 
 
 def write_cell(root: Path, *cell, rows: pd.DataFrame, **run) -> Path:
     """The evaluation of a table's cell: (policy, data set, shots, experiment) and, if it is not accuracy, objective."""
-    return write_evaluation(cell_folder(root, *cell[:4]) / "test", "test", rows, **cell_facts(*cell) | run)
+    folder = cell_folder(root, *cell[:4], seed=run.get("seed")) / "test"
+    return write_evaluation(folder, "test", rows, **cell_facts(*cell) | run)
 
 
 def write_training(folder: Path, steps: int, rise: float = 0.4, signs: dict | None = None, **run) -> Path:

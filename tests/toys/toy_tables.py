@@ -22,8 +22,8 @@ def table(name: str = "table3", **changes) -> Table:
     return Table.of(OmegaConf.create(spec | {"datasets": ["retina", "covid19"], "rows": rows} | changes))
 
 
-def filled(runs: Path, name: str = "table3", objectives: dict | None = None, **changes) -> PaperTable:
-    return fill(table(name, **changes), name, compare(find([runs])[0]), objectives or {})
+def filled(runs: Path, name: str = "table3", objectives: dict | None = None, untrained=(), **changes) -> PaperTable:
+    return fill(table(name, **changes), name, compare(find([runs])[0]), objectives or {}, untrained)
 
 
 def cells(one: PaperTable) -> dict[str, list[str]]:

@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.data.datasets.sample import Sample
-from vrft_aug.data.setting_checks import check_choice, check_number, check_numbers, check_type, written
+from vrft_aug.data.setting_checks import check_choice, check_number, check_numbers, check_type
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import TASKS
 
@@ -42,8 +42,9 @@ class Settings:
 class Dataset(Settings):
     """A data set, as conf/dataset/<name>.yaml describes it.
 
-    aliases: class -> its other names. knowledge: path of a bank file; None: the bank's file of the same name.
-    paper_train, paper_test: how the paper draws from it ("whole", "quarter"). loader: `_target_` and its options.
+    aliases: class -> its other names. knowledge: path of a bank file, or class -> what it looks like, in the order of
+    the classes; None: the bank's file of the same name. paper_train, paper_test: how the paper draws from it ("whole",
+    "quarter"). loader: `_target_` and its options.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Dataset(Settings):
     licence: str = ""
     source: str = ""
     aliases: dict[str, list[str]] = field(default_factory=dict)
-    knowledge: str | None = None
+    knowledge: str | dict[str, str] | None = None
     paper_train: str | None = None
     paper_test: str | None = None
 
@@ -70,6 +71,10 @@ class Dataset(Settings):
             raise InputError(f"{where}: the classes of a grading task must be integers, as \"0\", \"1\"")
         if unknown := set(self.aliases) - set(names):
             raise InputError(f"{where}: '{min(unknown)}' has aliases but is not a class; correct the name")
+        if isinstance(self.knowledge, dict) and list(self.knowledge) != names:
+            raise InputError(f"{where}: dataset.knowledge describes {', '.join(map(str, self.knowledge))}, but "
+                             f"dataset.classes has {', '.join(names)}; give both the same names in the same order, or "
+                             "leave one of the two out")
 
     def load(self, data_root: str) -> Load:
         """A function from the name of a split to its samples, in the data set's order. It opens no image."""
@@ -144,7 +149,6 @@ class PreparationRule(Settings):
     partial: bool
     allow_unverified: bool
     think: bool
-    label_noise: float
     export: str | None
     shard_mb: int
     workers: int | None
@@ -166,5 +170,3 @@ class PreparationRule(Settings):
             check_number(key, getattr(self, key), least, optional=True)
         check_numbers("validation", self.validation, ("per_class", "total"))
         check_numbers("limit", self.limit, ("train", "val", "test"))
-        if type(self.label_noise) not in (int, float) or not 0 <= self.label_noise <= 1:
-            raise InputError(f"label_noise={written(self.label_noise)}: must be a share between 0 and 1")

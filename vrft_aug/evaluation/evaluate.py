@@ -84,13 +84,15 @@ def _write(folder: Path, predictions: pd.DataFrame, seed: int, run: Run) -> None
 
 
 def headline(values: dict[str, Any]) -> str:
-    """The accuracy of one data source and task in words, and how many answers count for nothing and why.
+    """Accuracy of answers and thoughts of one data source and task, and how many answers count for nothing and why.
 
     values: the metrics of measure.py for it.
     """
     text = f"accuracy {values['accuracy']['value']:.3f}"
     if samples := values["samples"]:
         text += f" by vote of {samples['n']} samples, {samples['accuracy']:.3f} of single samples"
+    if thought := values.get("thought_accuracy"):
+        text += f"; {thought['value']:.3f} of the thoughts name the findings"
     if rejected := values["rejected"]:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in rejected.items())
         text += f"; {sum(rejected.values())} of {values['n']} answers are no class or cannot be read ({reasons})"

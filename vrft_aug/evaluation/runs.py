@@ -32,10 +32,11 @@ STAGES = ("train", "fine_tune", "test")  # folders of a table's cell (experiment
 class Facts:
     """What run.json says about a run; None or "": not recorded. ended: ISO 8601 time. parquet: the rows' folder.
 
-    experiment, dataset, shots and policy_name say which cell of a table the run fills.
+    experiment, dataset, shots, policy_name and seed (of draw and training) say which cell of a table the run fills.
     labels: images with a label that the training used, {"train": n, "val": n}; of an evaluation, those of the training
     that made the policy. image_tokens: visual tokens of the rows' images, {"least": n, "most": n}.
-    knowledge: of the prompt's knowledge, {"unreviewed": n, "entries": m}; None: the prompt has none.
+    knowledge: of the prompt's knowledge, {"unreviewed": n, "entries": m}, where n is None for knowledge in the data
+    set's config, which has no reviews; None: the prompt has none.
     """
 
     name: str = ""
@@ -45,6 +46,7 @@ class Facts:
     experiment: str | None = None
     dataset: str = ""
     shots: int | None = None
+    seed: int | None = None
     policy_name: str | None = None
     policy: str | None = None
     prompt: str | None = None
@@ -56,7 +58,7 @@ class Facts:
     shuffled_images: bool | None = None
     labels: dict[str, int] | None = None
     image_tokens: dict[str, int] | None = None
-    knowledge: dict[str, int] | None = None
+    knowledge: dict[str, int | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,18 +75,26 @@ class Evaluation:
     def identity(self) -> str:
         """What an evaluation with shuffled images and the normal one have in common."""
         facts = self.facts
-        return json.dumps([facts.policy, facts.dataset, facts.prompt, facts.objective, facts.split, facts.sampling])
+        same = [facts.policy, facts.dataset, facts.prompt, facts.objective, facts.split, facts.sampling, facts.seed]
+        return json.dumps(same)
 
     def answers_on(self, dataset: str) -> pd.DataFrame:
         """Which images of "<data_source>/<task>" were answered right: the columns that McNemar's test needs."""
-        rows = self._answers
-        return rows[rows["data_source"] + "/" + rows["task"] == dataset]
+        return _of(dataset, self._answers)
+
+    def rows_on(self, dataset: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Columns of the answers on "<data_source>/<task>", one row per image; `columns` that the file lacks are not in
+        it."""
+        return _of(dataset, self._read([*IMAGE, *columns]))
 
     @cached_property
     def _answers(self) -> pd.DataFrame:
+        return self._read([*IMAGE, "acc"])
+
+    def _read(self, columns: Sequence[str]) -> pd.DataFrame:
         file = self.folder / "predictions.parquet"
-        columns = [name for name in (*IMAGE, "acc", "vote") if name in pq.read_schema(file).names]
-        return votes(pd.read_parquet(file, columns=columns))
+        known = pq.read_schema(file).names
+        return votes(pd.read_parquet(file, columns=[name for name in (*columns, "vote") if name in known]))
 
 
 @dataclass(frozen=True)
@@ -103,6 +113,10 @@ class Found(NamedTuple):
     evaluations: list[Evaluation]
     trainings: list[Training]
     unfinished: list[str]  # one line for each evaluation that is left out because it did not finish
+
+
+def _of(dataset: str, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["data_source"] + "/" + rows["task"] == dataset]
 
 
 def find(paths: Iterable[str | Path]) -> Found:

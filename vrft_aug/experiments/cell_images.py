@@ -57,8 +57,10 @@ class CellImages:
         return Dataset.of(self._config(stage, "prompt").dataset)
 
     def _config(self, stage: Stage, other: str) -> DictConfig:
-        """The stage's config, which may have other shots, another policy, and another choice of the group `other`."""
-        return self._configs.get("prepare", stage.overrides, apart=["shots", "out", "policy", "policy.path", other])
+        """The stage's config, which may have other shots, another seed (as many images), another policy, and another
+        choice of the group `other`."""
+        apart = ["shots", "seed", "out", "policy", "policy.path", other]
+        return self._configs.get("prepare", stage.overrides, apart)
 
     def _read(self, dataset: Dataset, task: str, data_root: str) -> Mapping[str, Index] | None:
         key = (dataset.name, task)

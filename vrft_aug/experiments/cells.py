@@ -1,27 +1,30 @@
 """Turns a table of conf/table into its cells: one experiment on one data set, with a number of images and a policy."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.errors import InputError
+from vrft_aug.experiments.claims import Claim
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table. objective: None where it is the experiment's own."""
+    """One number of a table. objective: None where it is the experiment's own. seed: None where the table has one."""
 
     experiment: str
     dataset: str
     shots: int | None
     policy: str
     objective: str | None = None
+    seed: int | None = None
 
     @property
     def setting(self) -> str:
-        """What cells with the same prepared rows share: "<policy>/<data set>-<shots>"."""
-        return f"{self.policy}/{self.dataset}-{'all' if self.shots is None else self.shots}"
+        """What cells with the same prepared rows share: "<policy>/<data set>-<shots>", of several seeds "/seed-<n>"."""
+        setting = f"{self.policy}/{self.dataset}-{'all' if self.shots is None else self.shots}"
+        return setting if self.seed is None else f"{setting}/seed-{self.seed}"
 
     @property
     def folder(self) -> str:
@@ -51,17 +54,51 @@ class Table:
     datasets: list[str]
     shots: list[int | None]
     rows: list[TableRow]
+    seeds: list[int] | None = None
+    claims: list[Claim] = field(default_factory=list)
 
     @staticmethod
     def of(config: DictConfig) -> "Table":
-        """Raises InputError for an unknown key of the table or of a row, and for a table without rows or data sets."""
+        """Raises InputError for an unknown key of the table, of a row or of a claim, for a table without rows or data
+        sets, and for seeds that are no different whole numbers."""
         spec: Any = OmegaConf.to_container(config, resolve=True)
-        _check_keys(spec, Table, spec["title"])
+        title = spec["title"]
+        _check_keys(spec, Table, title)
         for row in spec["rows"]:
-            _check_keys(row, TableRow, f"{spec['title']}: row {row}")
+            _check_keys(row, TableRow, f"{title}: row {row}")
         if not spec["rows"] or not spec["datasets"]:
-            raise InputError(f"{spec['title']}: a table needs rows and datasets")
-        return Table(**(spec | {"rows": [TableRow(**row) for row in spec["rows"]]}))
+            raise InputError(f"{title}: a table needs rows and datasets")
+        _check_seeds(spec.get("seeds"), title)
+        rows, claims = [TableRow(**row) for row in spec["rows"]], _claims(spec.get("claims"), title)
+        return Table(**(spec | {"rows": rows, "claims": claims}))
+
+    @property
+    def cell_seeds(self) -> list[int | None]:
+        """The seeds of its cells: None alone for one seed, whose cells have no folder of a seed."""
+        return [*self.seeds] if self.seeds and len(self.seeds) > 1 else [None]
+
+    @property
+    def several(self) -> bool:
+        """Whether it has several seeds."""
+        return len(self.cell_seeds) > 1
+
+
+def _claims(entries: Any, title: str) -> list[Claim]:
+    if not isinstance(entries, list | None):
+        raise InputError(f"{title}: claims={entries!r} must be a list of claims")
+    for entry in entries or []:
+        lacking = [key for key in ("text", "better", "worse") if not isinstance(entry, dict) or key not in entry]
+        if lacking:
+            raise InputError(f"{title}: the claim {entry!r} lacks {', '.join(lacking)}")
+        _check_keys(entry, Claim, f"{title}: claim {entry['text']!r}")
+    return [Claim(**entry) for entry in entries or []]
+
+
+def _check_seeds(seeds: Any, title: str) -> None:
+    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    if seeds is not None and not (whole and seeds and len(set(seeds)) == len(seeds)):
+        raise InputError(f"{title}: seeds={seeds!r} must be a list of different whole numbers from 0, or null: the "
+                         "command line's seed")  # fmt: skip
 
 
 def _check_keys(found: dict[str, Any], kind: type, where: str) -> None:
@@ -71,13 +108,14 @@ def _check_keys(found: dict[str, Any], kind: type, where: str) -> None:
 
 
 def cells(table: Table) -> list[Cell]:
-    """All cells, data set by data set, in the order of the rows."""
+    """All cells: seed by seed, so that the first seed's table is complete early; then data set by data set, in the
+    order of the rows."""
     found = [cell for dataset in table.datasets for row in table.rows for cell in row_cells(table, row, dataset)]
-    return list(dict.fromkeys(found))
+    return [replace(cell, seed=seed) for seed in table.cell_seeds for cell in dict.fromkeys(found)]
 
 
 def row_cells(table: Table, row: TableRow, dataset: str) -> list[Cell]:
-    """One cell per number of images; none if the row needs the larger policy and `larger_policy` is None."""
+    """One cell per number of images, without a seed; none if the row needs the larger policy and there is none."""
     policy = table.larger_policy if row.policy == "larger" else row.policy or table.policy
     if policy is None:
         return []

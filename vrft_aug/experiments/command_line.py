@@ -17,7 +17,7 @@ from vrft_aug.errors import InputError
 OWN = ("out", "plan", "plan_tokens_per_second", "data_root", "seed", "table", "hardware", "policy", "schedule")
 TREES = ("stages", "training")  # keys below them go to the stages
 OF_A_CELL = ("dataset", "shots", "policy", "policy.path", "prompt", "objective", "experiment", "preset", "protocol",
-             "parquet", "out", "method")  # fmt: skip
+             "parquet", "out", "method", "seed")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ def _check_tree(override: Override, group: str, key: str) -> None:
 def _check_not_of_a_cell(override: Override, key: str) -> None:
     if key in OF_A_CELL or key.startswith("method."):
         raise InputError(f"{override.input_line}: each cell sets {key} itself; change the table (table.rows, "
-                         "table.datasets, table.shots, policy=), or write a file in conf/experiment")  # fmt: skip
+                         "table.datasets, table.shots, table.seeds, policy=), or write a file in "
+                         "conf/experiment")  # fmt: skip
 
 
 def _forwarded(override: Override) -> str:

@@ -20,7 +20,7 @@ def find(policy: Policy) -> Model | None:
     files = [Path(policy.path).expanduser() / "config.json"] if policy.path else []
     files.append(PUBLISHED / f"{policy.name}.json")
     if policy.build is not None and not any(map(Path.is_file, files)):
-        files.append(Path(instantiate(policy.build, report=lambda line: None)) / "config.json")
+        files.append(Path(instantiate(policy.build)) / "config.json")
     return next((read(file) for file in files if file.is_file()), None)
 
 

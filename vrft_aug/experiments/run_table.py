@@ -20,9 +20,10 @@ from vrft_aug.experiments.command_line import sort_overrides
 from vrft_aug.experiments.compositions import Compositions, compose
 from vrft_aug.experiments.runner import ROOT, Runner
 from vrft_aug.experiments.stages import Plan, Stage
-from vrft_aug.experiments.survey import Survey
+from vrft_aug.experiments.survey import TRAININGS, Survey
 
 SHOWN = 3  # refused cells in an error
+ONCE = "a cell that trains nothing and answers greedily is the same for each, so it is run with the first alone"
 
 
 def run_table(config: DictConfig) -> None:
@@ -36,13 +37,15 @@ def run_table(config: DictConfig) -> None:
     if chosen.policy:  # one policy for the whole table
         table = replace(table, policy=chosen.policy, larger_policy=None)
     configs = Compositions(compose)
-    common = plan_of(config, configs, table.protocol)
-    work = [(cell, common.stages(cell)) for cell in cells(table)]
+    common = plan_of(config, configs, table)
+    work = once([(cell, common.stages(cell)) for cell in cells(table)], configs)
     runner, survey = Runner(print), Survey(configs)
     if config.plan:
         done = {stage for _, stages in work for stage in stages if runner.is_done(stage)}
         speed = None if config.hardware.device == "cpu" else config.plan_tokens_per_second
         print("\n".join(plan.lines(work, survey, done, plan.Form(config.plan == "commands", speed))))
+        if table.several:
+            print(f"seeds {', '.join(map(str, table.cell_seeds))}: {ONCE}")
         return
     refuse([(cell, stages) for cell, stages in work if not all(map(runner.is_done, stages))], survey)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -52,17 +55,34 @@ def run_table(config: DictConfig) -> None:
         raise RunFailed(f"{len(failed)} of {len(work)} cells failed or did not run: " + "; ".join(failed))
 
 
-def plan_of(config: DictConfig, configs: Compositions, protocol: str) -> Plan:
+def once(work: Sequence[tuple[Cell, list[Stage]]], configs: Compositions) -> list[tuple[Cell, list[Stage]]]:
+    """The work without cells that only repeat another seed's: nothing is trained, the answers are greedy, and the
+    prompts list the classes in a fixed order."""
+
+    def repeats(stages: list[Stage]) -> bool:
+        if any(stage.recipe in TRAININGS for stage in stages):
+            return False
+        test = configs.get("evaluate", stages[-1].overrides, ["dataset", "shots", "seed", "out", "parquet"])
+        return test.sampling.temperature == 0 and test.prompt.class_order == "fixed"
+
+    first = next((cell.seed for cell, _ in work), None)  # None: the table has one seed
+    return [(cell, stages) for cell, stages in work if cell.seed == first or not repeats(stages)]
+
+
+def plan_of(config: DictConfig, configs: Compositions, table: Table) -> Plan:
     """What all cells have in common. Raises InputError for an override that would change nothing."""
     given = sort_overrides(HydraConfig.get().overrides.task)
+    seed = table.seeds[0] if table.seeds else config.seed
+    if table.seeds and config.seed not in (0, *table.seeds):
+        raise InputError(f"seed={config.seed}: the table's seeds are {table.seeds}; set table.seeds alone")
     hardware = f"hardware={HydraConfig.get().runtime.choices.hardware}"
     return Plan(
         root=Path(config.out),
         configs=configs,
-        shared=(hardware, f"data_root={config.data_root}", f"seed={config.seed}", *given.every,
+        shared=(hardware, f"data_root={config.data_root}", f"seed={seed}", *given.every,
                 *overrides(config.stages)),
         training=(*given.training, *overrides(config.training)),
-        protocol=protocol,
+        protocol=table.protocol,
         start=given.start,
         sft=("hardware.nodes=1",) if config.hardware.nodes > 1 else (),  # sft.py runs on one node
     )  # fmt: skip
@@ -78,15 +98,22 @@ def refuse(work: Sequence[tuple[Cell, list[Stage]]], survey: Survey) -> None:
 
 
 def report(root: Path, name: str, table: Table, done: list[Cell]) -> None:
-    """Run recipes/report.py on the cells with results. The report goes to <root>/<name>, or for `one` into the cell."""
+    """Run recipes/report.py on the cells with results. The report goes to <root>/<name>; for `one` into the cell, of
+    several seeds beside their folders."""
     folders = [folder for cell in done if (folder := root / cell.folder).is_dir()]
     if not folders:
         return
     runs = f"runs=[{','.join(map(str, folders))}]"
     keys = ("datasets", "shots", "policy", "larger_policy")
-    whole = [f"out={root / name}", f"table={name}", *(f"table.{key}={json.dumps(getattr(table, key))}" for key in keys)]
-    arguments = [runs, f"out={folders[0] / 'report'}"] if name == "one" else [runs, *whole]
-    subprocess.run([sys.executable, str(ROOT / "recipes" / "report.py"), *arguments], check=False)
+    arguments = [f"table={name}", *(f"table.{key}={json.dumps(getattr(table, key))}" for key in keys)]
+    arguments += [f"++table.seeds={table.seeds}"] if table.several else []
+    out = root / name
+    if name == "one" and table.several:
+        out = root / replace(done[0], seed=None).folder / "report"
+        arguments += [f"table.rows=[{{experiment:{done[0].experiment}}}]"]
+    elif name == "one":
+        out, arguments = folders[0] / "report", []
+    subprocess.run([sys.executable, str(ROOT / "recipes" / "report.py"), runs, f"out={out}", *arguments], check=False)
 
 
 def overrides(tree: DictConfig) -> list[str]:

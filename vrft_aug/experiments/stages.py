@@ -3,6 +3,7 @@
     <root>/<policy>/<data set>-<shots>/rows/<prompt>         cells with the same setting share it
                                       /warm_start/<prompts>  likewise; only for a policy that needs a warm start
                                       /<experiment>/train, fine_tune, test
+A table with several seeds has the three below <data set>-<shots>/seed-<n>.
 """
 
 from dataclasses import dataclass
@@ -129,7 +130,13 @@ class Plan:
 
     def _stage(self, cell: Cell, name: str, recipe: str, out: Path, overrides: list[str], *rows: Stage) -> Stage:
         shots = "null" if cell.shots is None else cell.shots
-        setting = [f"dataset={cell.dataset}", f"shots={shots}", f"policy={cell.policy}", *self.shared]
+        setting = [f"dataset={cell.dataset}", f"shots={shots}", f"policy={cell.policy}", *self._shared(cell)]
         only = self.sft if recipe == "sft" else ()
         reads = tuple(stage.out for stage in rows)
         return Stage(name, recipe, (*overrides, *setting, *only, f"out={out}"), out, reads)
+
+    def _shared(self, cell: Cell) -> tuple[str, ...]:
+        """The overrides of every stage, with the cell's seed: of the draw, the training and the answers."""
+        if cell.seed is None:
+            return self.shared
+        return (*(item for item in self.shared if not item.startswith("seed=")), f"seed={cell.seed}")

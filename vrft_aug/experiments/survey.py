@@ -17,7 +17,8 @@ from vrft_aug.experiments.stages import Stage
 
 TRAININGS = ("sft", "grpo")
 FILES = ("parquet", "data.train_files", "data.val_files")
-APART = ("dataset", "shots", "out", "policy.path", "prompt", *FILES)  # without effect on the batches and on the cost
+# Without effect on the batches and on the cost.
+APART = ("dataset", "shots", "seed", "out", "policy.path", "prompt", *FILES)
 
 
 class Survey:

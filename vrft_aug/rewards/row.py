@@ -10,7 +10,8 @@ class ExtraInfo(TypedDict, total=False):
 
     index: the row's position in its split. classes, knowledge, aliases: in the order of the prompt; empty where there
     are none. image_size: width and height of the original image, in pixels. frame_size: width and height of the frame
-    in which the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none.
+    in which the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none. findings: what
+    can be seen in the image, in words; empty where unknown. No reward reads it (thought.py).
     """
 
     task: str
@@ -26,3 +27,4 @@ class ExtraInfo(TypedDict, total=False):
     image_size: Any  # two integers: a tuple when made, a list or an array when read
     frame_size: Any
     box: Any
+    findings: str

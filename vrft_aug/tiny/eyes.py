@@ -1,79 +1,57 @@
-"""Pre-trains the tiny policy's vision tower on phantoms: three linear heads read its visual tokens.
+"""Teaches the eyes: linear probes read the visual tokens, and their losses train the vision tower.
 
-A language model with random weights cannot teach a random vision tower: reinforcement learning would then ignore the
-image. Two heads predict the lesion's class and the number of nodules from the mean token; the third predicts the box
-from all tokens. Only the vision tower is kept.
+The text alone would teach it too, but much later: what a word of a thought has to do with the image is not clear to a
+language model that cannot read yet. The probes are thrown away.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Qwen2VLImageProcessor
 
-from vrft_aug.data.datasets import phantom
+from vrft_aug.data.phantoms.drawing import SIDE
+from vrft_aug.data.phantoms.findings import ATTRIBUTES, VALUES, Finding
+from vrft_aug.data.phantoms.grades import GRADES, MEASURES, Graded
+from vrft_aug.tiny.model import HIDDEN, IMAGE_TOKENS
 
-STEPS = 300
-BATCH = 32  # images per task
-LEARNING_RATE = 2e-3
-STREAM = 7919  # gives other phantoms than those of the data sets, whose seeds are small
-
-
-def pretrain(
-    visual: nn.Module, image_processor: Qwen2VLImageProcessor, seed: int, report: Callable[[str], None]
-) -> dict[str, float]:
-    """Train `visual` in place. Returns each task's mean accuracy over the last tenth of the steps, on new images."""
-    torch.manual_seed(seed)
-    tokens, width = image_processor.size["shortest_edge"] // 28**2, visual.config.out_hidden_size
-    heads = nn.ModuleDict({"classification": nn.Linear(width, 4), "grading": nn.Linear(width, 4),
-                           "box": nn.Linear(tokens * width, 4)})  # fmt: skip
-    parameters = [*visual.parameters(), *heads.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=STEPS, pct_start=0.1)
-    history = []
-    for step in range(STEPS):
-        loss, accuracies = probe_loss(visual, heads, *phantom_batch(seed, step, image_processor))
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        history.append(accuracies)
-        if (step + 1) % 50 == 0:
-            means = np.mean(history[-50:], axis=0)
-            report(f"vision tower: step {step + 1}/{STEPS}, loss {loss.item():.2f}, probe accuracy: "
-                   f"class {means[0]:.2f}, number {means[1]:.2f}")  # fmt: skip
-    return dict(zip(phantom.CLASSES, np.mean(history[-STEPS // 10 :], axis=0).tolist(), strict=True))
+Shown = Finding | Graded
 
 
-def phantom_batch(
-    seed: int, step: int, image_processor: Qwen2VLImageProcessor
-) -> tuple[dict, torch.Tensor, torch.Tensor]:
-    """BATCH phantoms per task: the processor's output, labels (2 * BATCH), boxes (2 * BATCH, 4) in [0, 1] or NaN."""
-    images, labels, boxes = [], [], []
-    for number, task in enumerate(phantom.CLASSES):
-        for index in range(BATCH):
-            rng = np.random.default_rng((STREAM, seed, number, step, index))
-            label = int(rng.integers(4))
-            image, box = phantom.draw(rng, task, label, size=56)
-            images.append(image)
-            labels.append(label)
-            boxes.append([np.nan] * 4 if box is None else [side / 56 for side in box])
-    return image_processor(images, return_tensors="pt"), torch.tensor(labels), torch.tensor(boxes)
+class Eyes(nn.Module):
+    """Probes for the four attributes of a finding, for the grade, and for the box."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = IMAGE_TOKENS * HIDDEN  # a place and a box need to know which token sees what
+        self.attributes = nn.ModuleDict({name: nn.Linear(width if name == "place" else HIDDEN, len(values))
+                                         for name, values in zip(ATTRIBUTES, VALUES, strict=True)})  # fmt: skip
+        self.grade = nn.Linear(HIDDEN, len(MEASURES) * len(GRADES))
+        self.box = nn.Linear(width, 4)
+
+    def forward(self, tokens: Tensor, shown: Sequence[Shown], boxes: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Sum of the probes' losses, and the accuracy of each.
+
+        tokens (images, IMAGE_TOKENS, hidden); boxes (images, 4) in pixels, NaN where there is none.
+        """
+        tokens = functional.rms_norm(tokens.float(), tokens.shape[-1:])
+        mean, flat = tokens.mean(1), tokens.flatten(1)
+        seen = ~boxes[:, 0].isnan()
+        loss = functional.smooth_l1_loss(self.box(flat[seen]), boxes[seen] / SIDE, beta=0.1)
+        accuracies = {}
+        found = [at for at, one in enumerate(shown) if isinstance(one, Finding)]
+        for name, probe in self.attributes.items():
+            target = torch.tensor([getattr(shown[at], name) for at in found])
+            part, accuracies[name] = _ask(probe, (flat if name == "place" else mean)[found], target)
+            loss = loss + part
+        graded = {at: one for at, one in enumerate(shown) if isinstance(one, Graded)}
+        if graded:
+            target = torch.tensor([one.measure * len(GRADES) + one.grade for one in graded.values()])
+            part, accuracies["grade"] = _ask(self.grade, mean[list(graded)], target)
+            loss = loss + 0.5 * part
+        return loss, accuracies
 
 
-def probe_loss(
-    visual: nn.Module, heads: nn.ModuleDict, batch: dict, labels: torch.Tensor, boxes: torch.Tensor
-) -> tuple[torch.Tensor, list[float]]:
-    """Sum of the three heads' losses, and two accuracies. Tokens are normalised as in the language model."""
-    tokens = visual(batch["pixel_values"], grid_thw=batch["image_grid_thw"]).pooler_output
-    tokens = functional.rms_norm(tokens, tokens.shape[-1:]).view(len(labels), -1, tokens.shape[-1])
-    loss, accuracies = 0.0, []
-    for task, mean, target in zip(phantom.CLASSES, tokens.mean(1).chunk(2), labels.chunk(2), strict=True):
-        logits = heads[task](mean)
-        loss = loss + functional.cross_entropy(logits, target)
-        accuracies.append((logits.argmax(-1) == target).float().mean().item())
-    seen = ~boxes[:, 0].isnan()
-    return loss + functional.smooth_l1_loss(heads["box"](tokens.flatten(1))[seen], boxes[seen], beta=0.1), accuracies
+def _ask(probe: nn.Module, tokens: Tensor, target: Tensor) -> tuple[Tensor, float]:
+    logits = probe(tokens)
+    return functional.cross_entropy(logits, target), (logits.argmax(-1) == target).float().mean().item()

@@ -1,11 +1,12 @@
 """Trains the tiny policy's tokenizer: byte-level BPE on the prompts of this repository, in the form of Qwen2's.
 
 It encodes any string, because bytes are the base alphabet. Each digit is a token of its own. The words of our prompts,
-classes and knowledge are one token each, so that prompts stay short.
+classes and knowledge are one token each, so that prompts stay short. The parts of names (syllables, words of real
+classes) are merged first, without a space or a brace before them: a name then has the same tokens in `- Name` and in
+`\\boxed{Name}`, and the policy can copy it.
 
-The corpus is frozen in corpus.json, so that a new data set or another prompt does not change the policy. Write it anew
-where many words of the prompts have become several tokens; the next use then builds the policy anew, which takes a
-minute:
+The corpus is frozen in corpus.json, so that a new data set or another prompt changes no token. Write it anew only
+together with the policy's weights (`make policy`):
 
     python -m vrft_aug.tiny.tokenizer
 """
@@ -20,6 +21,7 @@ from transformers import Qwen2Tokenizer
 
 from vrft_aug.configs import CONF
 from vrft_aug.data.knowledge import reading
+from vrft_aug.data.phantoms import findings, grades, names
 from vrft_aug.data.prompts import rendering
 from vrft_aug.files import write_whole
 
@@ -52,32 +54,39 @@ CHAT_TEMPLATE = """\
 
 FORMS = (  # texts of a conversation that are not in the prompts' templates
     "system\nYou are a helpful assistant.", "user\n", "assistant\n",
-    "<think>The lesion stands out from its surroundings.</think> <answer>[12, 34, 56, 78]</answer>",
+    "<think> one bright lesion, which fits </think> \\boxed{ <answer>[12, 34, 56, 78]</answer>",
     '```json\n[{"bbox_2d": [12, 34, 56, 78], "label": "lesion"}]\n```',
 )  # fmt: skip
 TEMPLATES = rendering.FOLDER
 FROZEN = Path(__file__).with_name("corpus.json")
+FIRST = 500  # copies of each part of a name: what is frequent is merged first
 
 
 def read_corpus() -> list[str]:
     """The frozen corpus: each text twice, because training merges no pair of tokens that occurs only once."""
-    texts: list[str] = json.loads(FROZEN.read_text(encoding="utf-8"))
-    return texts * 2
+    corpus: dict[str, list[str]] = json.loads(FROZEN.read_text(encoding="utf-8"))
+    return corpus["names"] * FIRST + corpus["texts"] * 2
 
 
-def collect_corpus() -> list[str]:
-    """Today's own texts: prompt templates without their markup, data sets' words, classes and knowledge."""
-    texts = list(FORMS)
+def collect_corpus() -> dict[str, list[str]]:
+    """Today's own texts: `names` (parts of names) and `texts` (prompt templates without their markup, data sets' words,
+    knowledge, and what phantoms can show)."""
+    parts, texts = list(names.SYLLABLES), list(FORMS)
+    parts += [part.capitalize() for part in names.SYLLABLES]
     for path in sorted(TEMPLATES.glob("*.jinja")):
         texts.append(re.sub(r"\{[{%#].*?[}%#]\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL))
     for path in sorted(CONF.glob("dataset/*.yaml")):
         dataset = yaml.safe_load(path.read_text(encoding="utf-8"))
         texts += [f" {dataset[key]}" for key in ("modality", "organ", "target") if dataset.get(key)]
-        texts += [f"- {name}\n \\boxed{{{name}}}" for name in dataset.get("classes") or ()]
     for path in sorted(reading.BANK.glob("*.yaml")):
-        entries = reading.read(path)["classes"].values()
-        texts += [f": {reading.entry_text(entry, part)}" for entry in entries for part in ("description", "attributes")]
-    return texts
+        classes = reading.read(path)["classes"]
+        parts += [word for name in classes for word in re.findall(r"[^\W\d_]+", name)]
+        for entry in classes.values():
+            texts += [f": {reading.entry_text(entry, part)}" for part in ("description", "attributes")]
+    phantom_words = [word for values in findings.VALUES for name in values for word in name.split()]
+    texts += [f" {word}" for word in (*phantom_words, *grades.EXTENTS, "lesion", "no", ", which fits")]
+    plurals = re.compile(rf"\b({'|'.join(findings.SHAPES)})(e?s)\b")  # two tokens, so that a shape has one form
+    return {"names": sorted(set(parts)), "texts": [plurals.sub(r"\1 \2", text) for text in texts]}
 
 
 def train_tokenizer(corpus: list[str]) -> Qwen2Tokenizer:

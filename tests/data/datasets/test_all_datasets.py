@@ -15,7 +15,7 @@ from vrft_aug.data.settings import Dataset
 from vrft_aug.rewards import compose, compute_score
 
 OBJECTIVES = sorted(path.stem for path in (ROOT / "conf" / "objective").glob("*.yaml"))
-BOXED = ("phantom", "phantom_grade", "ham10000", "heel", "folder")
+BOXED = ("phantom", "phantom_grade", "phantom_extent", "ham10000", "heel", "folder")
 SMALL = ("dataset.loader.train=26", "dataset.loader.val=13", "dataset.loader.test=13")
 
 
@@ -58,7 +58,7 @@ def test_classes_prompt_knowledge_and_right_answers_agree(tmp_path, data_root, n
         assert info["aliases"] == [(dataset.get("aliases") or {}).get(c, []) for c in info["classes"]]
         lines = [f"- {c}" for c in info["classes"]]
         if prompt == "knowledge":
-            bank = reading.read(reading.path_of(Dataset.of(dataset)))["classes"]
+            bank = reading.read_for(Dataset.of(dataset))["classes"]
             assert info["knowledge"] == [bank[c]["description"] for c in info["classes"]]
             lines = [f"{line}: {what}" for line, what in zip(lines, info["knowledge"], strict=True)]
             assert all(text.count(what) == 1 for what in info["knowledge"])

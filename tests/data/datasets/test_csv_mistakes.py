@@ -48,6 +48,13 @@ def refusal(root):
     return str(caught.value)
 
 
+def test_findings_are_read_where_there_is_such_a_column(tmp_path):
+    write_table(tmp_path, ["0.png,a,train,two rings", "1.png,b,train,"], "image,label,split,findings")
+    assert [sample.findings for sample in load(tmp_path)] == ["two rings", ""]
+    write_table(tmp_path, ["0.png,a,train"], "image,label,split")
+    assert [sample.findings for sample in load(tmp_path)] == [""]
+
+
 def test_a_table_with_ten_mistakes_shows_all_ten(tmp_path):
     write_table(tmp_path, ["0.png,a,,,,,,train", *(line for line, _ in MISTAKES)])
     message = refusal(tmp_path)

@@ -1,110 +1,127 @@
-"""Phantoms: they are reproducible, disjoint and unbalanced as stated; labels and boxes fit the pixels."""
+"""The phantoms as a data set: they are reproducible, disjoint and unbalanced as stated, and fit their config."""
 
 from collections import Counter
 from itertools import islice
 
 import numpy as np
 import pytest
-from toy_data import pixels
+from toy_data import dataset_yaml, pixels
 
 from vrft_aug.data.datasets import phantom
+from vrft_aug.data.phantoms import drawing, tasks
+from vrft_aug.data.phantoms.findings import ALL, words
 from vrft_aug.errors import InputError
 
 COUNTS = {"train": 130, "val": 26, "test": 26}
+NAMES = {"findings": "phantom", "number": "phantom_grade", "extent": "phantom_extent"}
 
 
-def load(split="train", task="classification", seed=0, **changes):
-    return phantom.load(None, split, **{"task": task, "seed": seed, **COUNTS, **changes})
+def load(split="train", task="findings", **changes):
+    options = {"task": task, "task_seed": 0, "diseases": 4 if task == "findings" else None, "seed": 0, **COUNTS}
+    return phantom.load(None, split, **options | changes)
 
 
-@pytest.fixture(scope="module", params=phantom.CLASSES)
-def samples(request):
-    return request.param, list(load(task=request.param))
+def images(**changes):
+    return [pixels(sample).tobytes() for sample in load(**changes)]
 
 
-def test_same_arguments_same_pixels():
-    for one, two in zip(load(), load(), strict=True):
+@pytest.mark.parametrize("task", tasks.TASKS)
+def test_same_arguments_same_pixels(task):
+    for one, two in zip(load(task=task), load(task=task), strict=True):
         assert (one.label, one.box, one.source_id) == (two.label, two.box, two.source_id)
         assert np.array_equal(pixels(one), pixels(two))
 
 
-def test_longer_split_begins_with_the_shorter_one():
-    for one, two in zip(load(train=5), islice(load(train=500), 5), strict=True):
+@pytest.mark.parametrize("task", tasks.TASKS)
+def test_a_longer_split_begins_with_the_shorter_one(task):
+    for one, two in zip(load(task=task, train=20), islice(load(task=task, train=500), 20), strict=True):
+        assert (one.label, one.box, one.source_id) == (two.label, two.box, two.source_id)
         assert np.array_equal(pixels(one), pixels(two))
 
 
-def test_no_image_is_in_two_splits_seeds_or_tasks():
-    streams = [load(split, task, seed) for split in COUNTS for task in phantom.CLASSES for seed in (0, 1)]
-    images = [pixels(sample).tobytes() for stream in streams for sample in stream]
-    assert len(set(images)) == len(images)
+def test_no_image_is_in_two_splits_tasks_or_seeds():
+    streams = [{"split": split, "task": task, "seed": seed, "task_seed": task_seed}
+               for split in COUNTS for task in tasks.TASKS for seed in (0, 1) for task_seed in (0, 1)]
+    found = [image for stream in streams for image in images(**stream, train=13, val=13, test=13)]
+    assert len(set(found)) == len(found)
+    names = [sample.source_id for stream in streams for sample in load(**stream, train=13, val=13, test=13)]
+    assert len(set(names)) == len(names)
 
 
-def test_images_are_grey_uint8_of_the_size_asked():
-    for size in (28, 56, 100):
-        image = pixels(next(iter(load(size=size))))
-        assert image.shape == (size, size, 3) and image.dtype == np.uint8
-        assert np.array_equal(image[..., 0], image[..., 2])
+@pytest.mark.parametrize("size", [56, 100, 112])
+def test_images_are_grey_uint8_of_the_size_asked(size):
+    image = pixels(next(iter(load(size=size))))
+    assert image.shape == (size, size, 3) and image.dtype == np.uint8
+    assert np.array_equal(image[..., 0], image[..., 2])
 
 
-def test_a_majority_class_exists(samples):
-    counts = Counter(sample.label for sample in samples[1])
-    assert counts == {0: 40, 1: 30, 2: 30, 3: 30}
+@pytest.mark.parametrize("diseases", [2, 4, 11])
+def test_the_first_class_has_four_images_where_each_other_has_three(diseases):
+    block = 4 + 3 * (diseases - 1)
+    labels = [sample.label for sample in load(diseases=diseases, train=3 * block)]
+    for start in range(0, 3 * block, block):
+        assert Counter(labels[start : start + block]) == {0: 4} | dict.fromkeys(range(1, diseases), 3)
 
 
-def test_labels_of_a_split_have_no_pattern():
+def test_the_labels_have_no_pattern():
     labels = [sample.label for sample in load()]
     assert labels[:13] != labels[13:26] and labels != [sample.label for sample in load(seed=1)]
 
 
-def test_no_lesion_no_box(samples):
-    assert all((sample.box is None) == (sample.label == 0) for sample in samples[1])
+@pytest.mark.parametrize("task", tasks.TASKS)
+def test_only_grade_zero_has_no_box(task):
+    samples = list(load(task=task))
+    assert {sample.label for sample in samples} == set(range(4 if task == "findings" else 5))
+    assert all((sample.box is None) == (task != "findings" and sample.label == 0) for sample in samples)
 
 
-def test_box_lies_inside_and_is_brighter_than_its_surroundings(samples):
-    lesions = [sample for sample in samples[1] if sample.box]
-    brighter = 0
-    for sample in lesions:
-        x1, y1, x2, y2 = map(int, sample.box)
-        assert 0 <= x1 < x2 <= 56 and 0 <= y1 < y2 <= 56
-        grey = pixels(sample)[..., 0].astype(float)
-        outside = np.ones_like(grey, dtype=bool)
-        outside[y1:y2, x1:x2] = False
-        brighter += np.percentile(grey[y1:y2, x1:x2], 95) > np.percentile(grey[outside], 95)
-    assert brighter > 0.9 * len(lesions)
+def test_an_image_is_as_bright_or_dark_as_its_label_says():
+    """By the description of its class, inside the box and outside."""
+    for task_seed in range(4):
+        texts = list(tasks.knowledge("findings", task_seed, 4).values())
+        for sample in load(task_seed=task_seed, train=39):
+            x1, y1, x2, y2 = map(int, sample.box)
+            grey = pixels(sample)[..., 0].astype(float)
+            inside, outside = grey[y1:y2, x1:x2], np.concatenate([grey[:y1].ravel(), grey[y2:].ravel()])
+            if "bright" in texts[sample.label]:
+                assert inside.max() - np.median(outside) > np.median(outside) - inside.min()
+            elif "dark" in texts[sample.label]:
+                assert inside.max() - np.median(outside) < np.median(outside) - inside.min()
 
 
-@pytest.mark.parametrize("task", phantom.CLASSES)
-def test_box_is_tight(task):
-    """Without the background, the lesions' own pixels touch all four sides of the box."""
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        lesions = phantom._nodules(rng, 3, 56) if task == "grading" else phantom._lesion(rng, "streak", 56)
-        x1, y1, x2, y2 = map(int, phantom._tight_box(lesions))
-        covered = np.max(lesions, axis=0) >= 0.5
-        inside = covered[y1:y2, x1:x2]
-        assert inside.sum() == covered.sum()
-        assert inside[0].any() and inside[-1].any() and inside[:, 0].any() and inside[:, -1].any()
+def test_the_findings_say_all_that_is_drawn_even_where_the_class_is_partial():
+    complete = {words(finding): finding for finding in ALL}
+    for task_seed in range(4):
+        diseases = list(tasks.draw_diseases(task_seed, 4).values())
+        for sample in load(task_seed=task_seed, train=39):
+            finding = complete[sample.findings]
+            assert [finding.matches(one) for one in diseases] == [label == sample.label for label in range(4)]
+            x1, y1, x2, y2 = sample.box
+            away = np.hypot(*(drawing.CENTRES - ((x1 + x2) / 2, (y1 + y2) / 2)).T)
+            assert finding.place == away.argmin()
 
 
-def test_grade_is_the_number_of_separate_nodules():
-    for number in range(4):
-        for seed in range(20):
-            lesions = phantom._nodules(np.random.default_rng(seed), number, 56)
-            assert len(lesions) == number
-            assert np.sum([lesion > 0 for lesion in lesions], axis=0).max(initial=0) <= 1
+@pytest.mark.parametrize("task", ["number", "extent"])
+def test_the_findings_of_a_grade_are_its_description(task):
+    texts = list(tasks.knowledge(task, 0, None).values())
+    assert [sample.findings for sample in load(task=task)] == [texts[sample.label] for sample in load(task=task)]
 
 
-def test_shapes_differ_in_the_dark_centre():
-    rng = np.random.default_rng(0)
-    for shape, hollow in (("nodule", False), ("ring", True)):
-        (lesion,) = phantom._lesion(rng, shape, 56)
-        x1, y1, x2, y2 = phantom._tight_box([lesion])
-        assert (lesion[int(y1 + y2) // 2, int(x1 + x2) // 2] == 0) == hollow
+@pytest.mark.parametrize("task", tasks.TASKS)
+def test_the_config_says_what_the_loader_draws(task):
+    dataset = dataset_yaml(NAMES[task])
+    assert dataset["loader"]["task"] == task and dataset["loader"]["task_seed"] == 0
+    assert dataset["knowledge"] == tasks.knowledge(task, 0, dataset["loader"]["diseases"])
+    assert dataset["classes"] == list(dataset["knowledge"])
 
 
-@pytest.mark.parametrize("arguments, word", [
-    ({"task": "segmentation"}, "segmentation"), ({"split": "dev"}, "dev"), ({"size": 8}, "8"),
+@pytest.mark.parametrize("changes, message", [
+    ({"task": "segmentation", "diseases": None}, "task=segmentation: must be one of"),
+    ({"split": "dev"}, "unknown split 'dev'; use one of train, val, test"),
+    ({"size": 55}, "size 55 is too small for a lesion; use 56 or more"),
+    ({"diseases": 12}, "diseases=12: must be a whole number, 2 to 11"),
+    ({"task": "extent", "diseases": 4}, "task=extent has the grades 0, 1, 2, 3, 4; use null"),
 ])  # fmt: skip
-def test_bad_input_is_named(arguments, word):
-    with pytest.raises(InputError, match=word):
-        list(load(**arguments))
+def test_bad_input_is_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        list(load(**changes))

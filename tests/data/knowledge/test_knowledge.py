@@ -51,7 +51,7 @@ BROKEN = {
     "unknown state": (bank(a=entry(review="fine"), b=entry()), r"\$\.classes\.a\.review.*'fine' is not one of"),
     "source not listed": (bank(a=entry(sources=["Nobody99"]), b=entry()), r"class 'a' cites Nobody99"),
     "extra key": (bank(a=entry(colour="red"), b=entry()), r"'colour' was unexpected"),
-    "no bank": ({"a": ["x"], "b": "a bright spot"}, r"write one line per class, as 'nodule: a filled bright disc'"),
+    "no bank": ({"a": ["x"], "b": "a bright spot"}, r"write one line per class, as 'nodule: a round bright spot'"),
     "short text": ({"a": "x", "b": "a bright spot"}, r"\$\.classes\.a\.description: 'x' is too short"),
 }
 
@@ -88,6 +88,13 @@ def test_a_relative_path_starts_where_the_command_runs(tmp_path, monkeypatch):
         reading.read_for(toy_dataset(knowledge="own.yaml"))
     write(tmp_path / "own.yaml", bank(a=entry(), b=entry()))
     assert list(reading.read_for(toy_dataset(knowledge="own.yaml"))["classes"]) == ["a", "b"]
+
+
+def test_the_config_may_describe_the_classes():
+    content = reading.read_for(toy_dataset(knowledge={"a": "a bright spot", "b": "a dark spot."}))
+    assert reading.texts(content, ["b", "a"], "both") == ["a dark spot", "a bright spot"]
+    with pytest.raises(InputError, match=r"conf/dataset/toy\.yaml: knowledge: \$\.classes\.b.*'x' is too short; "):
+        reading.read_for(toy_dataset(knowledge={"a": "a bright spot", "b": "x"}))
 
 
 @contextmanager

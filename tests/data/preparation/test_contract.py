@@ -46,8 +46,20 @@ def test_another_prompt_is_refused(rows, changed):
 def test_another_data_set_is_refused(rows):
     with pytest.raises(InputError, match=r"rows are of dataset=phantom, but dataset=blood is chosen"):
         check_rows(rows, POLICY, replace(DATASET, name="blood"), PROMPT)
-    with pytest.raises(InputError, match=r"rows have the classes clear, nodule, ring, streak, but .* prepare again"):
-        check_rows(rows, POLICY, replace(DATASET, classes=["clear", "nodule"]), PROMPT)
+    other = replace(DATASET, classes=["a", "b"], knowledge=None)
+    with pytest.raises(InputError, match=rf"rows have the classes {', '.join(DATASET.classes)}, but .* prepare again"):
+        check_rows(rows, POLICY, other, PROMPT)
+
+
+@pytest.mark.parametrize("name", ["phantom", "phantom_grade"])
+def test_another_task_of_the_phantoms_is_refused(tmp_path, name):
+    """Also where both tasks have the same classes and the same prompt, as two tasks of grading."""
+    sizes = [f"dataset.loader.{split}=16" for split in ("train", "val", "test")]
+    prepare(compose_config(f"dataset={name}", f"out={tmp_path}", *sizes), None)
+    with pytest.raises(InputError) as told:
+        check_rows(tmp_path, POLICY, Dataset.of(compose_config(f"dataset={name}", "task_seed=3").dataset), PROMPT)
+    assert str(told.value) == (f"{tmp_path}: the rows are of task_seed=0, but task_seed=3 is chosen; "
+                               "choose task_seed=0, or other rows with parquet=<folder>")
 
 
 def test_a_prompt_that_is_too_long_now_is_refused(rows, tmp_path):

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
-from toy_data import compose_config, pixels, write_toy
+from toy_data import compose_config, dataset_yaml, pixels, write_toy
 
-from vrft_aug.data.datasets import medmnist
+from vrft_aug.data.datasets import medmnist, phantom
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.data.rows.parquet_files import ShardWriter
 from vrft_aug.data.rows.schema import RL, SFT, EncodedImage, Message, Row, SftRow, Truth
@@ -51,7 +51,7 @@ def retina(tmp_path_factory, shared_data):
 @pytest.fixture(scope="module")
 def processor(tmp_path_factory):
     """The tiny policy's processor, with the real chat template and image processor."""
-    from vrft_aug.tiny.build import make_processor
+    from vrft_aug.tiny.model import make_processor
     from vrft_aug.tiny.tokenizer import read_corpus, train_tokenizer
 
     folder = tmp_path_factory.mktemp("processor")
@@ -69,6 +69,24 @@ def test_every_decoded_image_equals_the_source_bit_for_bit(retina, shared_data):
                 image = np.asarray(Image.open(io.BytesIO(row["images"][0]["bytes"])))
                 assert np.array_equal(image, arrays[f"{split}_images"][i])
                 assert row["extra_info"]["label"] == arrays[f"{split}_labels"][i, 0]
+
+
+@pytest.mark.parametrize("export", ["easyr1", "trl"])
+def test_rows_and_exports_have_the_findings_where_they_are_known(tmp_path, retina, export):
+    counts = [f"dataset.loader.{split}={number}" for split, number in (("train", 26), ("val", 13), ("test", 13))]
+    prepared(tmp_path, tmp_path / "out", "dataset=phantom", "prompt=names", f"export={export}", *counts)
+    drawn = {split: [sample.findings for sample in phantom_samples(split)] for split in ("val", "test")}
+    for split, findings in drawn.items():
+        for name in (split, f"{export}_{split}"):
+            rows = pq.read_table(tmp_path / "out" / f"{name}.parquet").to_pylist()
+            assert [row["extra_info"]["findings"] for row in rows] == findings
+    fundus = pq.read_table(retina / export / f"{export}_test.parquet").to_pylist()
+    assert {row["extra_info"]["findings"] for row in fundus} == {""}
+
+
+def phantom_samples(split):
+    loader = dataset_yaml("phantom")["loader"] | {"train": 26, "val": 13, "test": 13}
+    return phantom.load(None, split, **{key: value for key, value in loader.items() if key != "_target_"})
 
 
 def test_datasets_reads_an_image_feature(retina, shared_data):

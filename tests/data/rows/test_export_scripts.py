@@ -39,7 +39,7 @@ def exported(folder: Path, name: str, *overrides: str) -> Path:
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory):
     """A folder in the form of a policy: real processor files with bounds of their own, weights without content."""
-    from vrft_aug.tiny.build import make_processor
+    from vrft_aug.tiny.model import make_processor
     from vrft_aug.tiny.tokenizer import read_corpus, train_tokenizer
 
     folder = tmp_path_factory.mktemp("policy")

@@ -10,7 +10,7 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLForConditionalGeneration
 
 from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts
-from vrft_aug.tiny import build as tiny_policy
+from vrft_aug.tiny import model as tiny_policy
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
 
 SAMPLES, IMAGE_TOKENS, PATCHES = 4, 16, 64

@@ -72,10 +72,11 @@ def test_shared_memory():
 
 
 def test_full_and_read_only_folders(tmp_path):
-    full = problem("cache", inside=on_tmpfs(tmp_path, 64), XDG_CACHE_HOME=str(tmp_path))
-    assert f"0.1 GiB free in {tmp_path}/vrft_aug; 0.5 GiB are needed" in full
-    read_only = problem("cache", inside=on_tmpfs(tmp_path, 640, "ro"), XDG_CACHE_HOME=str(tmp_path))
-    assert f"{tmp_path}/vrft_aug cannot be written (Read-only file system); make {tmp_path} writable" in read_only
+    enter = ["sh", "-c", f'cd {tmp_path} && exec "$@"', "sh"]
+    full = problem("working folder", inside=[*on_tmpfs(tmp_path, 64), *enter])
+    assert f"0.1 GiB free in {tmp_path}; 2 GiB are needed" in full
+    read_only = problem("working folder", inside=[*on_tmpfs(tmp_path, 640, "ro"), *enter])
+    assert f"{tmp_path} cannot be written (Read-only file system); make {tmp_path} writable" in read_only
 
 
 def test_a_temporary_folder_too_long_for_sockets(tmp_path):
@@ -152,4 +153,4 @@ def test_quick_imports_nothing_heavy():
     ask = "print(sorted({'torch', 'verl', 'ray', 'vllm'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", f"{run}; {ask}"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     summary, heavy = done.stdout.splitlines()[-2:]
-    assert summary.startswith("doctor: 13 checks") and heavy == "[]", done.stdout + done.stderr
+    assert summary.startswith("doctor: 12 checks") and heavy == "[]", done.stdout + done.stderr

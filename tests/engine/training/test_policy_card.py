@@ -26,14 +26,15 @@ EXPECTED = (
 )
 
 
-def training(folder, start: str, recipe: str, selected_by: dict | None):
+def training(folder, start: str, recipe: str, selected_by: dict | None, unreviewed: int | None = 6):
     """Write the folder of a finished training, and return the card that its policy gets."""
     folder.mkdir()
     (folder / "policy").mkdir()
     record = {"recipe": recipe, "experiment": "v_rft", "policy": start, "prompt": "knowledge", "objective": "accuracy",
               "shots": 20, "steps": 25, "exported_step": 20, "selected_by": selected_by, "git_commit": "abc",
               "versions": {"verl": "0.9.1"}, "labels": {"train": 140, "val": 70},
-              "image_tokens": {"least": 334, "most": 361}, "knowledge": {"unreviewed": 6, "entries": 7}}  # fmt: skip
+              "image_tokens": {"least": 334, "most": 361},
+              "knowledge": {"unreviewed": unreviewed, "entries": 7}}  # fmt: skip
     (folder / "run.json").write_text(json.dumps(record))
     line = {"step": 20, "data": {"val-core/derma/acc/mean@1": 0.75, "critic/score/mean": 0.5}}
     (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
@@ -50,6 +51,11 @@ def test_the_card_says_what_the_policy_is_and_is_not(tmp_path):
     assert not [text for text in EXPECTED if text not in card.text]
     assert "critic/score" not in card.text
     assert str(tmp_path) not in card.content
+
+
+def test_knowledge_in_the_config_has_no_reviews(tmp_path):
+    card = training(tmp_path / "run", "org/model", "sft", None, unreviewed=None)
+    assert "visual attributes (PA_P from the config) |" in card.text and "unreviewed" not in card.text
 
 
 def test_a_training_from_a_trained_policy_keeps_its_history(tmp_path):

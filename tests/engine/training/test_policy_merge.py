@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from vrft_aug.engine.training import policy
-from vrft_aug.tiny import build as tiny_policy
+from vrft_aug.tiny import model as tiny_policy
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
 
 

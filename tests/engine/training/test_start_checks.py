@@ -20,7 +20,7 @@ def test_the_experiment_of_another_recipe_is_refused(recipe, experiment, remedy)
 
 @pytest.mark.parametrize(("recipe", "chosen"), [
     ("sft", "experiment=v_sft"), ("grpo", "experiment=v_rft_pa_p"), ("sft", "preset=warm_start"),
-    ("grpo", "preset=quickstart"),
+    ("grpo", "preset=debug"),
 ])  # fmt: skip
 def test_its_own_experiments_and_presets_pass(recipe, chosen):
     check_recipe(composed(recipe, chosen), recipe)

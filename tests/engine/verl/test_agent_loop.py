@@ -19,7 +19,7 @@ from verl.workers.rollout.replica import TokenOutput
 
 from vrft_aug.engine.verl.agent_loop import PromptOnceAgentLoop, PromptOnceWorker, to_score
 from vrft_aug.engine.verl.shared_prompt import COLLECT_SECONDS, SHARED, Together
-from vrft_aug.tiny import build as tiny_policy
+from vrft_aug.tiny import model as tiny_policy
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
 
 SAMPLES = 8

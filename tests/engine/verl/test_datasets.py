@@ -23,7 +23,7 @@ from vrft_aug.data.rows.frame import resized
 from vrft_aug.data.rows.parquet_files import ShardWriter
 from vrft_aug.data.rows.schema import RL, SFT
 from vrft_aug.data.settings import Policy
-from vrft_aug.tiny import build as tiny_policy
+from vrft_aug.tiny import model as tiny_policy
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
 
 BOUNDS = [(3136, 50176), (262144, 1003520)]

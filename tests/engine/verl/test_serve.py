@@ -53,7 +53,7 @@ def test_the_cpu_profile_serves_float32_without_compilation(tmp_path):
     assert not any("=None" in word for word in words)
 
 
-@pytest.mark.parametrize(("hardware", "policy", "length"), [("cpu", None, 768), ("gpu_2x80g", None, 3072),
+@pytest.mark.parametrize(("hardware", "policy", "length"), [("cpu", None, 784), ("gpu_2x80g", None, 3072),
                                                             ("cpu", "qwen2_5_vl_7b", 3072)])  # fmt: skip
 def test_a_policy_that_says_nothing_takes_the_length_of_its_config(hardware, policy, length):
     config, path = settings("Qwen/Some-Model", hardware, policy)

@@ -89,6 +89,31 @@ def test_one_response_per_prompt_has_no_vote():
     assert len(voting.votes(table)) == 2
 
 
+def test_a_thought_is_right_whatever_the_answer():
+    table = rows(["cat", "cat", "dog"])
+    for info, findings in zip(table["extra_info"], ["two ears", "two ears", ""], strict=True):
+        info["findings"] = findings
+    found = answered(table, ["<think>I see two ears</think> \\boxed{dog}"], [label("cat")], [label("dog")])
+    assert found["findings"].to_list() == ["two ears", "two ears", ""]
+    assert found["thought_right"].to_list()[:2] == [1.0, 0.0] and pd.isna(found["thought_right"][2])
+    assert found["acc"].to_list() == [0.0, 1.0, 1.0]
+    metrics = measure(found, resamples=10)["toy/classification"]
+    assert metrics["thought_accuracy"]["value"] == 0.5 and "thought_right" not in metrics["parts"]
+
+
+def test_the_voted_sample_has_the_thought_that_counts():
+    table = rows(["cat"])
+    table["extra_info"][0]["findings"] = "two ears"
+    samples = ["<think>two ears</think> \\boxed{dog}", label("cat"), "<think>two ears</think> \\boxed{cat}"]
+    assert measure(answered(table, samples), resamples=10)["toy/classification"]["thought_accuracy"]["value"] == 0.0
+
+
+def test_rows_of_an_earlier_version_have_no_findings():
+    found = answered(rows(["cat"]), [label("cat")])
+    assert found["findings"].to_list() == [""] and found["thought_right"].isna().all()
+    assert "thought_accuracy" not in measure(found, resamples=10)["toy/classification"]
+
+
 def test_images_are_dealt_by_the_seed():
     table = rows(["cat"] * 20)
     straight = [images[0]["bytes"] for images in table["images"]]

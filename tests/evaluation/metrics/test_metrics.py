@@ -9,6 +9,7 @@ from sklearn import metrics as sklearn
 from toy_runs import GRADES, predictions
 
 from vrft_aug.errors import InputError
+from vrft_aug.evaluation.metrics.intervals import wilson
 from vrft_aug.evaluation.metrics.measure import measure
 
 
@@ -102,6 +103,15 @@ def test_one_class_in_the_test_set_leaves_kappa_undefined():
     assert found["accuracy"]["value"] == found["balanced_accuracy"]["value"] == 1
     assert found["quadratic_kappa"] == {"value": None, "low": None, "high": None}
     assert found["recall"]["0"]["value"] is None
+
+
+def test_the_thoughts_of_images_without_findings_do_not_count():
+    rows = predictions(["1"] * 4, ["1", "0", "1", "0"])
+    for unknown in (rows, rows.assign(thought_right=None), rows.assign(thought_right=np.nan)):
+        assert "thought_accuracy" not in _one(unknown)
+    found = _one(rows.assign(thought_right=[1.0, 1.0, 0.0, np.nan]))
+    assert found["thought_accuracy"] == wilson(2, 3)
+    assert {key: value for key, value in found.items() if key != "thought_accuracy"} == _one(rows)
 
 
 def test_one_image():

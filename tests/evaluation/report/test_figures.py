@@ -46,6 +46,13 @@ def test_acc_has_a_panel_where_there_is_no_accuracy(tmp_path: Path):
     assert "Rollouts: acc, grading" in panels(find([tmp_path]).trainings).values()
 
 
+def test_thoughts_have_a_panel_in_training_and_validation(trainings: list[Training]):
+    names = ("reward/grading/thought_right", "val-aux/toy/thought_right/mean@1", "val-aux/toy/thought_right/std@2")
+    steps = trainings[0].steps.assign(**dict.fromkeys(names, 0.5))
+    shown = panels([Training(trainings[0].folder, "grpo", steps)])
+    assert [shown.get(name) for name in names] == ["Rollouts: thought_right, grading", "Validation thought: toy", None]
+
+
 def test_every_panel_has_ink_and_the_bytes_are_reproducible(trainings: list[Training]):
     png = curve(trainings)
     assert png == curve(trainings)

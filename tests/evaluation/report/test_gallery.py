@@ -113,3 +113,13 @@ def test_boxes_of_ground_truth_and_answer(tmp_path: Path):
     write_evaluation(tmp_path / "one", "one", rows)
     (image,) = shown(tmp_path)[0]["images"]
     assert image["box"] == [0, 0, 4, 4] and image["answers"]["one"]["box"] == [1.5, 0, 4, 4]
+
+
+def test_findings_and_whether_the_thought_names_them(tmp_path: Path):
+    rows = predictions(["0", "1", "2"], ["0", "0", "2"]).assign(findings=["one ring", "two rings", ""])
+    write_evaluation(tmp_path / "one", "one", rows.assign(thought_right=[0.0, 1.0, None]))
+    images = shown(tmp_path)[0]["images"]
+    assert [image["findings"] for image in images] == ["one ring", "two rings", ""]
+    answers = [image["answers"]["one"] for image in images]
+    assert [(one["right"], one["thought_right"]) for one in answers] == [(True, False), (False, True), (True, None)]
+    assert all(name != "thought_right" for one in answers for name, _ in one["rewards"])

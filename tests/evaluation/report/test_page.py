@@ -155,6 +155,21 @@ def test_images_are_shown_with_reasoning_and_rewards(page):
     assert first.locator("pre").inner_text() == "<think>I look.</think> \\boxed{0}"
 
 
+def test_a_right_answer_with_a_wrong_thought_and_the_reverse(browser, tmp_path: Path):
+    rows = predictions(["0", "1", "2"], ["0", "0", "2"]).assign(findings=["one ring", "<b>two rings</b>", ""])
+    write_evaluation(tmp_path / "runs", "one", rows.assign(thought_right=[0.0, 1.0, None]))
+    write_report([tmp_path / "runs"], tmp_path / "report", None, Console(quiet=True))
+    page = browser.new_page()
+    page.goto((tmp_path / "report" / "report.html").as_uri())
+    cards = page.locator(".card")
+    assert [cards.nth(i).locator(".findings").all_text_contents() for i in range(3)] == [
+        ["one ring"], ["<b>two rings</b>"], []]  # fmt: skip
+    right, wrong = "✓ thought names the findings", "✗ thought does not name the findings"
+    assert [cards.nth(i).locator(".named").all_text_contents() for i in range(3)] == [[wrong], [right], []]
+    assert page.locator(".answer.right .named.wrong").count() == page.locator(".answer.wrong .named.right").count() == 1
+    page.close()
+
+
 def test_a_policys_answer_stays_text(page):
     choose(page, run="after")
     thoughts = page.locator(".thought").all_text_contents()

@@ -69,6 +69,26 @@ def test_our_numbers_are_above_the_papers(tmp_path: Path):
     assert lines["0-shot, tiny"] == ["0", "no run\npaper 14.75", "no run\npaper 17.64", "no run\npaper 16.20"]
 
 
+def test_a_cell_has_a_line_for_the_thoughts_where_findings_are_known(tmp_path: Path):
+    rows = predictions(TRUTH, ["0"] * 400, data_source="retina").assign(thought_right=[1.0] * 100 + [0.0] * 300)
+    write_cell(tmp_path, "tiny", "retina", 256, "v_rft_pa_p", rows=rows)
+    one = filled(tmp_path)
+    _, retina, covid19, average = cells(one)["V-RFT + PA_P"]
+    assert retina == "43.5 (38.7–48.4) †\nthought 25.0\npaper 43.50 †"
+    assert "thought" not in covid19 + average
+    shares = frame(one).set_index(["experiment", "dataset"])["thought_accuracy"]
+    assert shares["v_rft_pa_p", "retina"] == 0.25 and shares.notna().sum() == 1
+
+
+def test_the_thoughts_of_several_seeds_are_averaged(tmp_path: Path):
+    for seed, right in ((0, 100), (1, 200)):
+        rows = predictions(TRUTH, HALF_RIGHT, data_source="retina")
+        rows["thought_right"] = [1.0] * right + [0.0] * (400 - right)
+        write_cell(tmp_path / str(seed), "tiny", "retina", 256, "v_rft_pa_p", rows=rows, seed=seed)
+    retina = cells(filled(tmp_path, seeds=[0, 1]))["V-RFT + PA_P"][1]
+    assert retina.splitlines()[1] == "thought 37.5"
+
+
 def test_a_substitute_data_set_has_no_number_of_the_papers(tmp_path: Path):
     rows = predictions(TRUTH, HALF_RIGHT, data_source="phantom_grade")
     write_cell(tmp_path, "tiny", "phantom_grade", 256, "zero_shot", rows=rows)

@@ -13,6 +13,7 @@ from vrft_aug.evaluation.metrics.comparison import compare
 from vrft_aug.evaluation.report.content import gather
 from vrft_aug.evaluation.report.result_tables import (
     LENIENT,
+    THOUGHT,
     frame,
     main_tables,
     page_tables,
@@ -133,6 +134,24 @@ def test_lenient_accuracy_stands_beside_the_strict_one(tmp_path):
     assert lines["Lenient accuracy, %"] == "75.0 (60.0–86.0)" and lines["Accuracy, %"].startswith("50.0")
     assert LENIENT in content.legend
     assert frame(content.comparisons)["lenient_accuracy"][0] == 0.75
+
+
+def test_thoughts_stand_beside_the_answers_where_findings_are_known(tmp_path):
+    rows = predictions(["0", "1"] * 20, ["0", "1"] * 20)
+    knows = rows.assign(findings="two rings", thought_right=[1.0, 0.0, 0.0, 0.0] * 10)
+    write_evaluation(tmp_path / "1", "knows", knows)
+    write_evaluation(tmp_path / "2", "plain", rows)
+    content = gather([tmp_path], None, None)
+    lines = {row[0]: row[1:] for row in main_tables(content.comparisons)[0].rows}
+    assert lines["Thought (findings named right), %"] == ["25.0 (14.2–40.2)", "–"]
+    assert "Thought (findings named right), %" in page_tables(content.comparisons)[0].header
+    assert THOUGHT in content.legend and frame(content.comparisons)["thought_accuracy"][0] == 0.25
+
+
+def test_tables_without_findings_do_not_mention_thoughts(tmp_path, comparisons: list):
+    assert not any("Thought" in row[0] for table in main_tables(comparisons) for row in table.rows)
+    write_evaluation(tmp_path / "1", "plain", predictions(["0"], ["0"]))
+    assert THOUGHT not in gather([tmp_path], None, None).legend
 
 
 def test_labels_visual_tokens_and_knowledge_of_a_run(tmp_path):

@@ -101,6 +101,15 @@ def test_length_prediction_reason_and_recitation_are_logged():
     assert score_all("accuracy")[4]["reward_extra_info"]["knowledge_bleu"] is None
 
 
+@pytest.mark.parametrize(("findings", "right"), [("", None), (KNOWLEDGE[0], 1.0), ("a round mass", 0.0)])
+def test_the_thought_is_logged_and_not_paid(findings: str, right: float | None):
+    row, truth, response = SAMPLES[0]
+    manager = make("accuracy", Utf8Tokenizer())
+    result = asyncio.run(manager.run_single(rollout(row | {"findings": findings}, truth, response)))
+    assert result["reward_extra_info"]["thought_right"] == right
+    assert result["reward_score"] == asyncio.run(manager.run_single(rollout(row, truth, response)))["reward_score"]
+
+
 def test_a_reward_gets_the_length_without_padding():
     manager = make("accuracy", Utf8Tokenizer())
     manager.objective = COUNTING

@@ -1,8 +1,9 @@
-"""Loads your own images, which a CSV file lists: `image,label` and, if known, `x1,y1,x2,y2,group,split`.
+"""Loads your own images, which a CSV file lists: `image,label` and, if known, `x1,y1,x2,y2,group,split,findings`.
 
 Image paths are relative to the CSV's folder and stay below it. Labels are class names of the data set's YAML. A box is
 in pixels of the image. Images of the same `group` (patient, lesion) stay in one split. `split` is train, val or test;
-without this column, `seed` assigns whole groups per class. Order: that of the CSV.
+without this column, `seed` assigns whole groups per class. `findings` is what can be seen, in words. Order: that of
+the CSV.
 
 A sample: Sample(image=Path(".../a/17.png"), label=1, source_id="a/17.png", group_id="patient 3").
 """
@@ -15,8 +16,8 @@ from vrft_aug.data.datasets.csv_file import Row, Table, read_table
 from vrft_aug.data.datasets.group_split import split_by_group
 from vrft_aug.data.datasets.sample import SPLITS, DataWarning, Sample
 
-COLUMNS = ("image", "label", "x1", "y1", "x2", "y2", "group", "split")
-REMEDY = "write one line per image: image,label and optionally x1,y1,x2,y2,group,split"
+COLUMNS = ("image", "label", "x1", "y1", "x2", "y2", "group", "split", "findings")
+REMEDY = "write one line per image: image,label and optionally x1,y1,x2,y2,group,split,findings"
 
 
 def load(
@@ -40,7 +41,8 @@ def load(
     for row, label, box, group, where in zip(rows, labels, boxes, groups, home, strict=True):
         if where == split:
             image = table.path.parent / row["image"]
-            yield Sample(image, label, row["image"], group, box, table.path, table.place(row))
+            found = row.get("findings", "")
+            yield Sample(image, label, row["image"], group, box, table.path, table.place(row), found)
 
 
 def read_label(table: Table, row: Row, classes: Sequence[str]) -> int:

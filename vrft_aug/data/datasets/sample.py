@@ -27,6 +27,7 @@ class Sample(NamedTuple):
     box: the target's bounding box in original pixels, the path of a mask that shows it, or None.
     origin: the file that holds or lists the sample; the manifest records its checksum.
     place: where a table lists the sample, as "images.csv line 7"; error messages show it.
+    findings: what can be seen in the image, in words, as "two dark rings in the upper left"; "" if unknown.
     """
 
     image: Pixels | Path | Callable[[], Pixels]
@@ -36,6 +37,7 @@ class Sample(NamedTuple):
     box: Box | Path | None = None
     origin: Path | None = None
     place: str = ""
+    findings: str = ""
 
     def source(self) -> Pixels | Path:
         """The image's pixels (read now if the source is a stream) or its file."""

@@ -2,9 +2,11 @@
 
 There is one file per data set, bank/<name>.yaml. Every entry has its sources, a confidence and a review state. A
 physician has reviewed only the entries with the state `expert-reviewed`. A user's own file may be shorter: one line
-`class: text` per class.
+`class: text` per class. A data set may have such lines in its config instead, as the phantoms do, whose knowledge is
+drawn with their diseases.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -53,25 +55,34 @@ def parse(text: str, path: Path) -> dict[str, Any]:
     """The bank that the text of a file holds. Raises InputError with the file and the entry."""
     try:
         bank = content(text)
-        if is_plain(bank):
-            bank = {"dataset": path.stem, "classes": {name: full(line) for name, line in bank.items()}, "sources": {}}
-        jsonschema.validate(bank, SCHEMA)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({error}); correct the file") from None
+    return checked(plain_bank(path.stem, bank) if is_plain(bank) else bank, str(path))
+
+
+def checked(bank: Any, where: str) -> dict[str, Any]:
+    """The same bank. Raises InputError, with `where` it is written and the entry, unless it has the form of a bank."""
+    try:
+        jsonschema.validate(bank, SCHEMA)
     except jsonschema.ValidationError as error:
         remedy = "correct the entry"
         if not (isinstance(bank, dict) and "classes" in bank):
-            remedy = "write one line per class, as 'nodule: a filled bright disc', or all keys of a file in the bank"
-        raise InputError(f"{path}: {error.json_path}: {error.message}; {remedy}") from None
+            remedy = "write one line per class, as 'nodule: a round bright spot', or all keys of a file in the bank"
+        raise InputError(f"{where}: {error.json_path}: {error.message}; {remedy}") from None
     for name, entry in bank["classes"].items():
         if unknown := sorted(set(entry["sources"]) - set(bank["sources"])):
-            raise InputError(f"{path}: class '{name}' cites {', '.join(unknown)}, not listed under sources; add it")
-    return bank
+            raise InputError(f"{where}: class '{name}' cites {', '.join(unknown)}, not listed under sources; add it")
+    return dict(bank)
 
 
 def is_plain(content: Any) -> bool:
     """Whether a file holds one text per class and nothing else."""
     return isinstance(content, dict) and bool(content) and all(isinstance(text, str) for text in content.values())
+
+
+def plain_bank(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
+    """The bank of a data set of which one text per class is known."""
+    return {"dataset": name, "classes": {one: full(text) for one, text in texts.items()}, "sources": {}}
 
 
 def full(description: str) -> dict[str, Any]:
@@ -82,6 +93,8 @@ def full(description: str) -> dict[str, Any]:
 
 def read_for(dataset: Dataset) -> dict[str, Any]:
     """The bank of a data set. Raises InputError unless its entries are exactly the data set's classes."""
+    if isinstance(dataset.knowledge, dict):  # which has checked its classes itself
+        return checked(plain_bank(dataset.name, dataset.knowledge), f"conf/dataset/{dataset.name}.yaml: knowledge")
     path, classes = path_of(dataset), dataset.classes
     content = read(path)
     bank = content["classes"]
@@ -96,9 +109,19 @@ def read_for(dataset: Dataset) -> dict[str, Any]:
 def path_of(dataset: Dataset) -> Path:
     """The knowledge file of a data set: its key `knowledge`, otherwise the bank's file of its name.
 
-    A relative path starts at the folder where the command runs.
+    A relative path starts at the folder where the command runs. Raises InputError for knowledge in the config.
     """
+    if isinstance(dataset.knowledge, dict):
+        raise InputError(f"dataset={dataset.name} has its knowledge in its config (dataset.knowledge), so there is "
+                         "nothing to draft or to review; choose another data set, or name a file with out=")
     return Path(dataset.knowledge or BANK / f"{dataset.name}.yaml")
+
+
+def checksum(dataset: Dataset) -> str:
+    """SHA-256 of a data set's knowledge: of its file, or of the JSON of what the config says."""
+    content = dataset.knowledge
+    whole = json.dumps(content).encode() if isinstance(content, dict) else path_of(dataset).read_bytes()
+    return hashlib.sha256(whole).hexdigest()
 
 
 def texts(bank: Mapping[str, Any], classes: Sequence[str], attributes: str) -> list[str]:

@@ -31,6 +31,10 @@ def check_rows(folder: Path, policy: Policy, dataset: Dataset, prompt: Prompt) -
     if (name := manifest["dataset"]["name"]) != dataset.name:
         raise InputError(f"{folder}: the rows are of dataset={name}, but dataset={dataset.name} is chosen; choose "
                          f"dataset={name}, or other rows with parquet=<folder>")
+    then, now = (loader.get("task_seed") for loader in (manifest["dataset"]["loader"], dataset.loader))
+    if then != now:  # the classes and the prompt of two tasks may be the same
+        raise InputError(f"{folder}: the rows are of task_seed={then}, but task_seed={now} is chosen; choose "
+                         f"task_seed={then}, or other rows with parquet=<folder>")
     if manifest["dataset"]["classes"] != dataset.classes:
         raise InputError(f"{folder}: the rows have the classes {', '.join(manifest['dataset']['classes'])}, but "
                          f"conf/dataset/{name}.yaml has {', '.join(dataset.classes)}; prepare again")

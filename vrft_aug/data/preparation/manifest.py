@@ -14,7 +14,7 @@ from vrft_aug.data.rows.composer import Composer
 from vrft_aug.data.rows.parquet_files import sha256
 from vrft_aug.data.settings import Dataset
 
-RULE = ("protocol", "shots", "up_to", "seed", "test_seed", "partial", "validation", "limit", "label_noise")
+RULE = ("protocol", "shots", "up_to", "seed", "test_seed", "partial", "validation", "limit")
 POLICY = ("name", "min_pixels", "max_pixels", "patch", "merge", "box_frame")
 
 
@@ -41,10 +41,15 @@ def describe(
 
 
 def knowledge_facts(dataset: Dataset, bank: Mapping[str, Any]) -> dict[str, Any]:
-    """Checksum of the knowledge file, entries per review state, and how many of all entries no expert has reviewed."""
+    """Checksum of the knowledge, entries per review state, and how many of all entries no expert has reviewed.
+
+    None for both: the knowledge is in the config, which has no reviews; that of a phantom is true because it was drawn.
+    """
     unreviewed, entries = reading.unreviewed(bank)
-    return {"sha256": sha256(reading.path_of(dataset)), "review": reading.review_states(bank),
-            "unreviewed": unreviewed, "entries": entries}
+    reviews: dict[str, Any] = {"review": reading.review_states(bank), "unreviewed": unreviewed}
+    if isinstance(dataset.knowledge, dict):
+        reviews = dict.fromkeys(reviews)
+    return {"sha256": reading.checksum(dataset), **reviews, "entries": entries}
 
 
 def count(classes: list[str], index: Index, positions: Positions) -> dict[str, Any]:

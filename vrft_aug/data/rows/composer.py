@@ -59,6 +59,7 @@ class Composer:
                 "image_size": opened.size,
                 "frame_size": frame_size(opened.size, self.policy),
                 "box": box,
+                "findings": sample.findings,
             },
         }
 
@@ -73,14 +74,11 @@ class Composer:
         }
 
     def taught(self, row: Row) -> str:
-        """The answer to learn: the ground truth, a box in the policy's frame, or a random class (see `label_noise`)."""
-        info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+        """The answer to learn: the ground truth, with a box in the policy's frame."""
+        info = row["extra_info"]
         if self.task == "localization":
             return json.dumps(scale_box(info["box"], info["image_size"], info["frame_size"]))
-        if not self.rule.label_noise or info["split"] != "train":
-            return truth
-        rng = generator(self.rule.seed, info["source_id"], 1)
-        return str(rng.choice(self.dataset.classes)) if rng.random() < self.rule.label_noise else truth
+        return row["reward_model"]["ground_truth"]
 
     def order(self, source_id: str) -> tuple[int, ...]:
         """The order in which this row's prompt lists the classes."""

@@ -54,6 +54,7 @@ _EXTRA = pa.struct({
     "image_size": pa.list_(pa.int64()),
     "frame_size": pa.list_(pa.int64()),
     "box": pa.list_(pa.float64()),
+    "findings": pa.string(),
 })
 RL = pa.schema({
     "data_source": pa.string(),

@@ -60,7 +60,6 @@ def checks(hardware: str, quick: bool) -> dict[str, Callable[[], Verdict]]:
         "memory": lambda: machine.memory(profile().min_free_gigabytes),
         "shared memory": lambda: machine.shared_memory(profile().weight_bucket_megabytes),
         "working folder": lambda: machine.folder(Path.cwd(), machine.WORKING_GIB),
-        "cache": machine.cache_folder,
         "temporary folder": lambda: machine.temporary_folder(Path(tempfile.gettempdir())),
         "ports": machine.ports,
         "GPU": lambda: machine.gpu(profile().device),

@@ -13,8 +13,9 @@ def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
     """The keys that every training and evaluation records. experiment None: none; shots None: all training images.
 
     rows: the folder of the prepared rows. From its manifest are: shots, protocol, knowledge (how many of the prompt's
-    entries nobody has reviewed; None without knowledge), image_tokens (visual tokens of the smallest and the largest
-    image) and labels (how many labelled images training and validation use).
+    entries nobody has reviewed, where None stands for entries of the config; None without knowledge), image_tokens
+    (visual tokens of the smallest and the largest image) and labels (how many labelled images training and validation
+    use).
     """
     manifest = read_manifest(rows)
     knowledge = manifest["knowledge"]
@@ -23,6 +24,7 @@ def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
         "policy_name": config.policy_name,
         "dataset": config.dataset.name,
         "shots": manifest["rule"]["shots"],
+        "seed": config.seed,
         "prompt": config.prompt.name,
         "objective": config.objective_name,
         "parquet": str(rows.resolve()),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 GIB = 1024**3
 CORES = 2
-WORKING_GIB, CACHE_GIB, TEMPORARY_GIB = 2, 0.5, 1  # for checkpoints; for the tiny policy; for Ray's logs and sockets
+WORKING_GIB, TEMPORARY_GIB = 2, 1  # for checkpoints; for Ray's logs and sockets
 SOCKET_PATH = 107 - len("/vrft-xxxxxxxx/r/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
 
 Verdict = tuple[str, str]  # what was found; what to do about it, empty if there is no problem
@@ -54,10 +54,6 @@ def folder(path: Path, needed: float) -> Verdict:
         return f"{path} cannot be written ({error.strerror})", f"make {place} writable, or choose another folder"
     free = shutil.disk_usage(place).free / GIB
     return f"{free:.1f} GiB free in {path}", "" if free >= needed else f"{needed} GiB are needed: make room"
-
-
-def cache_folder() -> Verdict:
-    return folder(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vrft_aug", CACHE_GIB)
 
 
 def temporary_folder(path: Path) -> Verdict:

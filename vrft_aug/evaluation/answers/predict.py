@@ -10,6 +10,7 @@ from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
 from vrft_aug.rewards import Objective, compute_score
+from vrft_aug.rewards.thought import thought_right
 
 Answerer = Callable[[list[str], list[bytes]], list[list[tuple[str, int]]]]
 
@@ -48,6 +49,8 @@ def predict(rows: pd.DataFrame, images: list[bytes], objective: Objective, answe
                 "response": text,
                 "response_length": length,
                 "ground_truth": truth,
+                "findings": info.get("findings", ""),
+                "thought_right": thought_right(text, info),
                 **compute_score(row["data_source"], text, truth, info, objective, tokens=length),
             }
             for text, length in responses

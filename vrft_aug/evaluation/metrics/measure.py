@@ -6,6 +6,7 @@ Columns of a predictions table, one row per response:
     rejected: str, why the answer was rejected, "" if it was accepted; acc: 0.0 or 1.0;
     classes: list[str], the classes in the prompt (not read for localization);
     format: 0.0 or 1.0, response_length: int, tokens, and response: str (all optional);
+    findings: str, and thought_right: 0.0, 1.0, or null without findings (both optional);
     sample: int, and vote: bool, only if a prompt has several responses: metrics are computed from the rows with vote.
 Every other numeric column except index is a part of the objective: its mean is reported under "parts".
 """
@@ -25,15 +26,15 @@ from vrft_aug.rewards.iou import iou, read_box
 from vrft_aug.rewards.parsing import normalise
 
 REQUIRED = ["data_source", "task", "source_id", "group_id", "prediction", "ground_truth", "rejected", "acc"]
-NOT_A_PART = ["index", "acc", "response_length", "sample"]
+NOT_A_PART = ["index", "acc", "response_length", "sample", "thought_right"]
 IOU_THRESHOLD = 0.5
 
 
 def measure(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> dict[str, Metrics]:
     """All metrics of each data source and task, as JSON can hold them; a quantity is {"value", "low", "high"} (95 %).
 
-    The intervals of `accuracy`, `lenient_accuracy` and `majority` are Wilson's; all others come from a bootstrap that
-    resamples groups.
+    The intervals of `accuracy`, `lenient_accuracy`, `thought_accuracy` and `majority` are Wilson's; all others come
+    from a bootstrap that resamples groups.
     If images share groups, Wilson's interval is too narrow: quote `accuracy_grouped` (bootstrap) instead. It is null if
     every row has its own group. Undefined quantities are null.
 
@@ -61,6 +62,7 @@ def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, r
     most_frequent {prediction, share: {...}}, format (null without such a column), rejected {reason: count},
     parts {name: mean over the rows that have it}, response_length (mean, tokens), and, null without a vote, samples
     {n: per prompt, accuracy: of all samples, any_right: share of the prompts with at least one right sample}.
+    Only of rows with findings, and absent if there are none: thought_accuracy, the share whose thought names them.
     Classification and grading: see `class_metrics`, and lenient_accuracy (null without a column response): an answer
     that the rewards reject counts as what it meant (lenient.py). Localization: mean_iou and recall_50 (share of
     IoU >= 0.5).
@@ -85,7 +87,7 @@ def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, r
     most_frequent = {"prediction": favourite, "share": intervals.pop("most_frequent")}
     recall = {key.removeprefix("recall/"): intervals.pop(key) for key in list(intervals) if key.startswith("recall/")}
     metrics = {**common, "samples": _samples(responses), **intervals, "most_frequent": most_frequent, **facts}
-    return metrics | ({"recall": recall} if recall else {})
+    return metrics | ({"recall": recall} if recall else {}) | _thought_accuracy(rows)
 
 
 def _facts(rows: pd.DataFrame) -> dict:
@@ -99,6 +101,11 @@ def _facts(rows: pd.DataFrame) -> dict:
         "parts": {name: number(mean) for name, mean in parts.dropna().items()},
         "response_length": number(rows["response_length"].mean()) if "response_length" in rows else None,
     }
+
+
+def _thought_accuracy(rows: pd.DataFrame) -> dict[str, Quantity]:
+    known = rows["thought_right"].dropna() if "thought_right" in rows else pd.Series(dtype=float)
+    return {} if known.empty else {"thought_accuracy": wilson(int(known.sum()), len(known))}
 
 
 def _lenient_accuracy(task: str, rows: pd.DataFrame, answers: pd.Series) -> Quantity | None:

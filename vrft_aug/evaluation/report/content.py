@@ -1,4 +1,4 @@
-"""Gathers what a report says: comparisons, curves, the filled table of the paper, and what is missing."""
+"""Gathers what a report says: comparisons, curves, the filled table of the paper, its claims, and what is missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,11 +6,12 @@ from pathlib import Path
 
 from vrft_aug.evaluation.metrics.comparison import MARKS, Comparison, compare
 from vrft_aug.evaluation.report.curves import by_dataset, curve
+from vrft_aug.evaluation.report.paper.paper_claims import Outcome, judge
 from vrft_aug.evaluation.report.paper.paper_figures import figure
 from vrft_aug.evaluation.report.paper.paper_layout import footnotes
 from vrft_aug.evaluation.report.paper.paper_rows import PaperTable
 from vrft_aug.evaluation.report.paper.paper_table import Objectives, fill
-from vrft_aug.evaluation.report.result_tables import LENIENT
+from vrft_aug.evaluation.report.result_tables import LENIENT, THOUGHT
 from vrft_aug.evaluation.runs import Found, Training, find
 from vrft_aug.experiments.cells import Table
 
@@ -22,6 +23,7 @@ class Asked:
     name: str  # of the file
     table: Table
     objectives: Objectives = field(default_factory=dict)
+    untrained: frozenset[tuple[str, str]] = frozenset()  # (experiment, policy) without any training
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Content:
     missing: list[str]
     paper: PaperTable | None = None
     figure: bytes | None = None  # PNG
+    claims: list[Outcome] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -39,11 +42,13 @@ class Content:
 
     @property
     def legend(self) -> list[str]:
-        """The meaning of each mark that the tables contain, and of the lenient accuracy if they have one."""
+        """The meaning of each mark in the tables, and of lenient accuracy and thoughts where there are any."""
         used = "".join(one.marks for one in self.comparisons)
-        used += "".join(entry.printed_mark for entry in self.paper.entries) if self.paper else ""
+        used += "".join(entry.printed_mark + entry.marks for entry in self.paper.entries) if self.paper else ""
         lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
-        return lines + [LENIENT] * any(one.metrics.get("lenient_accuracy") for one in self.comparisons)
+        meanings = {"lenient_accuracy": LENIENT, "thought_accuracy": THOUGHT}
+        shown = [key for key in meanings if any(one.metrics.get(key) for one in self.comparisons)]
+        return lines + [meanings[key] for key in shown]
 
     @property
     def paper_notes(self) -> list[str]:
@@ -61,11 +66,12 @@ def gather(runs: Sequence[str | Path], baseline: str | None, asked: Asked | None
     missing = found.unfinished + _missing(comparisons, found.trainings, curves)
     if asked is None:
         return Content(comparisons, found.trainings, curves, missing)
-    paper = fill(asked.table, asked.name, comparisons, asked.objectives)
-    if empty := sum(entry.own is None for entry in paper.entries):
-        missing.insert(0, f"{empty} of {len(paper.entries)} cells have no run{_other_policies(paper, found)}")
+    paper = fill(asked.table, asked.name, comparisons, asked.objectives, asked.untrained)
+    cells = [run for entry in paper.entries for run in entry.runs]
+    if empty := cells.count(None):
+        missing.insert(0, f"{empty} of {len(cells)} cells have no run{_other_policies(paper, found)}")
     drawn = figure(paper, found.trainings, asked.objectives)
-    return Content(comparisons, found.trainings, curves, missing, paper, drawn)
+    return Content(comparisons, found.trainings, curves, missing, paper, drawn, judge(paper, asked.table))
 
 
 def _other_policies(paper: PaperTable, found: Found) -> str:

@@ -19,9 +19,13 @@ def tokens_text(facts: Facts) -> str:
 
 
 def knowledge_text(facts: Facts) -> str:
-    """'PA_P with 5 of 5 entries unreviewed'; '' if the prompt has no knowledge."""
+    """'PA_P with 5 of 5 entries unreviewed', 'PA_P from the config'; '' if the prompt has no knowledge."""
     knowledge = facts.knowledge
-    return f"PA_P with {knowledge['unreviewed']} of {knowledge['entries']} entries unreviewed" if knowledge else ""
+    if not knowledge:
+        return ""
+    if knowledge["unreviewed"] is None:
+        return "PA_P from the config"
+    return f"PA_P with {knowledge['unreviewed']} of {knowledge['entries']} entries unreviewed"
 
 
 ROWS = {LABELS: labels_text, TOKENS: tokens_text, KNOWLEDGE: knowledge_text}  # rows of a result table

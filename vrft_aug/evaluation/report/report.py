@@ -8,6 +8,7 @@ from rich.console import Console
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.report.content import Asked, Content, gather
 from vrft_aug.evaluation.report.page.render import IMAGES, render
+from vrft_aug.evaluation.report.paper.claims_layout import claims_frame, claims_notes, claims_table
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import frame as paper_frame
 from vrft_aug.evaluation.report.paper.paper_layout import layout
@@ -39,6 +40,8 @@ def write_report(
         files["table.csv"] = frame(content.comparisons).to_csv(index=False).encode()
     if content.paper:
         files[f"{content.paper.name}.csv"] = paper_frame(content.paper).to_csv(index=False).encode()
+        if content.claims:
+            files["claims.csv"] = claims_frame(content.claims).to_csv(index=False).encode()
         if content.figure:
             files[f"{content.paper.name}.png"] = content.figure
     _print(content, console)
@@ -50,9 +53,10 @@ def write_report(
 
 def _print(content: Content, console: Console) -> None:
     results = [*main_tables(content.comparisons), *filter(None, [rejection_table(content.comparisons)])]
-    for table in [layout(content.paper)] if content.paper else results:
+    claims = list(filter(None, [claims_table(content.claims)]))
+    for table in [layout(content.paper), *claims] if content.paper else results:
         console.print(table.rich())
-    for line in content.paper_notes + content.legend + content.missing:
+    for line in content.paper_notes + claims_notes(content.claims) + content.legend + content.missing:
         console.print(line, markup=False, highlight=False)
 
 
@@ -63,6 +67,8 @@ def _markdown(content: Content) -> str:
         if content.figure:
             caption = CAPTIONS[content.paper.name]
             parts += [f"![{caption}]({content.paper.name}.png)", caption]
+    if claims := claims_table(content.claims):
+        parts += ["## Claims", claims.markdown(), _list(claims_notes(content.claims))]
     if content.comparisons:
         tables = [table.markdown() for table in all_tables(content.comparisons)]
         parts += ["## Results", READING, *content.legend, *tables]

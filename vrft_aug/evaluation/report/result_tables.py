@@ -21,6 +21,7 @@ QUANTITIES = [
     ("accuracy_grouped", "Accuracy, interval over groups, %", 100),
     ("unparseable", "Unparseable answers, %", 100),
     ("lenient_accuracy", "Lenient accuracy, %", 100),
+    ("thought_accuracy", "Thought (findings named right), %", 100),
     ("majority", "Constant predictor, %", 100),
     ("balanced_accuracy", "Balanced accuracy, %", 100),
     ("macro_f1", "Macro-F1, %", 100),
@@ -31,6 +32,7 @@ QUANTITIES = [
     ("format", "Format followed, %", 100),
 ]
 LENIENT = "Lenient accuracy also counts right answers in another tag or sentence. They are never rewarded."
+THOUGHT = "Thought: answers whose thought names what the image shows, word for word. It is never rewarded."
 
 
 def all_tables(comparisons: Sequence[Comparison]) -> list[Table]:

@@ -72,6 +72,12 @@ def interval(quantity: Quantity | None, factor: int) -> str:
     return f"{factor * value:.{digits}f}{limits}"
 
 
+def spread(quantity: Quantity | None, deviation: float | None) -> str:
+    """'53.5 ± 2.1 (48.6–58.3)' in per cent; as `interval` without a deviation."""
+    text = interval(quantity, 100)
+    return text if deviation is None else text.replace(" (", f" ± {100 * deviation:.1f} (", 1)
+
+
 def points(share: float | None, digits: int = 1) -> str:
     """A difference of shares in points: '+13.1', '−2.0', '0.0'; '–' if there is none."""
     if share is None:
@@ -80,11 +86,11 @@ def points(share: float | None, digits: int = 1) -> str:
     return text if not float(text) else f"{'+' if share > 0 else '−'}{text}"
 
 
-def short_p(test: McNemar | None) -> str:
+def short_p(p: float | None) -> str:
     """' (p 0.013)', to follow a difference; '' without a test."""
-    if test is None:
+    if p is None:
         return ""
-    return " (p < 0.001)" if test["p"] < 0.001 else f" (p {test['p']:.3f})"
+    return " (p < 0.001)" if p < 0.001 else f" (p {p:.3f})"
 
 
 def p_value(test: McNemar | None) -> str:

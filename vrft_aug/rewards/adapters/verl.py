@@ -20,6 +20,7 @@ from vrft_aug.errors import InputError
 from vrft_aug.rewards import ExtraInfo, compose, compute_score
 from vrft_aug.rewards.parsing import parse
 from vrft_aug.rewards.recitation import bleu, references
+from vrft_aug.rewards.thought import thought_right
 
 
 class TaskRewardManager(RewardManagerBase):
@@ -48,6 +49,7 @@ class TaskRewardManager(RewardManagerBase):
         extra_info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
         info = compute_score(row["data_source"], text, truth, extra_info, self.objective, tokens=length)
         info |= {"response_length": length, "knowledge_bleu": knowledge_bleu(text, extra_info)}
+        info["thought_right"] = thought_right(text, extra_info)  # logged, not paid; None without findings
         info["scoring_seconds"] = time.thread_time() - started
         return {"reward_score": info["score"], "reward_extra_info": info}
 

@@ -37,6 +37,12 @@ function verdictOf(answer) {
   return element("p", { class: "verdict" }, element("span", {}, answer.right ? "✓ right" : "✗ wrong"), `: ${answerText(answer)}`);
 }
 
+function thoughtVerdict(answer) {
+  if (answer.thought_right === null) return null;
+  const text = answer.thought_right ? "✓ thought names the findings" : "✗ thought does not name the findings";
+  return element("p", { class: `named ${answer.thought_right ? "right" : "wrong"}` }, text);
+}
+
 function response(answer) {
   return element("details", {}, element("summary", {}, "Whole response"), element("pre", {}, answer.response));
 }
@@ -51,7 +57,7 @@ function answerBlock(answer, heading) {
   const title = heading === null ? null : element("h4", {}, heading);
   if (!answer) return element("section", { class: "answer" }, title, element("p", {}, "This run did not answer this image."));
   return element(
-    "section", { class: `answer ${answer.right ? "right" : "wrong"}` }, title, verdictOf(answer),
+    "section", { class: `answer ${answer.right ? "right" : "wrong"}` }, title, verdictOf(answer), thoughtVerdict(answer),
     answer.thought ? element("p", { class: "thought", tabindex: 0 }, answer.thought) : element("p", { class: "rewards" }, "No reasoning."),
     element("p", { class: "rewards" }, rewardText(answer)), response(answer), sampleList(answer.samples ?? []),
   );
@@ -59,7 +65,8 @@ function answerBlock(answer, heading) {
 
 function card(image, runs) {
   const answers = runs.map((run) => image.answers[run]);
-  const truth = element("p", { class: "truth" }, element("span", {}, "ground truth"), element("strong", {}, image.truth), element("span", {}, image.id));
+  const truth = element("p", { class: "truth" }, element("span", {}, "ground truth"), element("strong", {}, image.truth),
+    image.findings ? element("span", { class: "findings" }, image.findings) : null, element("span", {}, image.id));
   const blocks = runs.map((run, i) => answerBlock(answers[i], runs.length > 1 ? run : null));
   return element("article", { class: "card" }, element("div", {}, picture(image, answers), truth), element("div", { class: "answers" }, ...blocks));
 }

@@ -21,8 +21,8 @@ def gallery(comparisons: Sequence[Comparison], limit: int, seed: int = 0) -> lis
     """One entry per data set and split in the form of JSON, with at most `limit` images; the same for all runs.
 
     {"title", "total": images to choose from, "classes", "runs", "notes": [str], "images": [{"id", "truth": ground
-    truth, "uri": data URI or null, "width", "height": original pixels, "box": [x1, y1, x2, y2] or null,
-    "answers": {run's name: answer}}]}; an answer: see `_answer`.
+    truth, "findings": in words or "", "uri": data URI or null, "width", "height": original pixels, "box": [x1, y1, x2,
+    y2] or null, "answers": {run's name: answer}}]}; an answer: see `_answer`.
     """
     return [_of_set(title_of(*name), group, limit, seed) for name, group in by_dataset(comparisons).items()]
 
@@ -53,6 +53,7 @@ def _of_set(title: str, group: list[Comparison], limit: int, seed: int) -> dict[
             {
                 "id": row["source_id"],
                 "truth": row["ground_truth"],
+                "findings": row.get("findings") or "",
                 "box": _box(row["task"], row["ground_truth"]),
                 **pictures.get(row["index"], {"uri": None, "width": None, "height": None}),
                 "answers": {run: by[row["source_id"]] for run, by in answers.items() if row["source_id"] in by},
@@ -107,15 +108,17 @@ def _answers(table: pd.DataFrame, wanted: pd.Series) -> dict[str, dict]:
 
 
 def _answer(row: dict, parts: Iterable[str]) -> dict:
-    """{"answer", "rejected", "right", "thought", "response", "tokens", "rewards": [[name, value]], "box"}."""
+    """{"answer", "rejected", "right", "thought", "thought_right": bool or null, "response", "tokens", "rewards":
+    [[name, value]], "box"}."""
     response = row["response"]
     cut = "" if len(response) <= LONGEST else f" … (cut: {len(response)} characters)"
-    length = row.get("response_length")
+    length, named = row.get("response_length"), row.get("thought_right")
     return {
         "answer": row["prediction"],
         "rejected": row["rejected"],
         "right": bool(row["acc"] >= 0.5),
         "thought": parse(response, row["task"]).thought[:LONGEST],
+        "thought_right": None if pd.isna(named) else bool(named),
         "response": response[:LONGEST] + cut,
         "tokens": None if length is None else int(length),
         "rewards": [[name, round(float(row[name]), 4)] for name in parts if pd.notna(row[name])],

@@ -13,6 +13,7 @@ from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report import curves
 from vrft_aug.evaluation.report.content import Content
 from vrft_aug.evaluation.report.page.gallery import gallery
+from vrft_aug.evaluation.report.paper.claims_layout import claims_notes, claims_table
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import layout
 from vrft_aug.evaluation.report.provenance import training_line
@@ -60,7 +61,7 @@ def _fixed(content: Content) -> dict[str, Any]:
     """What the template shows, except for curves and gallery."""
     script = Markup("".join((FOLDER / name).read_text() for name in SCRIPTS))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    signs = sign_table(content.trainings)
+    signs, claims = sign_table(content.trainings), claims_table(content.claims)
     return {
         "title": content.title,
         "style": Markup((FOLDER / "page.css").read_text()),
@@ -69,6 +70,7 @@ def _fixed(content: Content) -> dict[str, Any]:
         "reading": READING,
         "legend": content.legend,
         "paper": _paper(content),
+        "claims": {"table": claims, "notes": claims_notes(content.claims)} if claims else None,
         "results": page_tables(content.comparisons),
         "confusions": _confusions(content),
         "trainings": [training_line(one) for one in content.trainings],
@@ -81,6 +83,7 @@ def _sections(fixed: dict, data: dict) -> list[tuple[str, str]]:
     """(anchor, heading) of the sections that have something to show."""
     found = {
         ("paper", "Comparison with the paper"): fixed["paper"],
+        ("claims", "Claims"): fixed["claims"],
         ("results", "Results"): fixed["results"],
         ("confusion", "Confusion matrices"): fixed["confusions"],
         ("training", "Training"): data["curves"] or fixed["signs"],

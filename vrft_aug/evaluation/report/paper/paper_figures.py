@@ -6,7 +6,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report.curves import COLOURS, png_of, style
 from vrft_aug.evaluation.report.paper.paper_layout import MISSING
 from vrft_aug.evaluation.report.paper.paper_rows import Entry, PaperTable, Row
@@ -50,10 +49,10 @@ def _bars(ax: Axes, entries: dict[str, Entry]) -> None:
     ax.grid(visible=False, axis="x")
     for number, entry in enumerate(entries.values()):
         if entry.own:
-            value, below, above = _percent(entry.own)
+            value, below, above = _percent(entry)
             colour = COLOURS[number % len(COLOURS)]
             ax.bar(number, value, 0.65, color=colour, yerr=[[below], [above]], capsize=4, ecolor="0.2")
-            ax.annotate(f"{value:.1f}{entry.own.marks}", (number, 1), ha="center", color="white", fontsize=8)
+            ax.annotate(f"{value:.1f}{entry.marks}", (number, 1), ha="center", color="white", fontsize=8)
         else:
             ax.annotate(MISSING, (number, 1), ha="center", color="0.4", fontsize=8)
         if entry.printed:
@@ -78,7 +77,7 @@ def _lines(ax: Axes, methods: dict[str, list[Row]], position: int) -> None:
 
 
 def _line(ax: Axes, label: str, entries: dict[int, Entry], colour: str) -> None:
-    found = {x: _percent(entry.own) for x, entry in entries.items() if entry.own}
+    found = {x: _percent(entry) for x, entry in entries.items() if entry.own}
     values, below, above = zip(*found.values(), strict=True) if found else ((), (), ())
     label += "" if found else f": {MISSING}"
     ax.errorbar(list(found), values, [below, above], label=label, color=colour, marker="o", capsize=4)
@@ -88,7 +87,7 @@ def _line(ax: Axes, label: str, entries: dict[int, Entry], colour: str) -> None:
             ax.plot(x, entry.printed.accuracy, "D", color=edge, markerfacecolor="white", markersize=6)
 
 
-def _percent(own: Comparison) -> tuple[float, float, float]:
+def _percent(entry: Entry) -> tuple[float, float, float]:
     """Accuracy in per cent, and how far its interval extends below and above."""
-    value, low, high = 100 * pd.Series(own.accuracy, dtype=float)[["value", "low", "high"]]
+    value, low, high = 100 * pd.Series(entry.accuracy, dtype=float)[["value", "low", "high"]]
     return value, value - low, high - value

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from vrft_aug.errors import InputError
 from vrft_aug.evaluation.metrics.comparison import paired
-from vrft_aug.evaluation.metrics.intervals import McNemar
 from vrft_aug.evaluation.report.paper.paper_numbers import Printed
+from vrft_aug.evaluation.report.paper.paper_pairs import difference
 from vrft_aug.evaluation.report.paper.paper_rows import Entry, Row
 
 BASE = "v_rft"  # the experiment that the paper's Δ rows compare with
@@ -17,10 +18,10 @@ Number = Callable[[Row, int], float | None]  # of a row and a column; the column
 
 @dataclass(frozen=True)
 class Gain:
-    """An accuracy minus that of V-RFT, in [-1, 1]: ours, McNemar's test of it, and the paper's; None if unknown."""
+    """An accuracy minus that of V-RFT, in [-1, 1]: ours, its p-value, and the paper's; None if unknown."""
 
     own: float | None
-    test: McNemar | None
+    p: float | None
     printed: float | None
 
 
@@ -81,8 +82,8 @@ def _ranked(rows: Sequence[Row], block: list[int]) -> Iterator[tuple[tuple[int, 
 
 def _own(row: Row, column: int) -> float | None:
     if column < len(row.entries):
-        own = row.entries[column].own
-        return own.accuracy["value"] if own else None
+        own = row.entries[column].accuracy
+        return own["value"] if own else None
     return row.average()["value"] if row.found == len(row.entries) else None  # else it is of other data sets
 
 
@@ -93,11 +94,22 @@ def _papers(row: Row, column: int) -> float | None:
 
 def _gain(one: Entry, base: Entry) -> Gain:
     printed = _printed_gain(one.printed, base.printed)
-    if not (one.own and base.own):
+    if not (one.accuracy and base.accuracy):
         return Gain(None, None, printed)
-    ours, theirs = one.own.accuracy["value"], base.own.accuracy["value"]
+    ours, theirs = one.accuracy["value"], base.accuracy["value"]
     own = None if ours is None or theirs is None else ours - theirs
-    return Gain(own, paired(base.own, one.own), printed)
+    return Gain(own, _p(one, base), printed)
+
+
+def _p(one: Entry, base: Entry) -> float | None:
+    """McNemar's test of two runs; of several seeds, the bootstrap over seeds and images."""
+    if not (one.spread or base.spread) and one.own and base.own:
+        test = paired(base.own, one.own)
+        return test and test["p"]
+    try:
+        return difference(one, base).replicates.p()
+    except InputError:
+        return None
 
 
 def _printed_gain(one: Printed | None, base: Printed | None) -> float | None:

@@ -7,18 +7,18 @@ import pandas as pd
 from vrft_aug.evaluation.report.paper.paper_gains import OURS, PAPERS, Gains, emphasis, gains
 from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, Printed
 from vrft_aug.evaluation.report.paper.paper_rows import Entry, PaperTable, Row
-from vrft_aug.evaluation.report.text_table import Place, Table, interval, limits, points, short_p
+from vrft_aug.evaluation.report.text_table import Place, Table, limits, points, short_p, spread
 
 MISSING = "no run"
 DELTA = "Δ, against V-RFT"  # tables.js keeps a row that begins with Δ below its method
-COUNTS = ["n", "data_sets", "paper_k", "paper_n"]
+COUNTS = ["n", "seeds", "data_sets", "paper_k", "paper_n"]
 Letters = Mapping[str, str]  # remark on a printed number -> the letter of its footnote
 
 
 def layout(table: PaperTable) -> Table:
     """One row per method and number of images, few images first, and below it its Δ row.
 
-    A cell has our number and, below it, the paper's.
+    A cell has our number, below it that of our thoughts if findings are known, and below it the paper's.
     """
     headings = [_heading(dataset, [row.entries[i] for row in table.rows]) for i, dataset in enumerate(table.datasets)]
     by_shots = sorted(table.rows, key=lambda row: float("inf") if row.shots is None else row.shots)
@@ -68,21 +68,23 @@ def _shots(shots: int | None) -> str:
 
 
 def _row(row: Row, letters: Letters) -> list[str]:
-    average = interval(row.average(), 100) if row.found else MISSING
+    average = spread(row.average(), row.deviation()) if row.found else MISSING
     printed = f"{row.printed_average.accuracy:.2f}" if row.printed_average else None
     average = _cell(average + _over(row.found, row), printed, row.average_remarks, letters)
     return [row.heading, _shots(row.shots), *(_text(entry, letters) for entry in row.entries), average]
 
 
 def _text(entry: Entry, letters: Letters) -> str:
-    own = f"{interval(entry.own.accuracy, 100)} {entry.own.marks}".strip() if entry.own else MISSING
+    deviation = entry.spread and entry.spread.deviation
+    own = f"{spread(entry.accuracy, deviation)} {entry.marks}".strip() if entry.own else MISSING
+    own += "" if entry.thought is None else f"\nthought {100 * entry.thought:.1f}"
     printed = f"{entry.printed.accuracy:.2f} {entry.printed_mark}".strip() if entry.printed else None
     return _cell(own, printed, entry.remarks, letters)
 
 
 def _delta_row(found: Gains, letters: Letters) -> list[str]:
     cells = [
-        _cell(points(one.own) + short_p(one.test), _printed_points(one.printed), [entry.other_test_set], letters)
+        _cell(points(one.own) + short_p(one.p), _printed_points(one.printed), [entry.other_test_set], letters)
         for one, entry in zip(found.entries, found.row.entries, strict=True)
     ]
     own = points(found.average) + _over(len(found.found), found.row)
@@ -117,11 +119,13 @@ def _records(row: Row, found: Gains | None) -> Iterable[dict]:
             "prompt": entry.facts.prompt if entry.facts else None,
             "run": entry.own.name if entry.own else None,
             "n": metrics.get("n"),
-            **limits("accuracy", entry.own.accuracy if entry.own else None),
+            **limits("accuracy", entry.accuracy),
+            **_seeds(entry),
+            **({} if entry.thought is None else {"thought_accuracy": entry.thought}),
             **limits("constant", metrics.get("majority")),
-            "marks": entry.own.marks if entry.own else None,
+            "marks": entry.marks if entry.own else None,
             "delta": gain and gain.own,
-            "delta_p": gain and gain.test and gain.test["p"],
+            "delta_p": gain and gain.p,
             **_printed(entry.printed, entry.remarks),
             "paper_delta": gain and gain.printed,
         }
@@ -130,10 +134,19 @@ def _records(row: Row, found: Gains | None) -> Iterable[dict]:
         "dataset": AVERAGE,
         "data_sets": row.found,
         **limits("accuracy", row.average()),
+        **({"deviation": row.deviation()} if len(row.entries[0].runs) > 1 else {}),
         "delta": found and found.average,
         **_printed(row.printed_average, row.average_remarks),
         "paper_delta": found and found.printed_average,
     }
+
+
+def _seeds(entry: Entry) -> dict:
+    """The columns that only a table with several seeds has."""
+    if len(entry.runs) == 1:
+        return {}
+    deviation = entry.spread.deviation if entry.spread else None
+    return {"seeds": sum(one is not None for one in entry.runs), "deviation": deviation}
 
 
 def _printed(number: Printed | None, remarks: Sequence[str]) -> dict:

@@ -6,25 +6,34 @@ from vrft_aug.evaluation.report.paper.paper_gains import gains
 from vrft_aug.evaluation.report.paper.paper_rows import Row
 from vrft_aug.evaluation.report.provenance import KNOWLEDGE, LABELS, TOKENS, knowledge_text, labels_text, tokens_text
 from vrft_aug.evaluation.runs import Facts
+from vrft_aug.experiments.cells import Table
 
 RANKS = (
     "Bold: the best of the trained rows with the same number of images per class; underlined: the second best. "
     "Neither means that the difference is significant."
 )
+FEW = 5  # with more seeds, all agree in their sign by chance in fewer than 5 % of the cases
 GAINS = (
     "Δ: points above V-RFT with the same number of images, as in the paper; V-RFT is not always the best baseline. "
     "p: McNemar's exact test on the same images. The paper prints Δ in Table 1; elsewhere it is the difference of its "
     "numbers."
 )
+SEEDS = (
+    "mean ± standard deviation over seeds, which draw the training images and train; the test images are the same. "
+    "Interval, and p of Δ: bootstrap over seeds and groups of images together (Owen 2007). A policy that is not "
+    "trained answers greedily, so its one run counts for every seed. §, ¶: in a seed at least."
+)
 
 
-def reading(rows: Sequence[Row], in_paper: bool) -> Iterable[str]:
+def reading(rows: Sequence[Row], in_paper: bool, table: Table) -> Iterable[str]:
     """One line per remark; in_paper: the paper has this table."""
     cells = [entry.cell for row in rows for entry in row.entries]
     policies = " and ".join(dict.fromkeys(cell.policy for cell in cells))
     ours = f"Accuracy in per cent with its 95 % interval; n: number of test images. Policy: {policies}."
     papers = " The number below it is the paper's, for Qwen2.5-VL-3B (7B in the row of the larger policy)."
     yield ours + (papers if in_paper else "")
+    if table.several:
+        yield f"Seeds {', '.join(map(str, table.cell_seeds))}: {SEEDS} {few(len(table.cell_seeds))}".rstrip()
     yield RANKS
     if any(gains(row, rows) for row in rows):
         yield GAINS
@@ -36,6 +45,16 @@ def reading(rows: Sequence[Row], in_paper: bool) -> Iterable[str]:
     for (dataset, objective), labels in objectives.items():
         yield f"{dataset}: objective={objective} in {', '.join(dict.fromkeys(labels))}"
     yield from _provenance(rows)
+
+
+def few(seeds: int) -> str:
+    """What a number of seeds cannot show; "" if there are enough."""
+    if seeds == 1:
+        return "One seed: intervals and p are over images alone, and say nothing about another training."
+    if seeds > FEW:
+        return ""
+    return (f"{seeds} seeds say little about the spread over seeds: even without an effect, all agree in their sign in "
+            f"{100 * 2 ** (1 - seeds):.0f} % of the cases.")  # fmt: skip
 
 
 def _provenance(rows: Sequence[Row]) -> Iterable[str]:

@@ -1,12 +1,14 @@
 """The filled table of the paper: its rows and cells, each with our run and the paper's number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import hypot
+from statistics import fmean, stdev
 
 import pandas as pd
 
 from vrft_aug.evaluation.metrics.comparison import Comparison, constant_mark
 from vrft_aug.evaluation.metrics.intervals import Quantity, estimate
+from vrft_aug.evaluation.metrics.seeds import Spread
 from vrft_aug.evaluation.report.paper.paper_numbers import Printed
 from vrft_aug.evaluation.runs import Facts
 from vrft_aug.experiments.cells import Cell
@@ -16,11 +18,40 @@ OTHER_SETS = "average over test sets of which at least one is not like the paper
 
 @dataclass(frozen=True)
 class Entry:
-    """A cell, the run that fills it (own) and the paper's number (printed); both may be missing."""
+    """A cell, the run that fills it (own) and the paper's number (printed); both may be missing.
+
+    runs: per seed of the table, the run or None; `own` is the first that is there. spread: over the seeds with a run;
+    None of one run, which may be the run of every seed.
+    """
 
     cell: Cell
     own: Comparison | None
     printed: Printed | None
+    runs: tuple[Comparison | None, ...]
+    spread: Spread | None = None
+
+    @property
+    def accuracy(self) -> Quantity | None:
+        """Of the run, or the mean over seeds."""
+        if self.spread:
+            return self.spread.mean
+        return self.own.accuracy if self.own else None
+
+    @property
+    def thought(self) -> float | None:
+        """Share of the answers whose thought names the findings, as `accuracy`; None where no findings are known."""
+        runs = [one.metrics.get("thought_accuracy") for one in (self.runs if self.spread else [self.own]) if one]
+        found = [quantity["value"] for quantity in runs if quantity]
+        return fmean(found) if found else None
+
+    @property
+    def marks(self) -> str:
+        """Of the run (see MARKS). Of several seeds: of their mean against the constant predictor, else of any seed."""
+        if not (self.own and self.spread):
+            return self.own.marks if self.own else ""
+        found = "".join(one.marks for one in self.runs if one)
+        mean = constant_mark(self.own.metrics | {"accuracy": self.spread.mean})
+        return mean + "".join(mark for mark in "§¶" if mark in found)
 
     @property
     def facts(self) -> Facts | None:
@@ -89,12 +120,20 @@ class Row:
 
     def average(self) -> Quantity:
         """Mean accuracy of the cells that have a run, with the interval of independent sets (Zou and Donner 2008)."""
-        found = pd.DataFrame([entry.own.accuracy for entry in self.entries if entry.own], dtype=float)
+        found = pd.DataFrame([entry.accuracy for entry in self.entries if entry.own], dtype=float)
         if found.empty:
             return estimate(None)
         mean = found["value"].mean()
         below, above = (hypot(*(found["value"] - found[limit])) / len(found) for limit in ("low", "high"))
         return estimate(mean, mean - below, mean + above)
+
+    def deviation(self) -> float | None:
+        """Standard deviation over seeds of the mean over data sets; None unless several seeds have all runs found."""
+        found = [entry.runs for entry in self.entries if entry.own]
+        if not any(entry.spread for entry in self.entries) or any(None in runs for runs in found):
+            return None
+        seeds = zip(*found, strict=True)  # the data sets' runs of each seed
+        return stdev(fmean(one.metrics["accuracy"]["value"] for one in seed if one) for seed in seeds)
 
 
 @dataclass(frozen=True)
@@ -104,6 +143,7 @@ class PaperTable:
     datasets: list[str]
     rows: list[Row]
     notes: list[str]
+    seeds: list[int | None] = field(default_factory=lambda: [None])
 
     @property
     def entries(self) -> list[Entry]:

@@ -1,10 +1,16 @@
 """Fills a table of conf/table with the accuracies of the evaluations found and the numbers that the paper prints."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
+from vrft_aug.data.seeding import generator
+from vrft_aug.errors import InputError
 from vrft_aug.evaluation.metrics.comparison import Comparison
+from vrft_aug.evaluation.metrics.seeds import Spread, aligned, spread
 from vrft_aug.evaluation.report.paper.paper_notes import reading
 from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, key, read
 from vrft_aug.evaluation.report.paper.paper_rows import Entry, PaperTable, Row
@@ -15,8 +21,17 @@ Objectives = Mapping[str, str | None]  # experiment -> the objective of its runs
 Run = TypeVar("Run", Evaluation, Training)
 
 
-def fill(table: Table, name: str, comparisons: Sequence[Comparison], objectives: Objectives) -> PaperTable:
-    """Each cell with its run and the paper's number, which is found by `name`: the table's file in conf/table."""
+def fill(
+    table: Table,
+    name: str,
+    comparisons: Sequence[Comparison],
+    objectives: Objectives,
+    untrained: Collection[tuple[str, str]] = (),
+) -> PaperTable:
+    """Each cell with its runs and the paper's number, which is found by `name`: the table's file in conf/table.
+
+    untrained: (experiment, policy) without any training: a greedy run of one seed is then the run of every seed.
+    """
     printed = read(name)
     has_average = set(table.datasets) == {dataset for *_, dataset in printed} - {AVERAGE}  # over the same data sets
     notes: list[str] = []
@@ -26,11 +41,19 @@ def fill(table: Table, name: str, comparisons: Sequence[Comparison], objectives:
             by_folder.setdefault(one.evaluation.folder, one)
     evaluations = [one.evaluation for one in by_folder.values()]
 
-    def entry(cell: Cell, larger: bool) -> Entry:
+    def run(cell: Cell) -> Comparison | None:
         found = run_of(cell, evaluations, "test", objectives.get(cell.experiment), notes)
         if found and found.facts.protocol not in (None, table.protocol):
             notes.append(f"{cell.folder}: evaluated with protocol={found.facts.protocol}, not {table.protocol}")
-        return Entry(cell, by_folder[found.folder] if found else None, printed.get(key(cell, larger, cell.dataset)))
+        return by_folder[found.folder] if found else None
+
+    def entry(cell: Cell, larger: bool) -> Entry:
+        runs = [run(replace(cell, seed=seed)) for seed in table.cell_seeds]
+        own = next(filter(None, runs), None)
+        if own and (cell.experiment, cell.policy) in untrained and _greedy(own):
+            runs = [one or own for one in runs]
+        number = printed.get(key(cell, larger, cell.dataset))
+        return Entry(cell, own, number, tuple(runs), _spread(cell, runs, notes))
 
     rows = []
     for row in table.rows:
@@ -38,7 +61,28 @@ def fill(table: Table, name: str, comparisons: Sequence[Comparison], objectives:
         for cells in zip(*(row_cells(table, row, dataset) for dataset in table.datasets), strict=True):
             average = printed.get(key(cells[0], larger, AVERAGE)) if has_average else None
             rows.append(Row(_label(cells[0], larger), [entry(cell, larger) for cell in cells], average))
-    return PaperTable(name, table.title, table.datasets, rows, [*reading(rows, bool(printed)), *notes])
+    notes = [*reading(rows, bool(printed), table), *notes]
+    return PaperTable(name, table.title, table.datasets, rows, notes, table.cell_seeds)
+
+
+def _greedy(own: Comparison) -> bool:
+    return not (own.evaluation.facts.sampling or {}).get("temperature")
+
+
+def _spread(cell: Cell, runs: Sequence[Comparison | None], notes: list[str]) -> Spread | None:
+    """Over the seeds with a run; None if they have the same run, or not the same test images."""
+    found = [one for one in runs if one]
+    if 0 < len(found) < len(runs):
+        notes.append(f"{cell.folder}: {len(found)} of {len(runs)} seeds have a run")
+    if len({one.evaluation.folder for one in found}) < 2:
+        return None
+    try:
+        tables = aligned([one.evaluation.rows_on(one.dataset, ["group_id", "acc"]) for one in found])
+    except InputError as error:
+        notes.append(f"{cell.folder}: only the first seed is shown: {error}")
+        return None
+    columns = np.column_stack([table["acc"] for table in tables])
+    return spread(columns, tables[0]["group_id"].to_numpy(), generator(0, "seeds"))
 
 
 def run_of(
@@ -61,7 +105,7 @@ def run_of(
 
 def _fits(cell: Cell, facts: Facts) -> bool:
     stated = (facts.experiment, facts.dataset, facts.shots, facts.policy_name)
-    return stated == (cell.experiment, cell.dataset, cell.shots, cell.policy)
+    return stated == (cell.experiment, cell.dataset, cell.shots, cell.policy) and cell.seed in (None, facts.seed)
 
 
 def _label(cell: Cell, larger: bool) -> str:

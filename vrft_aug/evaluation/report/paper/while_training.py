@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import pandas as pd
@@ -32,6 +33,11 @@ class Curve(NamedTuple):
         names = [name for name in run.steps.columns if re.fullmatch(self.metric, name)] if run else []
         return self.factor * run.values(names[0]) if run and names else pd.Series(dtype=float)
 
+    def mean(self, runs: Sequence[Training | None]) -> "pd.Series[float]":
+        """The mean over seeds by step, where every seed with values has one."""
+        found = [values for values in map(self.values, runs) if len(values)]
+        return pd.concat(found, axis=1).dropna().mean(axis=1) if found else pd.Series(dtype=float)
+
 
 ACCURACY = Curve("validation split", ("accuracy, %", (0, 100)), VALIDATION, 100)
 REWARD = Curve("training reward", ("mean reward of the rollouts", None), "critic/score/mean", 1)
@@ -46,10 +52,11 @@ def while_training(
     drawn = False
     for position, dataset in enumerate(table.datasets):
         cells = [row.entries[position].cell for row in table.rows]
-        runs = {cell: run_of(cell, trainings, "train", objectives.get(cell.experiment)) for cell in cells}
+        runs = {cell: [run_of(replace(cell, seed=seed), trainings, "train", objectives.get(cell.experiment))
+                       for seed in table.seeds] for cell in cells}  # fmt: skip
         for ax, one in zip(panels[:, position], curves, strict=True):
             style(ax, f"{dataset}: {one.title}", *one.axis)
-            lines = {METHODS.get(cell.experiment, cell.experiment): one.values(run) for cell, run in runs.items()}
+            lines = {METHODS.get(cell.experiment, cell.experiment): one.mean(found) for cell, found in runs.items()}
             drawn |= _lines(ax, lines)
     return png_of(canvas) if drawn else None
 

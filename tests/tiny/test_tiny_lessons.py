@@ -1,0 +1,155 @@
+"""The lessons of the tiny policy keep what is held out, and their batches mark the right tokens."""
+
+import random
+import re
+
+import numpy as np
+import pytest
+from transformers import Qwen2Tokenizer
+
+from vrft_aug.data.phantoms import names
+from vrft_aug.data.phantoms.findings import HELD_OUT, Finding, is_held_out, words
+from vrft_aug.tiny import lessons, probes
+from vrft_aug.tiny.encoding import Batch, Encoder, copying
+from vrft_aug.tiny.lessons import Text
+from vrft_aug.tiny.scenes import Scene
+
+MADE_UP = re.compile(rf"(?:{'|'.join(names.SYLLABLES)}){{2,3}}")
+LISTED = re.compile(r"^- ([^:\n]+?)(?:: .*|\.)?$", re.MULTILINE)
+ANSWERED = re.compile(r", which fits (.+?) </think> \\boxed\{\1\}<\|im_end\|>")
+PARTS = ["one dark ring in the centre", "two bright crosses in the upper left"]
+SCENE = Scene(["Brinsol", "Drexnur"], PARTS, PARTS.__getitem__, 1)
+
+
+def reading(number: int = 200) -> list[Text]:
+    rng = random.Random(0)
+    return [lessons.reading_lesson(rng, 208) for _ in range(number)]
+
+
+def seeing(number: int = 300) -> list[tuple[Text, Scene]]:
+    rng = random.Random(0)
+    return [lessons.seeing_lesson(rng, 11) for _ in range(number)]
+
+
+def lists(text: Text) -> list[tuple[list[str], list[str]]]:
+    """For each list of classes: its names, and the names that the responses after it give."""
+    found = re.split(r"Categories[a-z ]* are as follows:\n", text.text)[1:]
+    return [(LISTED.findall(part), ANSWERED.findall(part)) for part in found]
+
+
+def held_out_names(found: list[str]) -> list[str]:
+    """The made-up names among them that are held out; real classes and letters are not made up."""
+    made_up = [name for name in found if MADE_UP.fullmatch(name.lower()) and name[0].isupper()]
+    return [name for name in made_up if names.is_held_out_name(name)]
+
+
+def test_no_lesson_has_a_held_out_combination():
+    texts = [text.text for text in reading()] + [text.text for text, _ in seeing()]
+    told = {words(one) for one in HELD_OUT}
+    assert not [one for one in told if any(one in text for text in texts)]
+    assert sum(words(Finding(0, 0, 1, 1)) in text for text in texts), "a combination that is not held out does occur"
+
+
+def test_no_lesson_shows_a_held_out_combination():
+    shown = [scene.shown for _, scene in seeing()]
+    assert not any(isinstance(one, Finding) and is_held_out(one) for one in shown)
+    assert sum(isinstance(one, Finding) for one in shown) > 200
+
+
+def test_no_lesson_has_a_held_out_name():
+    found = [name for text in reading() for names, _ in lists(text) for name in names]
+    found += [name for _, scene in seeing() for name in scene.names]
+    assert len(set(found)) > 1000 and not held_out_names(found)
+
+
+def test_all_that_a_probe_asks_for_is_held_out():
+    rng, numbers = random.Random(0), np.random.default_rng(0)
+    asked = [probes.held_out_scene(rng, numbers, 4) for _ in range(50)]
+    assert all(held_out_names(list(one.names)) == list(one.names) for one in asked)
+    assert all(is_held_out(one.shown) for one in asked)
+
+
+def test_each_class_is_asked_for_at_most_once_per_list():
+    for text in reading():
+        for listed, answered in lists(text):
+            assert len(set(listed)) == len(listed) >= len(answered) == len(set(answered)) > 0
+            assert set(answered) <= set(listed)
+        assert sum(len(answered) for _, answered in lists(text)) == len(text.queries)
+
+
+def test_a_seeing_lesson_has_the_prompt_of_the_product(processor):
+    text, scene = next((text, scene) for text, scene in seeing() if text.queries and text.queries[0][-1])
+    content = lessons.rendering.render("classify", lessons.dataset(scene), scene.names, scene.descriptions)
+    chat = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": content}]}]
+    prompt = processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+    response = f"<think> {scene.said(scene.answer)}, which fits {scene.names[scene.answer]} </think> \\boxed{{"
+    assert text.text.startswith(prompt.replace(lessons.MARK, lessons.IMAGE) + response)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(processor) -> Qwen2Tokenizer:
+    return processor.tokenizer
+
+
+def batch(tokenizer, thought: float, known: bool = True) -> tuple[Batch, list[str]]:
+    """A text of two classes with a query for the second one, and its tokens."""
+    text = Text()
+    text.add("Categories:\n")
+    lessons.list_classes(text, SCENE, known)
+    lessons.answer(text, SCENE, 1, known, thought)
+    return Encoder(tokenizer, 128).batch([text]), tokenizer.tokenize(text.text)
+
+
+def said(tokens: list[str], first: int, end: int) -> str:
+    return "".join(tokens[first:end]).replace("Ġ", " ").replace("Ċ", "\n")
+
+
+def test_the_marks_are_on_the_right_tokens(tokenizer):
+    found, tokens = batch(tokenizer, 1.0)
+    name = tokens.index("Drex", tokens.index("Ġfits"))
+    assert tokens[name - 2 : name + 2] == ["Ġfits", "Ġ", "Drex", "nur"]
+    assert found.firsts == [(0, name)]
+    assert [said(tokens, first, end) for _, first, end in found.told] == [f" {PARTS[1]}"]
+
+
+def test_names_alone_give_nothing_to_know(tokenizer):
+    found, tokens = batch(tokenizer, 1.0, known=False)
+    assert not found.firsts and len(found.told) == 1
+    assert found.weights[0, tokens.index("Drex", tokens.index("Ġfits"))] == 1.5, "the first token is not worth more"
+
+
+@pytest.mark.parametrize("thought", [0.0, 1.0])
+def test_the_weights_are_on_the_response(tokenizer, thought):
+    found, tokens = batch(tokenizer, thought)
+    weights = dict(zip(range(len(tokens)), found.weights[0].tolist(), strict=False))
+    start = tokens.index("<think")
+    assert not any(weights[at] for at in range(start)), "the prompt is given"
+    fits = tokens.index("Ġfits")
+    assert all((weights[at] > 0) == (thought > 0) for at in range(start, fits + 1)), "the thought is given, or learnt"
+    assert [weights[fits + step] for step in (1, 2, 3)] == [1.0, 4.0, 1.5], "the first token of the name counts most"
+    assert all(weights[at] > 0 for at in range(fits + 1, len(tokens)))
+    assert found.weights[0, len(tokens) :].sum() == 0
+
+
+def test_words_that_an_image_shows_count_twice(tokenizer):
+    found, tokens = batch(tokenizer, 1.0)
+    start = found.told[0][1]
+    weights = dict(zip(tokens[start:], found.weights[0, start:].tolist(), strict=False))
+    assert [weights[word] for word in ("Ġtwo", "Ġbright", "Ġin", "Ġthe", "Ġupper")] == [2, 2, 1, 1, 2]
+
+
+def test_a_text_is_cut_to_the_length_and_its_marks_with_it(tokenizer):
+    text = Text()
+    lessons.list_classes(text, SCENE, True)
+    lessons.answer(text, SCENE, 0, True, 0.0)
+    found = Encoder(tokenizer, 16).batch([text])
+    assert found.tokens.shape == (1, 16) and not (found.firsts or found.told)
+    assert not Encoder(tokenizer, 16).fits(text) and Encoder(tokenizer, 128).fits(text)
+
+
+def test_a_copied_sequence_repeats_and_only_its_repetition_is_learnt(tokenizer):
+    sequence = copying(random.Random(0), tokenizer)
+    found = Encoder(tokenizer, 128).batch([], [sequence])
+    row, length = found.tokens[0].tolist(), len(sequence)
+    assert row[length:] == row[:-length] and row[:length] == sequence
+    assert found.weights[0].nonzero()[0].item() == length + 3

@@ -1,0 +1,45 @@
+"""A claim of a table: one experiment has a larger value of a metric than another. The report tests it."""
+
+from dataclasses import dataclass
+
+from vrft_aug.errors import InputError
+
+AXES = ("shots", "datasets")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An entry of a table's `claims`; conf/table/table1.yaml explains its keys.
+
+    better, worse: experiments; `better` is claimed to have the larger value of `metric`. every: an axis of the table:
+    the claim must hold at each of its values. not_tested: why no test set can show the claim; it is only stated then.
+    """
+
+    text: str
+    better: str
+    worse: str
+    metric: str = "accuracy"
+    datasets: list[str] | None = None
+    shots: list[int | None] | None = None
+    every: str | None = None
+    better_policy: str | None = None
+    worse_policy: str | None = None
+    better_shots: int | None = None
+    worse_shots: int | None = None
+    not_tested: str | None = None
+
+    def __post_init__(self) -> None:
+        for key in ("text", "better", "worse", "metric"):
+            if not isinstance(value := getattr(self, key), str) or not value:
+                raise InputError(f"claim {self.text!r}: {key}={value!r} must be a text")
+        for key in AXES:
+            if not isinstance(value := getattr(self, key), list | None) or value == []:
+                raise InputError(f"claim {self.text!r}: {key}={value!r} must be a list, or null for all of the table's")
+        if self.every not in (None, *AXES):
+            raise InputError(f"claim {self.text!r}: every={self.every!r} must be null, {' or '.join(AXES)}")
+        if (self.better_shots is None) != (self.worse_shots is None):
+            raise InputError(f"claim {self.text!r}: better_shots and worse_shots need each other")
+        if self.better_shots is not None and (self.shots or self.every == "shots"):
+            raise InputError(f"claim {self.text!r}: better_shots compares two numbers of images; leave out shots and "
+                             "every=shots")  # fmt: skip
+

@@ -1,0 +1,143 @@
+"""Writes the lessons of the tiny policy: texts with the tokens to learn.
+
+A lesson is a conversation in the form that the policy meets later. In a reading lesson there is no image: classes
+with descriptions are listed, a thought is given, and the name that fits it is to be written, several times per text. In
+a seeing lesson the policy must also write the thought, from an image: "two dark rings in the upper left, which fits
+Brinsol".
+"""
+
+import random
+from dataclasses import dataclass, field
+
+from vrft_aug.data.phantoms.findings import VALUES, Finding, words
+from vrft_aug.data.phantoms.grades import EXTENTS, Graded, grade_words
+from vrft_aug.data.phantoms.tasks import MOST
+from vrft_aug.data.prompts import rendering
+from vrft_aug.data.settings import Dataset
+from vrft_aug.tiny import scenes
+from vrft_aug.tiny.model import IMAGE_TOKENS
+from vrft_aug.tiny.scenes import Scene
+
+START = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+MARK = "<|vision_start|><|image_pad|><|vision_end|>"  # of an image, before the processor repeats the placeholder
+IMAGE = MARK.replace("<|image_pad|>", "<|image_pad|>" * IMAGE_TOKENS)
+TURN = "<|im_end|>\n<|im_start|>assistant\n"
+THOUGHT, NAME, FIRST, UNKNOWN, REST = 1.0, 1.5, 4.0, 0.7, 1.0  # weights of the tokens to learn
+SEEN_WORDS = {*(word for values in VALUES for name in values for word in name.split()), *EXTENTS, "no"}
+KNOWN_SHARE = 0.75  # of the prompts with descriptions
+WHOLE_SHARE = 0.3  # of the reading texts that begin with a whole prompt
+GRADE_SHARE, BOX_SHARE = 0.15, 0.12  # of the seeing lessons
+
+
+@dataclass
+class Text:
+    """A text that grows piece by piece, with the weight of each piece in the loss.
+
+    queries: (start and end of the thought, start of the name, whether descriptions are listed) of each response; in
+    characters.
+    """
+
+    text: str = ""
+    pieces: list[tuple[int, float]] = field(default_factory=list)  # (end, weight)
+    queries: list[tuple[int, int, int, bool]] = field(default_factory=list)
+
+    def add(self, piece: str, weight: float = 0.0) -> None:
+        self.text += piece
+        self.pieces.append((len(self.text), weight))
+
+
+def list_classes(text: Text, scene: Scene, known: bool) -> None:
+    """Add one line per class, as classify.jinja does."""
+    pairs = zip(scene.names, scene.descriptions, strict=True)
+    text.add("\n".join(f"- {name}: {description}" if known else f"- {name}" for name, description in pairs) + ".\n")
+
+
+def answer(text: Text, scene: Scene, at: int, known: bool, thought: float) -> None:
+    """Add the response for class `at`. thought: weight of the thought's tokens; 0 where it is given."""
+    name = scene.names[at]
+    text.add("<think>", thought)
+    start = len(text.text)
+    for word in scene.said(at).split():
+        text.add(f" {word}", thought * (2 if word.rstrip("es") in SEEN_WORDS or word in SEEN_WORDS else 1))
+    end = len(text.text)
+    text.add(", which fits", thought)
+    text.add(" ", REST)
+    text.queries.append((start, end, len(text.text), known))
+    text.add(name[0], FIRST if known else UNKNOWN)
+    text.add(name[1:], NAME)
+    text.add(f" </think> \\boxed{{{name}}}<|im_end|>", REST)
+
+
+def reading_lesson(rng: random.Random, length: int) -> Text:
+    """A text without an image: lists of classes, each with a few queries, until about `length` tokens are full.
+
+    Each class is asked for once at most: otherwise the name could be copied from an earlier answer.
+    """
+    text = Text()
+    while len(text.text) < 5 * length:
+        scene, known = reading_scene(rng), rng.random() < KNOWN_SHARE
+        if not text.text and rng.random() < WHOLE_SHARE:
+            head, tail = prompt(rng, scene, known)
+            text.add(START + head)
+            list_classes(text, scene, known)
+            text.add(tail)
+        else:
+            text.add(f"Categories{' and their typical descriptions' * known} are as follows:\n")
+            list_classes(text, scene, known)
+        number = len(scene.names)
+        for at in rng.sample(range(number), (number + 1) // 2):
+            answer(text, scene, at, known, 0.0)
+    return text
+
+
+def reading_scene(rng: random.Random) -> Scene:
+    kind, number = rng.random(), rng.randint(2, MOST if rng.random() < 0.5 else 5)
+    if kind < 0.55:
+        return scenes.finding_scene(rng, number, complete=rng.random() < 0.7)
+    if kind < 0.65:
+        return scenes.grade_scene(rng)
+    if kind < 0.8:
+        return scenes.word_scene(rng, number)
+    return scenes.bank_scene(rng, MOST if rng.random() < 0.5 else number)
+
+
+def seeing_lesson(rng: random.Random, most: int) -> tuple[Text, Scene]:
+    """A prompt with an image and the response to it."""
+    kind, known = rng.random(), rng.random() < KNOWN_SHARE
+    graded = kind < GRADE_SHARE
+    scene = scenes.grade_scene(rng) if graded else scenes.finding_scene(rng, rng.randint(2, most))
+    text = Text()
+    text.add(START + IMAGE)
+    if kind > 1 - BOX_SHARE:
+        text.add(rendering.render("localize", dataset(scene), [], []) + TURN)
+        return text, scene  # the caller adds the box
+    head, tail = prompt(rng, scene, known)
+    text.add(head)
+    list_classes(text, scene, known)
+    text.add(tail)
+    answer(text, scene, scene.answer, known, THOUGHT)
+    return text, scene
+
+
+def answer_box(text: Text, scene: Scene, box: tuple[float, ...]) -> None:
+    text.add("<think>", THOUGHT)
+    said = words(scene.shown) if isinstance(scene.shown, Finding) else grade_words(scene.shown)
+    text.add(f" {said} </think> <answer>{[round(side) for side in box]}</answer><|im_end|>", THOUGHT)
+
+
+def prompt(rng: random.Random, scene: Scene, known: bool) -> tuple[str, str]:
+    """What comes before and after the list of the classes in the prompt of classify.jinja."""
+    text = rendering.render("classify", dataset(scene, rng), ["?"], ["?"] if known else [])
+    head, tail = text.split("- ?: ?.\n" if known else "- ?.\n")
+    return head, tail + TURN
+
+
+def dataset(scene: Scene, rng: random.Random | None = None) -> Dataset:
+    """What the prompt says about the images of a scene."""
+    organ = "phantom"
+    if isinstance(scene.shown, Graded):
+        organ = ("lesion count", "lesion extent")[scene.shown.measure]
+    elif scene.shown is None and rng:
+        organ = rng.choice(("lesion", "retina", "chest", "blood cell", "tissue"))
+    return Dataset(name="lesson", title="", modality="synthetic radiograph", organ=organ, target="group of lesions",
+                   task="classification", classes=list(scene.names), loader={})  # fmt: skip
