@@ -43,7 +43,8 @@ class Codes:
         random, words = torch.Generator().manual_seed(0), WORDS.stop
         rows = torch.linalg.qr(torch.randn(words, 3 * SLOT, generator=random))[0].T
         mix = torch.linalg.qr(torch.randn(SLOT, SLOT, generator=random))[0]
-        return Codes(*rows.split(SLOT), mix)
+        note, bag, name = rows.split(SLOT)
+        return Codes(note, bag, name, mix)
 
 
 @torch.no_grad()

@@ -101,27 +101,29 @@ def reading_scene(rng: random.Random) -> Scene:
     return scenes.bank_scene(rng, MOST if rng.random() < 0.5 else number)
 
 
-def seeing_lesson(rng: random.Random, most: int) -> tuple[Text, Scene]:
-    """A prompt with an image and the response to it."""
+def seeing_lesson(rng: random.Random, most: int) -> tuple[Text, Finding | Graded]:
+    """A prompt with an image and the response to it, and what the image shows; see `answer_box` for a box."""
     kind, known = rng.random(), rng.random() < KNOWN_SHARE
     graded = kind < GRADE_SHARE
     scene = scenes.grade_scene(rng) if graded else scenes.finding_scene(rng, rng.randint(2, most))
+    assert scene.shown is not None
     text = Text()
     text.add(START + IMAGE)
     if kind > 1 - BOX_SHARE:
         text.add(rendering.render("localize", dataset(scene), [], []) + TURN)
-        return text, scene  # the caller adds the box
+        return text, scene.shown
     head, tail = prompt(rng, scene, known)
     text.add(head)
     list_classes(text, scene, known)
     text.add(tail)
     answer(text, scene, scene.answer, known, THOUGHT)
-    return text, scene
+    return text, scene.shown
 
 
-def answer_box(text: Text, scene: Scene, box: tuple[float, ...]) -> None:
+def answer_box(text: Text, shown: Finding | Graded, box: tuple[float, ...]) -> None:
+    """Complete a lesson that asks for a box: it is known only when the image is drawn."""
     text.add("<think>", THOUGHT)
-    said = words(scene.shown) if isinstance(scene.shown, Finding) else grade_words(scene.shown)
+    said = words(shown) if isinstance(shown, Finding) else grade_words(shown)
     text.add(f" {said} </think> <answer>{[round(side) for side in box]}</answer><|im_end|>", THOUGHT)
 
 

@@ -6,7 +6,7 @@ Two processes of one thread each average their gradients, which is faster on two
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,20 +149,20 @@ class Trainer:
         """Seeing lessons that fit the length, with their images."""
         found = _Rows([], [], [])
         while len(found.texts) < self.course.rows:
-            text, scene = lessons.seeing_lesson(self.rng, most)
-            picture = drawing.draw(self.numbers, scene.shown)
+            text, shown = lessons.seeing_lesson(self.rng, most)
+            picture = drawing.draw(self.numbers, shown)
             if not text.queries:
                 if picture.box is None:
                     continue
-                lessons.answer_box(text, scene, picture.box)
+                lessons.answer_box(text, shown, picture.box)
             if self.encoders[length].fits(text):
-                found.add(text, scene.shown, picture)
+                found.add(text, shown, picture)
         return found
 
-    def _draw(self, shown: list[Shown]) -> list[drawing.Drawn]:
+    def _draw(self, shown: Sequence[Shown]) -> list[drawing.Drawn]:
         return [drawing.draw(self.numbers, one) for one in shown]
 
-    def _eyes_loss(self, tokens: Tensor, shown: list[Shown], drawn: list[drawing.Drawn]) -> Tensor:
+    def _eyes_loss(self, tokens: Tensor, shown: Sequence[Shown], drawn: list[drawing.Drawn]) -> Tensor:
         boxes = torch.tensor([one.box or [float("nan")] * 4 for one in drawn])
         loss, accuracies = self.eyes(tokens, shown, boxes)
         for name, accuracy in accuracies.items():

@@ -42,6 +42,7 @@ def draw(rng: np.random.Generator, shown: Finding | Graded, size: int = SIDE, lo
         centres, radii = _graded_lesions(rng, shown)
     else:
         centres, radii = _clustered_lesions(rng, shown)
+    assert shown.look is not None and shown.shape is not None
     scale = size / SIDE
     field = _background(rng, size)
     sign = 1 if LOOKS[shown.look] == "bright" else -1

@@ -106,7 +106,7 @@ class Row:
     @property
     def shots(self) -> int | None:
         """Training images per class; None: all."""
-        return 0 if self.cell.experiment == "zero_shot" else self.cell.shots
+        return 0 if self.cell.experiment.startswith("zero_shot") else self.cell.shots
 
     @property
     def found(self) -> int:
