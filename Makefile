@@ -5,7 +5,6 @@ PYTHON    ?= python3
 UV_VERSION = 0.13.9
 DATASET   ?= phantom
 PROMPT    ?= names
-OBJECTIVE ?= accuracy
 SHOTS     ?= null
 SEED      ?= 0
 DATA_ROOT ?= data
