@@ -1,7 +1,8 @@
 """Sets a few attention heads by hand before the training, so that the policy begins as one that copies and compares.
 
-From random weights, a model of this size needs most of the training to find these mechanisms by itself, and often does
-not. What is set is only a start: the training changes all of it. The hidden dimensions are divided for it:
+From random weights, a model of this size needs most of its training to find these mechanisms by itself. At the start
+the heads copy well and compare badly, which is enough for the training to improve both. The hidden dimensions are
+divided for it:
 
     WORDS   the token itself (dimension 0 stays constant, see model.py)
     NOTE    the token before (layer 0)

@@ -7,9 +7,10 @@ Brinsol".
 """
 
 import random
+import re
 from dataclasses import dataclass, field
 
-from vrft_aug.data.phantoms.findings import VALUES, Finding, words
+from vrft_aug.data.phantoms.findings import SHAPES, VALUES, Finding, words
 from vrft_aug.data.phantoms.grades import EXTENTS, Graded, grade_words
 from vrft_aug.data.phantoms.tasks import MOST
 from vrft_aug.data.prompts import rendering
@@ -24,6 +25,7 @@ IMAGE = MARK.replace("<|image_pad|>", "<|image_pad|>" * IMAGE_TOKENS)
 TURN = "<|im_end|>\n<|im_start|>assistant\n"
 THOUGHT, NAME, FIRST, UNKNOWN, REST = 1.0, 1.5, 4.0, 0.7, 1.0  # weights of the tokens to learn
 SEEN_WORDS = {*(word for values in VALUES for name in values for word in name.split()), *EXTENTS, "no"}
+SINGULAR = re.compile(rf"({'|'.join(SHAPES)})e?s$")
 KNOWN_SHARE = 0.75  # of the prompts with descriptions
 WHOLE_SHARE = 0.3  # of the reading texts that begin with a whole prompt
 GRADE_SHARE, BOX_SHARE = 0.15, 0.12  # of the seeing lessons
@@ -58,7 +60,7 @@ def answer(text: Text, scene: Scene, at: int, known: bool, thought: float) -> No
     text.add("<think>", thought)
     start = len(text.text)
     for word in scene.said(at).split():
-        text.add(f" {word}", thought * (2 if word.rstrip("es") in SEEN_WORDS or word in SEEN_WORDS else 1))
+        text.add(f" {word}", thought * (2 if SINGULAR.sub(r"\1", word) in SEEN_WORDS else 1))
     end = len(text.text)
     text.add(", which fits", thought)
     text.add(" ", REST)

@@ -21,7 +21,7 @@ def check(policy: Path) -> None:
     try:
         sums = json.loads((policy / RECORD).read_text(encoding="utf-8"))["sha256"]
         wrong = [name for name, checksum in sums.items() if sha256(policy / name) != checksum]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{policy}: the tiny policy is incomplete ({error}); {REMEDY}") from None
     if wrong:
         raise InputError(f"{policy / wrong[0]}: the checksum is not that of {RECORD}; {REMEDY}")

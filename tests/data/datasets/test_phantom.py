@@ -18,6 +18,7 @@ NAMES = {"findings": "phantom", "number": "phantom_grade", "extent": "phantom_ex
 
 def load(split="train", task="findings", **changes):
     options = {"task": task, "task_seed": 0, "diseases": 4 if task == "findings" else None, "seed": 0, **COUNTS}
+    options |= {"contrast": [12, 40], "noise": [6, 14]}
     return phantom.load(None, split, **options | changes)
 
 
@@ -79,7 +80,7 @@ def test_an_image_is_as_bright_or_dark_as_its_label_says():
     """By the description of its class, inside the box and outside."""
     for task_seed in range(4):
         texts = list(tasks.knowledge("findings", task_seed, 4).values())
-        for sample in load(task_seed=task_seed, train=39):
+        for sample in load(task_seed=task_seed, train=39, contrast=[35, 90], noise=[0, 0]):
             x1, y1, x2, y2 = map(int, sample.box)
             grey = pixels(sample)[..., 0].astype(float)
             inside, outside = grey[y1:y2, x1:x2], np.concatenate([grey[:y1].ravel(), grey[y2:].ravel()])
@@ -93,7 +94,7 @@ def test_the_findings_say_all_that_is_drawn_even_where_the_class_is_partial():
     complete = {words(finding): finding for finding in ALL}
     for task_seed in range(4):
         diseases = list(tasks.draw_diseases(task_seed, 4).values())
-        for sample in load(task_seed=task_seed, train=39):
+        for sample in load(task_seed=task_seed, train=39, contrast=[35, 90], noise=[0, 0]):
             finding = complete[sample.findings]
             assert [finding.matches(one) for one in diseases] == [label == sample.label for label in range(4)]
             x1, y1, x2, y2 = sample.box
@@ -125,3 +126,23 @@ def test_the_config_says_what_the_loader_draws(task):
 def test_bad_input_is_named(changes, message):
     with pytest.raises(InputError, match=message):
         list(load(**changes))
+
+
+@pytest.mark.parametrize(("change", "line"), [
+    ({"contrast": [40, 12]}, r"phantom: contrast=\[40, 12\]; give the lowest and the highest"),
+    ({"noise": [1]}, r"phantom: noise=\[1\]; give the lowest and the highest"),
+    ({"contrast": [0, 300]}, r"contrast=\[0, 300\]; give the lowest and the highest, in grey levels"),
+])  # fmt: skip
+def test_a_wrong_range_is_refused(change, line):
+    with pytest.raises(InputError, match=line):
+        next(iter(load(**change)))
+
+
+def test_more_contrast_is_easier_to_see():
+    """The box's mean differs more from the rest of the image."""
+    def difference(sample):
+        grey, (left, top, right, bottom) = pixels(sample)[:, :, 0].astype(float), map(int, sample.box)
+        return np.abs(grey[top:bottom, left:right] - np.median(grey)).max()
+
+    faint, strong = ([difference(one) for one in load(contrast=c, noise=[0, 0])] for c in ([12, 40], [80, 90]))
+    assert np.mean(strong) > 1.5 * np.mean(faint)

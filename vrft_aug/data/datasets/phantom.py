@@ -4,7 +4,7 @@ The first class has 4 of 13 images of a task of four, each other class 3. So the
 and neither is a good score.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,15 +19,15 @@ SHARES = (4, 3)  # images of the first class and of each other class in a block;
 
 def load(
     root: object, split: str, *, task: str, task_seed: int, diseases: int | None, seed: int, train: int, val: int,
-    test: int, size: int = drawing.SIDE,
+    test: int, contrast: Sequence[float], noise: Sequence[float], size: int = drawing.SIDE,
 ) -> Iterator[Sample]:
     """Draw the phantoms of one split, in order. train, val, test: number of images. size: image side in pixels.
 
     task: findings, number or extent (vrft_aug/data/phantoms). task_seed: draws its diseases; seed: draws the images.
-    diseases: their number, or None for a task of grading.
-    Image i depends on the task, (seed, split, i) and the size alone: a longer split begins with the shorter one. Boxes
-    are tight around all lesions of an image, in pixels; None without a lesion. The findings are what was drawn, and so
-    never partial. Raises InputError for what is no task or split, or a size below 56.
+    diseases: their number, or None for a task of grading. contrast, noise: lowest and highest, in grey levels of 255.
+    Image i depends on the task, (seed, split, i), the look and the size alone: a longer split begins with the shorter
+    one. Boxes are tight around all lesions of an image, in pixels; None without a lesion. The findings are what was
+    drawn, and so never partial. Raises InputError for what is no task, split or range, or a size below 56.
     """
     number = tasks.check_task(task, task_seed, diseases)
     lengths = dict(zip(SPLITS, (train, val, test), strict=True))
@@ -35,6 +35,7 @@ def load(
         raise InputError(f"phantom: unknown split {split!r}; use one of {', '.join(SPLITS)}")
     if size < drawing.SIDE // 2:
         raise InputError(f"phantom: size {size} is too small for a lesion; use {drawing.SIDE // 2} or more")
+    look = drawing.Look(_range("contrast", contrast), _range("noise", noise))
     stream = (seed, task_seed, tasks.TASKS.index(task), SPLITS.index(split))
     found = tasks.draw_diseases(task_seed, number) if number else {}
     graded = [] if number else tasks.draw_graded(task_seed, task)
@@ -44,9 +45,16 @@ def load(
         rng = np.random.default_rng((*stream, 1, index))
         shown = graded[label] if graded else tasks.completed(rng, names[label], found)
         text = grade_words(shown) if isinstance(shown, Graded) else words(shown)
-        image, box = drawing.draw(rng, shown, size)
+        image, box = drawing.draw(rng, shown, size, look)
         name = f"{task}-{task_seed}-{seed}-{split}-{index}"
         yield Sample(image=image, label=label, source_id=name, group_id=name, box=box, findings=text)
+
+
+def _range(name: str, given: Sequence[float]) -> tuple[float, float]:
+    """Raises InputError unless `given` is two numbers, the lower one first."""
+    if len(given) != 2 or not 0 <= given[0] <= given[1] <= 255:
+        raise InputError(f"phantom: {name}={list(given)}; give the lowest and the highest, in grey levels (0 to 255)")
+    return float(given[0]), float(given[1])
 
 
 def label_of(stream: tuple[int, ...], index: int, classes: int) -> int:
