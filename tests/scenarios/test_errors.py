@@ -121,7 +121,7 @@ def test_a_make_target_names_the_argument_that_it_needs(target, argument):
 
 
 def test_make_hands_its_arguments_to_the_recipe():
-    words = ("make", "quickstart", "DATASET=retina", "ARGS=+stages.allow_unverified=true +schedule.steps=8")
+    words = ("make", "quickstart", "DATASET=retina", "ARGS=+stages.allow_unverified=true schedule.steps=8")
     ((name, overrides),) = recipes(words)
     config = compose(name, overrides)
     assert config.table.datasets == ["retina"] and config.table.rows[-1].experiment == "v_sft_v_rft"
