@@ -37,8 +37,8 @@ class Course:
     reading, seeing: steps of the two parts. rows: texts per step. images: per step, for the probes.
     """
 
-    reading: int = 400
-    seeing: int = 1000
+    reading: int = 300
+    seeing: int = 700
     rows: int = 24
     images: int = 48
     rate: float = 2e-3
