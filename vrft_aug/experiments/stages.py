@@ -107,12 +107,12 @@ class Plan:
         if not preset:
             return []
         setting, chosen = self.root / cell.setting, f"preset={preset}"
-        noisy = [self._stage(cell, "warm_start rows", "prepare", setting / "rows" / f"{prompt}-{preset}",
+        taught = [self._stage(cell, "warm_start rows", "prepare", setting / "rows" / f"{prompt}-{preset}",
                              [chosen, f"prompt={prompt}", *self.start]) for prompt in prompts]  # fmt: skip
-        files = {split: ",".join(f"{rows.out}/sft_{split}.parquet" for rows in noisy) for split in ("train", "val")}
+        files = {split: ",".join(f"{rows.out}/sft_{split}.parquet" for rows in taught) for split in ("train", "val")}
         overrides = [chosen, f"prompt={prompts[0]}", *(f"data.{key}_files=[{names}]" for key, names in files.items())]
         out = setting / "warm_start" / "+".join(prompts)
-        return [*noisy, self._stage(cell, "warm_start", "sft", out, [*overrides, *self.start], *noisy)]
+        return [*taught, self._stage(cell, "warm_start", "sft", out, [*overrides, *self.start], *taught)]
 
     def _train(self, cell: Cell, name: str, one: Experiment, own: list[str], done: list[Stage]) -> list[Stage]:
         """Rows and the training on them, from the last policy in `done`. own: overrides of this training alone."""

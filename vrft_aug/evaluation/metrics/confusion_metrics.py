@@ -1,4 +1,4 @@
-"""Computes metrics of class_metrics.py that are no means over images, for many resamples of the images at once."""
+"""Computes metrics that are not a mean over images (kappa, F1 and others) for many resamples of the images at once."""
 
 from collections.abc import Callable
 
