@@ -117,7 +117,7 @@ class Trainer:
         copies = [copying(self.rng, self.tokenizer) for _ in range(rows) if self.rng.random() < COPYING]
         texts = [lessons.reading_lesson(self.rng, length) for _ in range(rows - len(copies))]
         batch = self.encoders[length].batch(texts, copies)
-        with torch.autocast("cpu", torch.bfloat16):
+        with fast():
             embedded = self.model.model.language_model.embed_tokens(batch.tokens)
             hidden = self.read(self.model, embedded, self.rotaries[length, None])
         return self._text_loss(f"read{long}", batch, hidden)
@@ -127,7 +127,7 @@ class Trainer:
         shown = [self.rng.choice(SEEN) if self.rng.random() < 0.7 else
                  Graded(*(self.rng.randrange(n) for n in (2, 5, 2, 4))) for _ in range(self.course.images)]  # fmt: skip
         drawn = self._draw(shown)
-        with torch.autocast("cpu", torch.bfloat16):
+        with fast():
             tokens = self.see(self.model, _grey(drawn), self.vision_rotary)
         return self._eyes_loss(tokens, shown, drawn)
 
@@ -137,7 +137,7 @@ class Trainer:
         more = [self.rng.choice(SEEN) for _ in range(self.course.images - rows)]
         shown, drawn = [*lesson.shown, *more], [*lesson.drawn, *self._draw(more)]
         batch = self.encoders[length].batch(lesson.texts)
-        with torch.autocast("cpu", torch.bfloat16):
+        with fast():
             tokens = self.see(self.model, _grey(drawn), self.vision_rotary)
             words = self.model.model.language_model.embed_tokens(batch.tokens)
             end = self.image_at + IMAGE_TOKENS
@@ -172,7 +172,7 @@ class Trainer:
     def _text_loss(self, name: str, batch: Batch, hidden: Tensor) -> Tensor:
         learnt = batch.weights[:, 1:] > 0
         weight = batch.weights[:, 1:][learnt]
-        with torch.autocast("cpu", torch.bfloat16):
+        with fast():
             logits = hidden[:, :-1][learnt] @ self.model.model.language_model.embed_tokens.weight.T
         target = batch.tokens[:, 1:][learnt]
         each = functional.cross_entropy(logits.float(), target, reduction="none")
@@ -193,6 +193,12 @@ class Trainer:
         self.history.clear()
         if not self.rank:
             self.report(f"tiny policy: {time.monotonic() - self.start:.0f} s, {where}: {means}")
+
+
+def fast() -> torch.autocast:
+    """Computes in bfloat16 where the processor can multiply it; elsewhere it would be emulated, far slower than float32."""
+    can = torch.cpu.get_capabilities()
+    return torch.autocast("cpu", torch.bfloat16, enabled=can.get("avx512_bf16") or can.get("amx_bf16") or False)
 
 
 def _grey(drawn: list[drawing.Drawn]) -> Tensor:
