@@ -14,10 +14,10 @@ from repository import ROOT, composed
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.engine.run import facts
 from vrft_aug.evaluation.earlier import weights_of
-from vrft_aug.evaluation.evaluate import headline
+from vrft_aug.evaluation.evaluate import accuracy_text
 from vrft_aug.evaluation.metrics.measure import measure
 
-RESULTS = ("predictions.parquet", "metrics.json", "shuffled/metrics.json")
+RESULTS = ("predictions.parquet", "metrics.json", "shuffled/metrics.json", "pixels/metrics.json")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,8 @@ def settings(rows, tmp_path) -> list[str]:
 def out(settings, rows, tmp_path) -> Path:
     """The folder that this evaluation leaves when it has finished."""
     folder = tmp_path / "out"
-    (folder / "shuffled").mkdir(parents=True)
+    for beside in ("shuffled", "pixels"):
+        (folder / beside).mkdir(parents=True)
     OmegaConf.save(composed("evaluate", *settings), folder / "config.yaml")
     finish(folder, rows, tmp_path / "policy")
     for name in RESULTS:
@@ -50,7 +51,8 @@ def out(settings, rows, tmp_path) -> Path:
 
 
 def finish(folder: Path, rows: Path, policy: Path, **changes: object) -> None:
-    about = {"sha256": facts.checksums(rows, "test"), "weights": weights_of(str(policy))}
+    about = {"sha256": facts.checksums(rows, "test"), "sha256_train": facts.checksums(rows, "train")}
+    about |= {"weights": weights_of(str(policy))}
     record = {"recipe": "evaluate", "state": "finished", **about, **changes}
     (folder / "run.json").write_text(json.dumps(record))
 
@@ -91,11 +93,24 @@ def test_an_evaluation_of_something_else_is_not_overwritten(settings, out, tmp_p
 def test_weights_or_rows_that_changed_are_evaluated_again_and_nothing_is_deleted_before_the_checks(
     settings, out, rows, tmp_path
 ):
-    for change in ({"weights": {}}, {"sha256": {}}, {"state": "interrupted"}):
+    for change in ({"weights": {}}, {"sha256": {}}, {"sha256_train": {}}, {"state": "interrupted"}):
         finish(out, rows, tmp_path / "policy", **change)
         before = content(out)
         assert "no config.json" in refused(*settings)  # it went on to load the policy, which cannot be loaded
         assert content(out) == before
+
+
+def test_an_evaluation_without_logistic_regression_is_made_again_unless_it_could_have_none(
+    settings, out, rows, tmp_path
+):
+    (out / "pixels" / "metrics.json").unlink()
+    assert "no config.json" in refused(*settings)
+    finish(out, rows, tmp_path / "policy", no_pixels="boxes are no classes")
+    assert "nothing to do" in evaluate(*settings).stdout
+    config = composed("evaluate", *settings)
+    del config.pixel_check  # as an earlier version wrote it
+    OmegaConf.save(config, out / "config.yaml")
+    assert "no config.json" in refused(*settings)
 
 
 def test_weights_are_told_apart_by_size_and_time(tmp_path):
@@ -117,6 +132,7 @@ def test_weights_are_told_apart_by_size_and_time(tmp_path):
     ("sampling.n=0", "sampling.n=0: must be a whole number, 1 or more"),
     ("sampling.temperature=hot", "sampling.temperature=hot: must be a number, 0 or more"),
     ("shuffle_check=maybe", "shuffle_check=maybe: must be true or false"),
+    ("pixel_check=1", "pixel_check=1: must be true or false"),
     ("parquet=nowhere", "nowhere/test.parquet does not exist: run recipes/prepare.py first"),
     ("dataset=phantom_grade", "the rows are of dataset=phantom, but dataset=phantom_grade is chosen"),
     ("policy.max_pixels=25088", "the rows were prepared for policy=tiny"),
@@ -135,8 +151,8 @@ def test_answers_that_count_for_nothing_are_counted_on_the_terminal():
     })  # fmt: skip
     (values,) = measure(table, resamples=10).values()
     expected = "accuracy 0.333; 2 of 3 answers are no class or cannot be read (no answer: 1, not a class: 1)"
-    assert headline(values) == expected
+    assert accuracy_text(values) == expected
     (values,) = measure(table.iloc[:1], resamples=10).values()
-    assert headline(values) == "accuracy 1.000"
+    assert accuracy_text(values) == "accuracy 1.000"
     (values,) = measure(table.iloc[:1].assign(thought_right=0.0), resamples=10).values()
-    assert headline(values) == "accuracy 1.000; 0.000 of the thoughts name the findings"
+    assert accuracy_text(values) == "accuracy 1.000; 0.000 of the thoughts name the findings"

@@ -198,7 +198,7 @@ def test_evaluation_and_report(runs, grpo):
     for name in policies:
         metrics = json.loads((runs / name / "metrics.json").read_text())["phantom/classification"]
         assert metrics["n"] == 32
-        assert (runs / name / "shuffled" / "metrics.json").is_file()
+        assert all((runs / name / beside / "metrics.json").is_file() for beside in ("shuffled", "pixels"))
     out = runs / "report"
     command = [sys.executable, str(ROOT / "recipes" / "report.py"), f"out={out}",
                f"runs=[{runs / 'before'},{runs / 'grpo'},{runs / 'after'}]"]  # fmt: skip

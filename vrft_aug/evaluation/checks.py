@@ -18,7 +18,8 @@ def check(config: DictConfig) -> None:
     """Raise InputError for a setting that is not allowed, and for rows that do not fit the other settings."""
     check_sampling(config.sampling)
     check_number("seed", config.seed, 0)
-    check_type("shuffle_check", config.shuffle_check, bool, "true or false")
+    for check_too in ("shuffle_check", "pixel_check"):
+        check_type(check_too, config[check_too], bool, "true or false")
     dataset, prompt, policy = Dataset.of(config.dataset), Prompt.of(config.prompt), Policy.of(config.policy)
     check_knowledge(compose(config.objective), prompt.task or dataset.task, prompt.knowledge)
     folder = Path(config.parquet)

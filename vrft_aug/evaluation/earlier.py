@@ -10,14 +10,17 @@ from vrft_aug.configs import flatten
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.errors import InputError
 
-FREE = ("out", "hardware.")  # settings that may differ: the folder is the same, and another machine may do the work
+# Settings that may differ: the folder is the same, another machine may do the work, and an evaluation of an earlier
+# version without logistic regression is made again.
+FREE = ("out", "hardware.", "pixel_check")
 
 
 def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:
     """Whether a finished evaluation in the run's folder has the same settings, rows and weights, so nothing is to do.
 
-    now: what run.json will say about rows (`sha256`) and policy (`weights`). False if there is no finished evaluation,
-    or if what it was about has changed since under the same names. Raises InputError for other settings.
+    now: what run.json will say about rows (`sha256`, `sha256_train`) and policy (`weights`). False if there is no
+    finished evaluation, or if what it was about has changed since under the same names. Raises InputError for other
+    settings.
     """
     if run.earlier.get("state") != "finished":
         return False
@@ -28,6 +31,7 @@ def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:
         raise InputError(f"out={run.folder} holds the evaluation {_of(changed, then, asked)}: choose another out, or "
                          "remove that folder")  # fmt: skip
     names = ["predictions.parquet", "metrics.json", *(["shuffled/metrics.json"] if config.shuffle_check else [])]
+    names += [] if run.earlier.get("no_pixels") else ["pixels/metrics.json"]
     changed = [*different, *(key for key in now if run.earlier.get(key) != now[key])]
     return all((run.folder / name).is_file() for name in names) and set(changed) <= {"out"}
 

@@ -1,7 +1,8 @@
-"""Evaluates a policy: answers, scores and metrics, and the same again with the images dealt to the wrong prompts."""
+"""Evaluates a policy: answers, scores and metrics; beside it, wrong images and logistic regression on the pixels."""
 
 import json
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,19 @@ from vrft_aug.data.settings import Policy
 from vrft_aug.engine.run import facts, preflight
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training.policy import resolve
+from vrft_aug.evaluation.answers.pixels import answer_from_pixels, obstacle
 from vrft_aug.evaluation.answers.predict import deal_images, predict, read_rows
 from vrft_aug.evaluation.earlier import stands, weights_of
+from vrft_aug.evaluation.metrics.too_little import too_little
 from vrft_aug.files import replacing, write_whole
 from vrft_aug.rewards import compose
 
+BESIDE = {"shuffled": "shuffled images", "pixels": "logistic regression on pixels"}  # folder: what it holds
+
 
 def evaluate(config: DictConfig, run: Run) -> None:
-    """Write predictions.parquet and metrics.json into the run's folder; for shuffled images into its folder `shuffled`.
+    """Write predictions.parquet and metrics.json into the run's folder; for shuffled images into its folder `shuffled`,
+    and for logistic regression into `pixels`.
 
     config: it has passed checks.py. A finished evaluation with the same settings, rows and weights stands. Files of
     another earlier evaluation are deleted when all is checked; new files are written at the end: an interruption leaves
@@ -30,11 +36,14 @@ def evaluate(config: DictConfig, run: Run) -> None:
     evaluation of something else.
     """
     folder = Path(config.parquet)
-    now = {"sha256": facts.checksums(folder, config.split), "weights": weights_of(config.policy.path)}
+    trained = facts.checksums(folder, "train") if config.pixel_check else None
+    now = {"sha256": facts.checksums(folder, config.split), "sha256_train": trained}
+    now["weights"] = weights_of(config.policy.path)
     if stands(config, run, now):
         run.stand(f"evaluated before with the same settings, rows and policy: nothing to do; {run.folder}")
         return
     rows = read_rows(folder, config.split)
+    no_pixels = obstacle(folder, config.split, rows) if config.pixel_check else "pixel_check=false"
     preflight.prepare_environment(config.hardware)
     policy = Policy.of(config.policy)
     path = resolve(policy, run.folder / "policy")
@@ -48,8 +57,10 @@ def evaluate(config: DictConfig, run: Run) -> None:
         "sampling": OmegaConf.to_container(config.sampling),
         **now,
     }
-    run.record(**about, shuffled_images=False)
+    run.record(**about, shuffled_images=False, no_pixels=no_pixels)
     run.say(f"{len(rows)} rows of {config.split} for {path}; log: {run.log}")
+    if config.pixel_check and no_pixels:
+        run.say(f"without logistic regression on pixels: {no_pixels}")
 
     from vrft_aug.evaluation.answers.generation import Generator
 
@@ -57,22 +68,32 @@ def evaluate(config: DictConfig, run: Run) -> None:
     answer, objective = partial(generator.answer, say=run.say), compose(config.objective)
     predictions = predict(rows, [images[0]["bytes"] for images in rows["images"]], objective, answer)
     if config.shuffle_check:
-        shuffled = run.folder / "shuffled"
-        shuffled.mkdir()
-        _write(shuffled, predict(rows, deal_images(rows, config.seed), objective, answer), config.seed, run)
-        record = {"name": f"{run.folder.name}, shuffled images", "recipe": "evaluate", **about, "shuffled_images": True}
-        write_whole(shuffled / "run.json", json.dumps(record, indent=2) + "\n")
-    _write(run.folder, predictions, config.seed, run)
+        shuffled = predict(rows, deal_images(rows, config.seed), objective, answer)
+        _write_beside("shuffled", shuffled, config.seed, run, about | {"shuffled_images": True})
+    if not no_pixels:
+        regression = answer_from_pixels(folder, rows)
+        _write_beside("pixels", regression, config.seed, run, about | {"shuffled_images": False, "pixels": True})
+    _write(run.folder, predictions, config.seed, run, headline)
 
 
 def _remove(folder: Path) -> None:
     """Delete the results of an earlier evaluation."""
-    shutil.rmtree(folder / "shuffled", ignore_errors=True)
+    for name in BESIDE:
+        shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("predictions.parquet", "metrics.json"):
         (folder / name).unlink(missing_ok=True)
 
 
-def _write(folder: Path, predictions: pd.DataFrame, seed: int, run: Run) -> None:
+def _write_beside(name: str, predictions: pd.DataFrame, seed: int, run: Run, about: dict[str, Any]) -> None:
+    """Write an evaluation into a folder of the run's folder: what the run is compared with. name: a key of BESIDE."""
+    folder = run.folder / name
+    folder.mkdir()
+    _write(folder, predictions, seed, run, accuracy_text)
+    record = {"name": f"{run.folder.name}, {BESIDE[name]}", "recipe": "evaluate", **about}
+    write_whole(folder / "run.json", json.dumps(record, indent=2) + "\n")
+
+
+def _write(folder: Path, predictions: pd.DataFrame, seed: int, run: Run, text: Callable[[dict[str, Any]], str]) -> None:
     from vrft_aug.evaluation.metrics.measure import measure  # imports scikit-learn, which no check needs
 
     metrics = measure(predictions, seed)
@@ -80,10 +101,15 @@ def _write(folder: Path, predictions: pd.DataFrame, seed: int, run: Run) -> None
         predictions.to_parquet(part)
         write_whole(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     for name, values in metrics.items():
-        run.say(f"{folder.name}: {name} {headline(values)}; {folder / 'predictions.parquet'}")
+        run.say(f"{folder.name}: {name} {text(values)}; {folder / 'predictions.parquet'}")
 
 
 def headline(values: dict[str, Any]) -> str:
+    """What `accuracy_text` says, and that there is too little data, if so."""
+    return "; ".join(filter(None, [accuracy_text(values), too_little(values)]))
+
+
+def accuracy_text(values: dict[str, Any]) -> str:
     """Accuracy of answers and thoughts of one data source and task, and how many answers count for nothing and why.
 
     values: the metrics of measure.py for it.

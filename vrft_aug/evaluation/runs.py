@@ -6,6 +6,7 @@ An evaluation is a folder that recipes/evaluate.py wrote:
     metrics.json         what `measure` returned
 The same policy's evaluation with the images dealt to the wrong prompts is a second folder of this form. Its
 `shuffled_images` is true; its policy, dataset, prompt, objective, split and sampling are the same.
+Logistic regression on the same images is a third, `pixels` in the evaluation's folder. Its `pixels` is true.
 
 A training is a folder with metrics.jsonl (vrft_aug.engine.run.metrics_file). Its run.json may be missing.
 """
@@ -35,6 +36,7 @@ class Facts:
     experiment, dataset, shots, policy_name and seed (of draw and training) say which cell of a table the run fills.
     labels: images with a label that the training used, {"train": n, "val": n}; of an evaluation, those of the training
     that made the policy. image_tokens: visual tokens of the rows' images, {"least": n, "most": n}.
+    pixels: the answers are those of logistic regression. no_pixels: why an evaluation has none beside it.
     knowledge: of the prompt's knowledge, {"unreviewed": n, "entries": m}, where n is None for knowledge in the data
     set's config, which has no reviews; None: the prompt has none.
     """
@@ -56,6 +58,8 @@ class Facts:
     split: str = ""
     sampling: dict[str, Any] | None = None
     shuffled_images: bool | None = None
+    pixels: bool = False
+    no_pixels: str = ""
     labels: dict[str, int] | None = None
     image_tokens: dict[str, int] | None = None
     knowledge: dict[str, int | None] | None = None

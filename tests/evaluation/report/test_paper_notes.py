@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from toy_runs import predictions, write_cell
+from toy_runs import cell_facts, predictions, write_cell, write_evaluation
 from toy_tables import TRUTH, cells, filled
 
 from vrft_aug.evaluation.report.paper.paper_layout import DELTA, footnotes, frame, layout
@@ -62,3 +62,22 @@ def test_labels_visual_tokens_and_unreviewed_knowledge_are_noted(tmp_path: Path)
     assert "Labels used (train + validation), 256 images per class: retina 1080 + 120" in notes
     assert "Visual tokens per image: retina 64" in notes
     assert "Knowledge in the prompt: retina PA_P with 4 of 5 entries unreviewed" in notes
+
+
+def test_logistic_regression_has_one_line_per_data_set(tmp_path: Path):
+    """Of each seed's own training images; an earlier evaluation has none."""
+    rows = predictions(TRUTH, TRUTH, data_source="retina")
+    for seed, right in ((0, 200), (1, 240)):
+        folder = write_cell(tmp_path, "tiny", "retina", 256, "v_rft_pa_p", rows=rows, seed=seed)
+        answers = [*TRUTH[:right], *["no"] * (len(TRUTH) - right)]
+        regression = predictions(TRUTH, answers, data_source="retina")
+        facts = cell_facts("tiny", "retina", 256, "v_rft_pa_p") | {"seed": seed, "pixels": True}
+        write_evaluation(folder / "pixels", "pixels", regression, **facts)
+    write_cell(tmp_path, "tiny", "covid19", 256, "v_rft_pa_p", rows=rows.assign(data_source="covid19"), seed=0)
+    one = filled(tmp_path, seeds=[0, 1])
+    (line,) = [note for note in one.notes if note.startswith("Logistic regression")]
+    assert line == "Logistic regression on pixels, retina: 55.0 (256 images per class, mean of 2 seeds)"
+    found = frame(one).set_index(["experiment", "dataset"])
+    assert found["pixels_accuracy"]["v_rft_pa_p", "retina"] == 0.5
+    assert found["p_against_pixels"]["v_rft_pa_p", "retina"] < 0.001
+    assert not any("Logistic" in note for note in filled(tmp_path, seeds=[0, 1], datasets=["covid19"]).notes)

@@ -32,6 +32,8 @@ def comparisons(tmp_path_factory: pytest.TempPathFactory) -> list:
     after = np.where(np.arange(200) % 4 == 0, "1", truth)
     write_evaluation(folder / "1", "before", predictions(truth, ["0"] * 190 + [""] * 10))
     write_evaluation(folder / "2", "after", predictions(truth, after))
+    regression = np.where(np.arange(200) % 2 == 0, "0", truth)
+    write_evaluation(folder / "2" / "pixels", "after, pixels", predictions(truth, regression), pixels=True)
     write_evaluation(folder / "3", "after", predictions(truth, after[::-1]), shuffled_images=True)
     boxes = predictions(["[0, 0, 4, 4]"] * 4, ["[0, 0, 4, 4]"] * 3 + [""], [], "localization", acc=[1, 1, 1, 0.0])
     write_evaluation(folder / "4", "localize", boxes)
@@ -51,6 +53,13 @@ def test_main_table_shows_what_accuracy_hides(comparisons: list):
     assert lines["Unparseable answers, %"][0].startswith("5.0")
     assert lines["Accuracy, images shuffled, %"][0] == "–"
     assert lines["Accuracy, images shuffled, %"][1] != "–"
+    names = list(lines)
+    assert names.index("Logistic regression on pixels, %") == names.index("Constant predictor, %") + 1
+    assert lines["Logistic regression on pixels, %"] == ["–", "70.0 (63.3–75.9)"]
+    assert lines["Logistic regression, balanced accuracy, %"][1].startswith("60.0 (")
+    assert lines["Logistic regression, quadratic weighted kappa"][0] == "–"
+    assert lines["p, against logistic regression"][0] == "–"
+    assert lines["p, against logistic regression"][1].endswith(" (+38 −20)")
     assert lines["p, against before"] == ["baseline", "< 0.001 (+98 −20)"]
     assert "Mean IoU" not in lines
 
@@ -58,6 +67,7 @@ def test_main_table_shows_what_accuracy_hides(comparisons: list):
 def test_box_table_has_no_class_metrics(comparisons: list):
     lines = {row[0]: row[1:] for row in main_tables(comparisons)[1].rows}
     assert lines["Mean IoU"][0].startswith("0.75 (")
+    assert not any("ogistic regression" in name for name in lines)
     assert "Macro-F1, %" not in lines and "Constant predictor, %" not in lines
 
 
@@ -75,6 +85,9 @@ def test_frame_has_the_same_numbers_unrounded(comparisons: list):
     assert after["accuracy"] == 0.79
     assert after["accuracy_low"] < 0.79 < after["accuracy_high"]
     assert after["p_against_baseline"] < 0.001
+    assert after["pixels_accuracy"] == 0.7 and after["p_against_pixels"] < 0.05
+    assert after["pixels_balanced_accuracy_low"] < 0.6 < after["pixels_balanced_accuracy_high"]
+    assert table.set_index("run")[["pixels_quadratic_kappa", "p_against_pixels"]].isna().all(axis=1)["before"]
     assert pd.isna(table.set_index("run").loc["localize", "macro_f1"])
 
 

@@ -1,10 +1,12 @@
-"""Compares each run with the same policy on shuffled images, with the baseline run and with the constant predictor."""
+"""Compares each run with shuffled images, logistic regression, the baseline run and the constant predictor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.metrics.intervals import McNemar, Metrics, Quantity, mcnemar
+from vrft_aug.evaluation.metrics.too_little import too_little
 from vrft_aug.evaluation.runs import Evaluation, distinct_name
 
 SIGNIFICANCE = 0.05
@@ -19,7 +21,7 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """One evaluation on one data set ("<data_source>/<task>"), with shuffled images and the baseline run to compare."""
+    """One evaluation on one data set ("<data_source>/<task>"), and what it is compared with."""
 
     name: str
     dataset: str
@@ -27,6 +29,8 @@ class Comparison:
     metrics: Metrics
     shuffled: Metrics | None = None  # metrics with shuffled images
     against_shuffled: McNemar | None = None  # mcnemar(shuffled, this)
+    pixels: Metrics | None = None  # metrics of logistic regression on the pixels
+    against_pixels: McNemar | None = None  # mcnemar(logistic regression, this)
     baseline: str | None = None  # None: this run is the baseline
     against_baseline: McNemar | None = None  # mcnemar(baseline, this)
     notes: list[str] = field(default_factory=list)
@@ -58,12 +62,13 @@ def paired(a: Comparison, b: Comparison) -> McNemar | None:
 
 
 def compare(evaluations: Sequence[Evaluation], baseline: str | None = None) -> list[Comparison]:
-    """One comparison per data set and evaluation with the right images.
+    """One comparison per data set and evaluation of a policy with the right images.
 
-    The baseline run is by default the first run on the data set. `notes` say which comparisons are missing, and why.
+    The baseline run is by default the first run on the data set. `notes` say where there is too little data, which
+    comparisons are missing, and why.
     Raises InputError if no evaluation has the name `baseline`.
     """
-    normal = [one for one in evaluations if not one.facts.shuffled_images]
+    normal = [one for one in evaluations if not (one.facts.shuffled_images or one.facts.pixels)]
     if baseline is not None and baseline not in (names := {one.name for one in normal}):
         known = ", ".join(sorted(names)) or "none"
         raise InputError(f"baseline={baseline}: no evaluation has this name; the runs are: {known}")
@@ -72,27 +77,53 @@ def compare(evaluations: Sequence[Evaluation], baseline: str | None = None) -> l
         for dataset in one.metrics:
             first.setdefault((dataset, one.facts.split), one)
     shuffled = {one.identity: one for one in evaluations if one.facts.shuffled_images}
+    pixels = {one.folder.parent.resolve(): one for one in evaluations if one.facts.pixels}
     return [
-        _comparison(one, dataset, shuffled.get(one.identity), first[dataset, one.facts.split], normal)
+        _comparison(one, dataset, _Others(shuffled.get(one.identity), pixels.get(one.folder.resolve()),
+                                          first[dataset, one.facts.split]), normal)
         for one in normal
         for dataset in one.metrics
-    ]
+    ]  # fmt: skip
 
 
-def _comparison(
-    one: Evaluation, dataset: str, shuffled: Evaluation | None, base: Evaluation, others: list[Evaluation]
-) -> Comparison:
-    namesakes = [other.folder for other in others if other.name == one.name and dataset in other.metrics]
+class _Others(NamedTuple):
+    """What an evaluation is compared with."""
+
+    shuffled: Evaluation | None
+    pixels: Evaluation | None
+    base: Evaluation
+
+
+def _comparison(one: Evaluation, dataset: str, others: _Others, normal: list[Evaluation]) -> Comparison:
+    namesakes = [other.folder for other in normal if other.name == one.name and dataset in other.metrics]
     name = distinct_name(one.name, one.folder, namesakes)
     compared = Comparison(name, dataset, one, one.metrics[dataset])
-    if shuffled and dataset in shuffled.metrics:
-        test = _mcnemar(shuffled, one, dataset, compared.notes)
-        compared = replace(compared, shuffled=shuffled.metrics[dataset], against_shuffled=test)
-    else:
-        compared.notes.append(f"{name} on {dataset}: not evaluated with shuffled images")
-    if base is one:
+    if little := too_little(compared.metrics):
+        compared.notes.append(f"{name} on {dataset}: {little}")
+    compared = _with_pixels(_with_shuffled(compared, others.shuffled), others.pixels)
+    if others.base is one:
         return compared
-    return replace(compared, baseline=base.name, against_baseline=_mcnemar(base, one, dataset, compared.notes))
+    test = _mcnemar(others.base, one, dataset, compared.notes)
+    return replace(compared, baseline=others.base.name, against_baseline=test)
+
+
+def _with_shuffled(one: Comparison, shuffled: Evaluation | None) -> Comparison:
+    if not shuffled or one.dataset not in shuffled.metrics:
+        one.notes.append(f"{one.name} on {one.dataset}: not evaluated with shuffled images")
+        return one
+    test = _mcnemar(shuffled, one.evaluation, one.dataset, one.notes)
+    return replace(one, shuffled=shuffled.metrics[one.dataset], against_shuffled=test)
+
+
+def _with_pixels(one: Comparison, pixels: Evaluation | None) -> Comparison:
+    if one.dataset.endswith("/localization"):  # boxes are no classes
+        return one
+    if not pixels or one.dataset not in pixels.metrics:
+        why = one.evaluation.facts.no_pixels
+        one.notes.append(f"{one.name} on {one.dataset}: no logistic regression on pixels{why and f' ({why})'}")
+        return one
+    test = _mcnemar(pixels, one.evaluation, one.dataset, one.notes)
+    return replace(one, pixels=pixels.metrics[one.dataset], against_pixels=test)
 
 
 def _mcnemar(a: Evaluation, b: Evaluation, dataset: str, notes: list[str]) -> McNemar | None:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report.provenance import ROWS
+from vrft_aug.evaluation.report.regression import accuracy_row, check_rows, columns
 from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_value
 
 READING = (
@@ -68,6 +69,8 @@ def _halves(dataset: str, split: str, group: list[Comparison]) -> tuple[Table, T
     for key, heading, factor in QUANTITIES:
         if any(one.metrics.get(key) for one in group):
             rows.append([heading] + [interval(one.metrics.get(key), factor) for one in group])
+            if key == "majority":
+                rows.append(accuracy_row(group))
     rows[1] = [rows[1][0]] + [f"{cell} {one.marks}".strip() for cell, one in zip(rows[1][1:], group, strict=True)]
     rows += _sample_rows([one.metrics.get("samples") for one in group])
     return Table(title, header, rows), Table(f"Checks: {title}", header, _checks(group) + _provenance_rows(group))
@@ -80,6 +83,7 @@ def _checks(group: list[Comparison]) -> list[list[str]]:
         ["  chance level of these answers, %"] + [interval((one.shuffled or {}).get("chance"), 100) for one in group],
         ["  p, against shuffled"] + [p_value(one.against_shuffled) for one in group],
     ]
+    rows += check_rows(group)
     if baseline := next((one.baseline for one in group if one.baseline), None):
         cells = [p_value(one.against_baseline) if one.baseline else "baseline" for one in group]
         rows.append([f"p, against {baseline}", *cells])
@@ -151,6 +155,7 @@ def _record(one: Comparison) -> dict:
     return record | {
         "most_frequent_prediction": metrics["most_frequent"]["prediction"],
         "p_against_shuffled": one.against_shuffled and one.against_shuffled["p"],
+        **columns(one),
         "baseline": one.baseline,
         "p_against_baseline": one.against_baseline and one.against_baseline["p"],
         **{f"{name}_{key}": (getattr(facts, name) or {}).get(key) for name, key in PROVENANCE},
