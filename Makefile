@@ -12,6 +12,7 @@ HARDWARE  ?= cpu
 POLICY    ?= $(if $(filter cpu,$(HARDWARE)),tiny)
 RUNS      ?= runs
 RECIPE    ?= recipes/grpo.py
+MINIATURE ?=
 ARGS      ?=
 
 BIN  = .venv/bin
@@ -19,11 +20,11 @@ ROWS = dataset=$(DATASET) prompt=$(PROMPT) shots=$(SHOTS) seed=$(SEED) data_root
 EXPERIMENTS = $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 missing = @echo 'error: make $@ needs $(1)' >&2; exit 2
 QUICK  = $(if $(filter phantom%,$(DATASET)),quickstart,quickstart_images)
-TABLES = $(sort $(filter-out one quickstart%,$(basename $(notdir $(wildcard conf/table/*.yaml)))))
+TABLES = $(sort $(filter-out one quickstart% miniature%,$(basename $(notdir $(wildcard conf/table/*.yaml)))))
 CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) seed=$(SEED) data_root=$(DATA_ROOT) out=$(RUNS)
 
 .DEFAULT_GOAL := help
-.PHONY: help audit bench setup doctor quickstart test lint docs policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help audit bench setup doctor quickstart miniature test lint docs policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -57,6 +58,9 @@ doctor: setup ## can this machine run it? Python, memory, disk, ports, GPU, vers
 quickstart: setup ## the main job: prepare, GRPO with and without knowledge, evaluate, report (DATASET=, DATA_ROOT=: your images; RUNS=, ARGS=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --quick
 	@$(CELLS) table=$(QUICK) table.datasets=[$(DATASET)] table.shots=[$(SHOTS)] $(ARGS)
+
+miniature: setup ## the paper's tables and figures with the tiny policy on phantoms: a night; MINIATURE=small: 90 minutes (RUNS=, ARGS=)
+	@$(CELLS) table=miniature$(MINIATURE:%=_%) $(ARGS)
 
 test: setup .venv/ready-dev ## sets up and passes the tests (ARGS='-m slow' for the long ones)
 	@$(BIN)/python -m pytest $(ARGS)

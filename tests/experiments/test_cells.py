@@ -46,6 +46,12 @@ def test_tables_share_cells_and_objectives_have_folders_of_their_own():
     assert "qwen2_5_vl_3b/retina-256/v_rft_pa_p" in third - first
 
 
+def test_a_row_has_cells_on_its_own_data_sets_alone():
+    rows = [{"experiment": "v_rft"}, {"experiment": "v_sft", "datasets": ["covid19", "blood"]}]
+    found = [(cell.experiment, cell.dataset) for cell in cells(table("table3", rows=rows))]
+    assert found == [("v_rft", "retina"), ("v_rft", "covid19"), ("v_sft", "covid19")]
+
+
 def test_without_a_larger_policy_its_row_has_no_cells():
     assert {cell.policy for cell in cells(table("table3", policy="tiny", larger_policy=None))} == {"tiny"}
 

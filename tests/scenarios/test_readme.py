@@ -26,7 +26,7 @@ ALL = list({command.words: command for page in pages() for command in commands(p
 NEEDS_A_CLUSTER = {"docker", "envsubst", "kubectl", "ray", "sbatch", "ssh"}  # or another machine
 SHELL = {"cd", "export", "git", "source"}
 ROOTS = {"download": "prepare"}  # a recipe's root config where it has another name
-NO_TARGETS = {"one", "quickstart_images"}  # tables that a make target chooses by the data set
+NO_TARGETS = {"one", "quickstart_images", "miniature_small"}  # tables that a variable of another target chooses
 SHORT = ["schedule.steps=2", "schedule.batch_size=8", "schedule.save_freq=2", "schedule.test_freq=2"]
 FEW = [f"dataset.loader.{split}={size}" for split, size in (("train", 64), ("val", 32), ("test", 32))]
 LIMITS = {"prepare": FEW, "sft": SHORT, "grpo": [*SHORT, "schedule.mini_batch_size=8"]}

@@ -35,12 +35,17 @@ class Cell:
 @dataclass(frozen=True)
 class TableRow:
     """shots: None means each of the table's `shots`. policy: "larger" or a choice of conf/policy; None: the table's.
-    objectives: data set -> objective, where it is not the experiment's own."""
+    objectives: data set -> objective, where it is not the experiment's own. datasets: those of the table's that have a
+    cell in this row; None: all."""
 
     experiment: str
     shots: int | None = None
     policy: str | None = None
     objectives: dict[str, str] = field(default_factory=dict)
+    datasets: list[str] | None = None
+
+    def has(self, dataset: str) -> bool:
+        return self.datasets is None or dataset in self.datasets
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,8 @@ def _check_keys(found: dict[str, Any], kind: type, where: str) -> None:
 def cells(table: Table) -> list[Cell]:
     """All cells: seed by seed, so that the first seed's table is complete early; then data set by data set, in the
     order of the rows."""
-    found = [cell for dataset in table.datasets for row in table.rows for cell in row_cells(table, row, dataset)]
+    found = [cell for dataset in table.datasets for row in table.rows if row.has(dataset)
+             for cell in row_cells(table, row, dataset)]  # fmt: skip
     return [replace(cell, seed=seed) for seed in table.cell_seeds for cell in dict.fromkeys(found)]
 
 

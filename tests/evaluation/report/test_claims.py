@@ -198,6 +198,14 @@ def test_table_and_csv(tmp_path: Path):
     assert claims_table([]) is None and claims_notes([]) == []
 
 
+def test_a_claim_is_about_the_data_sets_that_both_rows_have(tmp_path: Path):
+    for experiment, share in (("v_rft", 0.5), ("v_rft_pa_p", 0.7)):
+        write(tmp_path, experiment, right(share))
+    rows = [{"experiment": "v_rft"}, {"experiment": "v_rft_pa_p", "datasets": ["retina"]}]
+    (one,) = judged(tmp_path, HELPS, rows=rows, datasets=["retina", "covid19"])
+    assert (one.whole.verdict, one.whole.datasets) == ("supported", ("retina",))
+
+
 def test_the_report_has_the_claims_in_every_form(tmp_path: Path):
     for experiment, share in (("v_rft", 0.5), ("v_rft_pa_p", 0.7)):
         write(tmp_path / "runs", experiment, right(share))

@@ -99,6 +99,15 @@ def test_a_substitute_data_set_has_no_number_of_the_papers(tmp_path: Path):
     assert average.endswith("over 1 of 2 data sets\npaper –")
 
 
+def test_a_row_without_a_data_set_has_a_dash_and_no_missing_run(tmp_path: Path):
+    rows = predictions(TRUTH, HALF_RIGHT, data_source="retina")
+    write_cell(tmp_path, "tiny", "retina", 256, "v_rft", rows=rows)
+    spec = [{"experiment": "v_rft"}, {"experiment": "v_sft", "datasets": ["covid19"]}]
+    lines = cells(filled(tmp_path, name="mine", rows=spec))
+    assert lines["V-RFT"][1].startswith("58.") and lines["V-RFT"][2] == "no run"
+    assert lines["V-SFT"][1:3] == ["–", "no run"]
+
+
 def test_a_users_own_table_has_no_number_of_the_papers(tmp_path: Path):
     rows = predictions(TRUTH, HALF_RIGHT, data_source="retina")
     write_cell(tmp_path, "tiny", "retina", 256, "zero_shot", rows=rows)

@@ -63,7 +63,7 @@ def _print(content: Content, console: Console) -> None:
 def _markdown(content: Content) -> str:
     parts = [f"# {content.title}"]
     if content.paper:
-        parts += ["## Comparison with the paper", layout(content.paper).markdown(), _list(content.paper_notes)]
+        parts += [f"## {content.paper.heading}", layout(content.paper).markdown(), _list(content.paper_notes)]
         if content.figure:
             caption = CAPTIONS[content.paper.name]
             parts += [f"![{caption}]({content.paper.name}.png)", caption]

@@ -82,7 +82,7 @@ def _fixed(content: Content) -> dict[str, Any]:
 def _sections(fixed: dict, data: dict) -> list[tuple[str, str]]:
     """(anchor, heading) of the sections that have something to show."""
     found = {
-        ("paper", "Comparison with the paper"): fixed["paper"],
+        ("paper", fixed["paper"] and fixed["paper"]["heading"]): fixed["paper"],
         ("claims", "Claims"): fixed["claims"],
         ("results", "Results"): fixed["results"],
         ("confusion", "Confusion matrices"): fixed["confusions"],
@@ -98,7 +98,8 @@ def _paper(content: Content) -> dict[str, Any] | None:
         return None
     image = content.figure and f"data:image/png;base64,{base64.b64encode(content.figure).decode()}"
     caption = CAPTIONS.get(content.paper.name, "")
-    return {"table": layout(content.paper), "notes": content.paper_notes, "figure": image, "caption": caption}
+    return {"heading": content.paper.heading, "table": layout(content.paper), "notes": content.paper_notes,
+            "figure": image, "caption": caption}  # fmt: skip
 
 
 def _confusions(content: Content) -> list[tuple[str, list[dict]]]:

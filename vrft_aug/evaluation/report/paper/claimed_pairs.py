@@ -43,7 +43,8 @@ def pairs_of(claim: Claim, paper: PaperTable, table: Table) -> Iterator[Pair]:
         first, second = _at(better, one), _at(worse, other)
         if first and second:
             columns = [i for i, name in enumerate(paper.datasets) if claim.datasets is None or name in claim.datasets]
-            yield from (Pair(first, second, column, one) for column in columns)
+            pairs = (Pair(first, second, column, one) for column in columns)
+            yield from (pair for pair in pairs if all(entry.asked for entry in pair.entries))
 
 
 def _rows(paper: PaperTable, table: Table, experiment: str, policy: str | None) -> list[Row]:

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from vrft_aug.evaluation.report import regression
 from vrft_aug.evaluation.report.paper.paper_gains import OURS, PAPERS, Gains, emphasis, gains
 from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, Printed
 from vrft_aug.evaluation.report.paper.paper_rows import Entry, PaperTable, Row
 from vrft_aug.evaluation.report.text_table import Place, Table, limits, points, short_p, spread
 
 MISSING = "no run"
+UNPRINTED = "\npaper –"
 DELTA = "Δ, against V-RFT"  # tables.js keeps a row that begins with Δ below its method
 COUNTS = ["n", "seeds", "data_sets", "paper_k", "paper_n"]
 Letters = Mapping[str, str]  # remark on a printed number -> the letter of its footnote
@@ -18,7 +20,8 @@ Letters = Mapping[str, str]  # remark on a printed number -> the letter of its f
 def layout(table: PaperTable) -> Table:
     """One row per method and number of images, few images first, and below it its Δ row.
 
-    A cell has our number, below it that of our thoughts if findings are known, and below it the paper's.
+    A cell has our number, below it that of our thoughts if findings are known, and below it the paper's,
+    unless the paper has no such table.
     """
     headings = [_heading(dataset, [row.entries[i] for row in table.rows]) for i, dataset in enumerate(table.datasets)]
     by_shots = sorted(table.rows, key=lambda row: float("inf") if row.shots is None else row.shots)
@@ -31,6 +34,8 @@ def layout(table: PaperTable) -> Table:
         rows.append(_row(row, letters))
         if found := gains(row, by_shots):
             rows.append(_delta_row(found, letters))
+    if not table.in_paper:
+        rows = [[text.removesuffix(UNPRINTED) for text in row] for row in rows]
     return Table(table.title, ["Method", "Images per class", *headings, AVERAGE], rows, places)
 
 
@@ -76,7 +81,8 @@ def _row(row: Row, letters: Letters) -> list[str]:
 
 def _text(entry: Entry, letters: Letters) -> str:
     deviation = entry.spread and entry.spread.deviation
-    own = f"{spread(entry.accuracy, deviation)} {entry.marks}".strip() if entry.own else MISSING
+    missing = MISSING if entry.asked else "–"
+    own = f"{spread(entry.accuracy, deviation)} {entry.marks}".strip() if entry.own else missing
     own += "" if entry.thought is None else f"\nthought {100 * entry.thought:.1f}"
     printed = f"{entry.printed.accuracy:.2f} {entry.printed_mark}".strip() if entry.printed else None
     return _cell(own, printed, entry.remarks, letters)
@@ -99,7 +105,7 @@ def _printed_points(gain: float | None) -> str | None:
 def _cell(own: str, printed: str | None, remarks: Sequence[str], letters: Letters) -> str:
     """Our number and, in the last line, the paper's with the letters of its footnotes."""
     marks = "".join(f" [{letters[remark]}]" for remark in dict.fromkeys(remarks) if remark)
-    return f"{own}\npaper {printed}{marks}" if printed else f"{own}\npaper –"
+    return f"{own}\npaper {printed}{marks}" if printed else own + UNPRINTED
 
 
 def _over(found: int, row: Row) -> str:
@@ -123,6 +129,7 @@ def _records(row: Row, found: Gains | None) -> Iterable[dict]:
             **_seeds(entry),
             **({} if entry.thought is None else {"thought_accuracy": entry.thought}),
             **limits("constant", metrics.get("majority")),
+            **(regression.columns(entry.own) if entry.own else {}),
             "marks": entry.marks if entry.own else None,
             "delta": gain and gain.own,
             "delta_p": gain and gain.p,

@@ -12,7 +12,7 @@ NUMBERS = Path(__file__).with_name("tables.csv")
 TEST_SETS = Path(__file__).with_name("test_sets.csv")
 AVERAGE = "average"
 Key = tuple[str, int | None, str]  # method, images per class, data set: a line of tables.csv
-# Experiment (conf/experiment) -> its name in the paper; the last eight are not in it.
+# Experiment (conf/experiment) -> its name in the paper; the last nine are not in it.
 METHODS = {
     "zero_shot": "0-shot",
     "v_sft": "V-SFT",
@@ -32,6 +32,7 @@ METHODS = {
     "zero_shot_pa_p": "0-shot + PA_P",
     "v_sft_start": "V-SFT, 160 steps",
     "v_sft_v_rft": "V-SFT, 160 steps, then V-RFT",
+    "v_rft_mfrs": "V-RFT + R_MFRS",
 }
 
 

@@ -21,7 +21,7 @@ class Entry:
     """A cell, the run that fills it (own) and the paper's number (printed); both may be missing.
 
     runs: per seed of the table, the run or None; `own` is the first that is there. spread: over the seeds with a run;
-    None of one run, which may be the run of every seed.
+    None of one run, which may be the run of every seed. asked: whether the table has this cell at all.
     """
 
     cell: Cell
@@ -29,6 +29,7 @@ class Entry:
     printed: Printed | None
     runs: tuple[Comparison | None, ...]
     spread: Spread | None = None
+    asked: bool = True
 
     @property
     def accuracy(self) -> Quantity | None:
@@ -148,3 +149,12 @@ class PaperTable:
     @property
     def entries(self) -> list[Entry]:
         return [entry for row in self.rows for entry in row.entries]
+
+    @property
+    def in_paper(self) -> bool:
+        """Whether the paper prints a number for any of its cells."""
+        return any(entry.printed for entry in self.entries)
+
+    @property
+    def heading(self) -> str:
+        return "Comparison with the paper" if self.in_paper else "All methods"

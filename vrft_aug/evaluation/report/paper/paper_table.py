@@ -47,12 +47,14 @@ def fill(
             notes.append(f"{cell.folder}: evaluated with protocol={found.facts.protocol}, not {table.protocol}")
         return by_folder[found.folder] if found else None
 
-    def entry(cell: Cell, larger: bool) -> Entry:
+    def entry(cell: Cell, larger: bool, asked: bool) -> Entry:
+        number = printed.get(key(cell, larger, cell.dataset))
+        if not asked:
+            return Entry(cell, None, number, tuple(None for _ in table.cell_seeds), asked=False)
         runs = [run(replace(cell, seed=seed)) for seed in table.cell_seeds]
         own = next(filter(None, runs), None)
         if own and (cell.experiment, cell.policy) in untrained and _greedy(own):
             runs = [one or own for one in runs]
-        number = printed.get(key(cell, larger, cell.dataset))
         return Entry(cell, own, number, tuple(runs), _spread(cell, runs, notes))
 
     rows = []
@@ -60,7 +62,8 @@ def fill(
         larger = row.policy == "larger"
         for cells in zip(*(row_cells(table, row, dataset) for dataset in table.datasets), strict=True):
             average = printed.get(key(cells[0], larger, AVERAGE)) if has_average else None
-            rows.append(Row(_label(cells[0], larger), [entry(cell, larger) for cell in cells], average))
+            entries = [entry(cell, larger, row.has(cell.dataset)) for cell in cells]
+            rows.append(Row(_label(cells[0], larger), entries, average))
     notes = [*reading(rows, bool(printed), table), *notes]
     return PaperTable(name, table.title, table.datasets, rows, notes, table.cell_seeds)
 
