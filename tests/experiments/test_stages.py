@@ -68,6 +68,7 @@ def test_localisation_is_followed_by_zero_shot_diagnosis(plan):
 def test_fine_tuning_goes_on_from_the_localising_policy(plan):
     found = stages(plan, "v_rft_pa_pi_v_rft", "qwen2_5_vl_3b", "ham10000")
     second = found["v_rft_pa_pi_v_rft/fine_tune"]
+    assert found["v_rft_pa_pi/train"] in stages(plan, "v_rft_pa_pi", "qwen2_5_vl_3b", "ham10000").values()  # one training
     assert {"experiment=v_rft", "parquet=runs/qwen2_5_vl_3b/ham10000-10/rows/names"} <= set(second.overrides)
     assert any(item.startswith("policy.path=") and "/train/policy" in item for item in second.overrides)
 
@@ -103,9 +104,9 @@ def test_fine_tuning_reaches_any_experiment_with_its_prompt_objective_and_schedu
 def test_all_components_end_in_a_test_with_knowledge_and_the_recitation_reward(plan):
     found = stages(plan, "v_rft_pa_pi_pa_p_recite_neg", "qwen2_5_vl_3b", "ham10000")
     folder = "v_rft_pa_pi_pa_p_recite_neg"
-    trained, tuned, tested = (f"{folder}/{name}" for name in ("train", "fine_tune", "test"))
+    trained, tuned, tested = "v_rft_pa_pi/train", f"{folder}/fine_tune", f"{folder}/test"
     assert list(found) == ["rows/localize", trained, "rows/knowledge", tuned, tested]
-    assert value(found[trained], "experiment") == folder
+    assert value(found[trained], "experiment") == "v_rft_pa_pi"
     config = plan.configs.get("evaluate", found[tested].overrides)
     chosen = config.hydra.runtime.choices
     assert (chosen.experiment, chosen.prompt, chosen.objective) == (folder, "knowledge", "recite_neg")
@@ -130,6 +131,14 @@ def test_a_second_experiment_without_one_training_is_refused(second, why, plan, 
     monkeypatch.setattr(Plan, "_experiment", experiment)
     with pytest.raises(InputError, match=f"conf/experiment/v_rft.yaml: method.fine_tune={second}, but .*{why}"):
         stages(plan, "v_rft")
+
+
+def test_a_training_is_shared_only_with_one_that_is_the_same(plan, monkeypatch):
+    ask = Plan._experiment
+    monkeypatch.setattr(Plan, "_experiment",
+                        lambda self, cell, name: ask(self, cell, name)._replace(first="v_rft" if name == "v_sft" else None))
+    with pytest.raises(InputError, match="conf/experiment/v_sft.yaml: method.first=v_rft must be an experiment with one"):
+        stages(plan, "v_sft")
 
 
 @pytest.mark.parametrize("experiment", choices("experiment"))
@@ -162,10 +171,10 @@ def starts(plan: Plan, cell: Cell) -> dict[str, str | None]:
 def test_a_given_policy_is_where_a_cell_starts_and_no_later_stage_returns_to_it(plan, warm):
     assert starts(plan, Cell("zero_shot", "phantom", 10, "qwen2_5_vl_3b")) == {"rows names": "mine",
                                                                                "test names": "mine"}  # fmt: skip
-    cell = "runs/qwen2_5_vl_3b/phantom-10/v_rft_pa_pi_v_rft"
+    folder = "runs/qwen2_5_vl_3b/phantom-10"
     assert starts(plan, Cell("v_rft_pa_pi_v_rft", "phantom", 10, "qwen2_5_vl_3b")) == {
-        "rows localize": "mine", "train": "mine", "rows names": "mine", "fine_tune": f"{cell}/train/policy",
-        "test names": f"{cell}/fine_tune/policy",
+        "rows localize": "mine", "train": "mine", "rows names": "mine", "fine_tune": f"{folder}/v_rft_pa_pi/train/policy",
+        "test names": f"{folder}/v_rft_pa_pi_v_rft/fine_tune/policy",
     }  # fmt: skip
     found = starts(warm, Cell("zero_shot", "phantom", 10, "tiny"))
     assert found["warm_start names"] == "mine" and found["test names"].endswith("/warm_start/names/policy")

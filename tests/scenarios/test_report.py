@@ -136,7 +136,7 @@ def test_one_experiment_with_two_seeds_has_its_report_beside_their_folders(tmp_p
     spec = {"title": "one", "protocol": "paper", "policy": "qwen2_5_vl_3b", "larger_policy": None, "seeds": [0, 1],
             "datasets": ["retina"], "shots": [256], "rows": [{"experiment": "v_sft"}]}  # fmt: skip
     table = Table.of(OmegaConf.create(spec))
-    run_table.report(tmp_path, "one", table, cells(table))
+    run_table.report(tmp_path, "one", table, [(cell, []) for cell in cells(table)])
     text = (tmp_path / "qwen2_5_vl_3b" / "retina-256" / "v_sft" / "report" / "report.md").read_text()
     assert "| V-SFT | 256 | 95.0 ± 7.1 (" in text
 

@@ -50,7 +50,7 @@ def run_table(config: DictConfig) -> None:
     refuse([(cell, stages) for cell, stages in work if not all(map(runner.is_done, stages))], survey)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     failed = runner.run(work)
-    report(Path(config.out), chosen.table, table, [cell for cell, _ in work])
+    report(Path(config.out), chosen.table, table, work)
     if failed:
         raise RunFailed(f"{len(failed)} of {len(work)} cells failed or did not run: " + "; ".join(failed))
 
@@ -97,13 +97,16 @@ def refuse(work: Sequence[tuple[Cell, list[Stage]]], survey: Survey) -> None:
                          f"{'; '.join(found[:SHOWN])}{more}")  # fmt: skip
 
 
-def report(root: Path, name: str, table: Table, done: list[Cell]) -> None:
-    """Run recipes/report.py on the cells with results. The report goes to <root>/<name>; for `one` into the cell, of
-    several seeds beside their folders."""
+def report(root: Path, name: str, table: Table, work: Sequence[tuple[Cell, list[Stage]]]) -> None:
+    """Run recipes/report.py on the cells with results, and on trainings that they share with cells of other tables. The
+    report goes to <root>/<name>; for `one` into the cell, of several seeds beside their folders."""
+    done = [cell for cell, _ in work]
     folders = [folder for cell in done if (folder := root / cell.folder).is_dir()]
     if not folders:
         return
-    runs = f"runs=[{','.join(map(str, folders))}]"
+    trained = [stage.out for _, stages in work for stage in stages if stage.name == "train" and stage.out.is_dir()]
+    shared = dict.fromkeys(out for out in trained if out.parent not in folders)
+    runs = f"runs=[{','.join(map(str, (*folders, *shared)))}]"
     keys = ("datasets", "shots", "policy", "larger_policy")
     arguments = [f"table={name}", *(f"table.{key}={json.dumps(getattr(table, key))}" for key in keys)]
     arguments += [f"++table.seeds={table.seeds}"] if table.several else []

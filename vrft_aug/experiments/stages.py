@@ -3,10 +3,11 @@
     <root>/<policy>/<data set>-<shots>/rows/<prompt>         cells with the same setting share it
                                       /warm_start/<prompts>  likewise; only for a policy that needs a warm start
                                       /<experiment>/train, fine_tune, test
-A table with several seeds has the three below <data set>-<shots>/seed-<n>.
+A table with several seeds has the three below <data set>-<shots>/seed-<n>. Experiments whose first training is that of
+another experiment (`method.first`) share its `train`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,10 +32,14 @@ class Stage:
 
 
 class Experiment(NamedTuple):
-    """What a file of conf/experiment says about the stages. train: sft, grpo or None; warm_start: the policy's."""
+    """What a file of conf/experiment says about the stages. train: sft, grpo or None; warm_start: the policy's.
+
+    first: the experiment whose training is this one's first training; None: its own.
+    """
 
     name: str
     train: str | None
+    first: str | None
     fine_tune: str | None
     diagnose: str | None
     prompt: str
@@ -62,22 +67,22 @@ class Plan:
         """The cell's stages in order. Two cells that share a stage get equal stages.
 
         The test has the prompt and the objective of the last training, unless a diagnosis with another prompt follows.
-        Raises InputError for an unknown experiment, data set or policy, and for a wrong `fine_tune`.
+        Raises InputError for an unknown experiment, data set or policy, and for a wrong `fine_tune` or `first`.
         """
-        first = self._experiment(cell, cell.experiment)
-        trainings = [first] if first.train else []
-        if first.fine_tune:
-            trainings.append(self._second(cell, first))
-        last = [first, *trainings][-1]
-        tested = first.diagnose or last.diagnose or last.prompt
+        whole = self._experiment(cell, cell.experiment)
+        trainings = [self._first(cell, whole)] if whole.train else []
+        if whole.fine_tune:
+            trainings.append(self._second(cell, whole))
+        last = [whole, *trainings][-1]
+        tested = whole.diagnose or last.diagnose or last.prompt
         objective = [f"objective={cell.objective}"] if cell.objective else []
         prompts = list(dict.fromkeys([*(one.prompt for one in trainings), tested]))
-        found = self._warm_start(cell, first.warm_start, prompts)
+        found = self._warm_start(cell, whole.warm_start, prompts)
         for name, one in zip(("train", "fine_tune"), trainings, strict=False):
             found += self._train(cell, name, one, objective if one is last else [], found)
         if tested != last.prompt:
             objective = ["objective=accuracy"]
-        elif last is not first:
+        elif whole.fine_tune:
             objective = objective or [f"objective={last.objective}"]
         rows = self._rows(cell, tested)
         overrides = [f"experiment={cell.experiment}", f"prompt={tested}", *objective, f"parquet={rows.out}"]
@@ -89,8 +94,19 @@ class Plan:
         choices = [f"experiment={name}", f"policy={cell.policy}", f"dataset={cell.dataset}"]
         config = self.configs.get("prepare", [*choices, *self.shared], apart=["dataset"])
         chosen, method = config.hydra.runtime.choices, config.method
-        return Experiment(name, method.train, method.fine_tune, method.diagnose, chosen.prompt, chosen.objective,
-                          config.policy.warm_start)  # fmt: skip
+        return Experiment(name, method.train, method.first, method.fine_tune, method.diagnose, chosen.prompt,
+                          chosen.objective, config.policy.warm_start)  # fmt: skip
+
+    def _first(self, cell: Cell, whole: Experiment) -> Experiment:
+        """The experiment whose training comes first. Raises InputError unless it has the same training and no other."""
+        if not whole.first:
+            return whole
+        first = self._experiment(cell, whole.first)
+        alike = (first.train, first.prompt, first.objective) == (whole.train, whole.prompt, whole.objective)
+        if not alike or first.first or first.fine_tune:
+            raise InputError(f"conf/experiment/{whole.name}.yaml: method.first={first.name} must be an experiment with "
+                             f"one training, of the same kind, prompt and objective as {whole.name}'s")  # fmt: skip
+        return first
 
     def _second(self, cell: Cell, first: Experiment) -> Experiment:
         """The experiment that trains further. Raises InputError unless both have one training."""
@@ -118,7 +134,9 @@ class Plan:
         """Rows and the training on them, from the last policy in `done`. own: overrides of this training alone."""
         rows = self._rows(cell, one.prompt)
         overrides = [f"experiment={one.name}", *own, f"parquet={rows.out}", *self._policy(done), *self.training]
-        return [rows, self._stage(cell, name, str(one.train), self.root / cell.folder / name, overrides, rows)]
+        shared = name == "train" and one.name != cell.experiment
+        home = replace(cell, experiment=one.name, objective=cell.objective if own else None) if shared else cell
+        return [rows, self._stage(cell, name, str(one.train), self.root / home.folder / name, overrides, rows)]
 
     def _rows(self, cell: Cell, prompt: str) -> Stage:
         overrides = [f"prompt={prompt}", f"protocol={self.protocol}", *self.start]

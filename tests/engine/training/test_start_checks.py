@@ -4,7 +4,7 @@ import pytest
 from repository import composed
 
 from vrft_aug.engine.run.preflight import check_batches
-from vrft_aug.engine.training.start_checks import check_recipe
+from vrft_aug.engine.training.start_checks import check_recipe, check_rows_fit
 from vrft_aug.errors import InputError
 
 
@@ -49,3 +49,8 @@ def test_batches_that_the_devices_cannot_share_are_refused(recipe, overrides, re
 ])  # fmt: skip
 def test_the_experiments_fit_their_machines(recipe, hardware, experiment):
     check_batches(composed(recipe, f"hardware={hardware}", f"experiment={experiment}", "policy=qwen2_5_vl_3b"))
+
+
+def test_boxes_are_not_balanced():
+    with pytest.raises(InputError, match="schedule.balanced=true: boxes have no classes to balance"):
+        check_rows_fit(composed("grpo", "experiment=v_rft_pa_pi", "schedule.balanced=true"), ["rows/train.parquet"])

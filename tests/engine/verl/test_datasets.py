@@ -23,6 +23,7 @@ from vrft_aug.data.rows.frame import resized
 from vrft_aug.data.rows.parquet_files import ShardWriter
 from vrft_aug.data.rows.schema import RL, SFT
 from vrft_aug.data.settings import Policy
+from vrft_aug.engine.verl.datasets import balanced_order
 from vrft_aug.tiny import model as tiny_policy
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
 
@@ -80,6 +81,47 @@ def test_transformers_on_the_exported_policy(folder, expected):
     processor = AutoProcessor.from_pretrained(folder)
     images = [Image.open(io.BytesIO(image)) for image in IMAGES]
     assert grids([processor.image_processor(images, return_tensors="pt")["image_grid_thw"]]) == expected
+
+
+def test_rare_answers_are_repeated_until_all_are_equally_frequent():
+    assert balanced_order(["a", "a", "b", "a", "a", "a", "c", "b"]) == [0, 1, 2, 2, 2, 3, 4, 5, 6, 6, 6, 6, 6, 7, 7]
+    assert balanced_order(["a", "b"]) == [0, 1]
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_only_training_rows_are_balanced(balanced, folder, tmp_path):
+    processor = AutoProcessor.from_pretrained(folder)
+    image = ({"bytes": IMAGES[0], "path": None},)
+    for recipe, schema in (("grpo", RL), ("sft", SFT)):
+        rows = [_labelled(recipe, label, image) for label in "0001"]
+        train, val = (write(tmp_path, f"{recipe}_{split}", schema, rows) for split in ("train", "val"))
+        keys = {"train_files": [train], "val_files": [val], "balanced": balanced, "pad_mode": "no_padding",
+                "cache_dir": str(tmp_path)}  # fmt: skip
+        config = OmegaConf.create(dict(composed(recipe).data) | keys)
+        kind = get_dataset_class(config)
+        sizes = [len(kind([file], processor.tokenizer, config, processor)) for file in (train, val)]
+        assert sizes == [6 if balanced else 4, 4]
+
+
+def test_resumed_rows_are_balanced_too(folder, tmp_path):
+    processor = AutoProcessor.from_pretrained(folder)
+    rows = [_labelled("grpo", label, ({"bytes": IMAGES[0], "path": None},)) for label in "0001"]
+    file = write(tmp_path, "train", RL, rows)
+    keys = {"train_files": [file], "val_files": [], "balanced": True, "cache_dir": str(tmp_path)}
+    config = OmegaConf.create(dict(composed("grpo").data) | keys)
+    data = get_dataset_class(config)([file], processor.tokenizer, config, processor)
+    data.resume_dataset_state()
+    truths = [row["ground_truth"] for row in data.dataframe["reward_model"]]
+    assert truths.count("0") == truths.count("1") == 3
+
+
+def _labelled(recipe: str, label: str, images: tuple) -> dict:
+    if recipe == "sft":
+        messages = [MESSAGE, {"role": "assistant", "content": rf"\boxed{{{label}}}"}]
+        return {"messages": messages, "images": images, "data_source": "toy", "source_id": "1"}
+    truth = {"style": "rule", "ground_truth": label}
+    return {"data_source": "toy", "prompt": [MESSAGE], "images": images, "ability": None, "reward_model": truth,
+            "extra_info": None}  # fmt: skip
 
 
 def test_verls_data_set_for_grpo(folder, expected, tmp_path):

@@ -25,7 +25,9 @@ def check_rows_fit(config: DictConfig, files: Sequence[str]) -> Path:
     Rows of several folders may be of several data sets or prompts, which a policy then learns together.
     """
     first, *others = dict.fromkeys(Path(file).parent for file in files)
-    policy = Policy.of(config.policy)
+    policy, task = Policy.of(config.policy), config.prompt.task or config.dataset.task
+    if config.data.balanced and task == "localization":
+        raise InputError("schedule.balanced=true: boxes have no classes to balance; set schedule.balanced=false")
     for folder in (first, *others):
         check_frame(folder, policy)
     if not others:

@@ -1,4 +1,4 @@
-"""Gives the whole image of a row to the policy's processor, by subclasses of verl's two data sets.
+"""Gives the whole image of a row to the policy's processor, and rare classes more often, by subclasses of verl's data sets.
 
 verl 0.9.1 resizes each image when it loads it (qwen_vl_utils, fixed bounds), and the processor resizes it again. Of two
 resizes the result differs from that of one, for about a fifth of all shapes at the large policies' bounds. A program
@@ -8,8 +8,10 @@ conf/grpo.yaml and conf/sft.yaml name the classes as `data.custom_cls`, an exten
 """
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
 from verl.utils.dataset.rl_dataset import RLHFDataset
@@ -20,8 +22,25 @@ def decode(encoded: bytes) -> Image.Image:
     return Image.open(io.BytesIO(encoded)).convert("RGB")
 
 
+def balanced_order(answers: Sequence[str]) -> list[int]:
+    """Positions of rows, each at least once, so that every answer occurs as often as the most frequent one.
+
+    The rows of a rare answer take turns: the numbers of times that two of them occur differ by one at most.
+    """
+    values, counts = np.unique(answers, return_counts=True)
+    positions = (np.flatnonzero(np.asarray(answers) == value) for value in values)
+    return np.sort(np.concatenate([np.resize(one, counts.max()) for one in positions])).tolist()
+
+
 class WholeImageRlDataset(RLHFDataset):
     """verl's data set for GRPO."""
+
+    def _read_files_and_tokenize(self) -> None:
+        """verl calls it at the start and again when a training resumes."""
+        super()._read_files_and_tokenize()
+        if self.config.get("balanced") and _same(self.original_data_files, self.config.train_files):
+            truths = [row["ground_truth"] for row in self.dataframe["reward_model"]]
+            self.dataframe = self.dataframe.select(balanced_order(truths))
 
     @classmethod
     def _process_multi_modal_info(cls, messages: list[dict], *_: Any, **__: Any) -> tuple[list[Image.Image], Any, Any]:
@@ -33,7 +52,19 @@ class WholeImageRlDataset(RLHFDataset):
 class WholeImageSftDataset(MultiTurnSFTDataset):
     """verl's data set for SFT."""
 
+    def __init__(self, parquet_files: Any, tokenizer: Any, config: Any, *more: Any, **named: Any) -> None:
+        super().__init__(parquet_files, tokenizer, config, *more, **named)
+        if config.get("balanced") and _same(self.parquet_files, config.train_files):
+            order = balanced_order([messages[-1]["content"] for messages in self.messages])
+            self.dataframe, self.messages = self.dataframe.iloc[order], [self.messages[at] for at in order]
+
     def _build_messages(self, example: dict) -> list[dict]:
         """verl leaves an image alone that is decoded already."""
         images = [decode(image["bytes"]) for image in example[self.image_key]]
         return super()._build_messages({**example, self.image_key: images})
+
+
+def _same(files: str | Sequence[str], others: str | Sequence[str]) -> bool:
+    """Whether both name the same files: balanced rows are for the training, not for the validation."""
+    first, second = ([one] if isinstance(one, str) else list(one) for one in (files, others))
+    return first == second
