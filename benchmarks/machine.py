@@ -3,13 +3,25 @@
 import os
 import platform
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
+VECTORS = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")  # the best first
+
 
 def describe() -> str:
-    """Such as `x86_64, 2 CPUs, 24 GiB`."""
-    return f"{platform.machine()}, {os.cpu_count()} CPUs, {psutil.virtual_memory().total / 2**30:.0f} GiB"
+    """Such as `x86_64 with avx512f, 2 CPUs, 24 GiB`."""
+    memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
+    return f"{platform.machine()}{_vectors()}, {os.cpu_count()} CPUs, {memory}"
+
+
+def _vectors() -> str:
+    """The best of VECTORS that the processor has, as Linux tells."""
+    with suppress(OSError):
+        flags = Path("/proc/cpuinfo").read_text().split()
+        return next((f" with {one}" for one in VECTORS if one in flags), "")
+    return ""
 
 
 def tree_pss(pid: int) -> int:

@@ -68,7 +68,8 @@ def test_localisation_is_followed_by_zero_shot_diagnosis(plan):
 def test_fine_tuning_goes_on_from_the_localising_policy(plan):
     found = stages(plan, "v_rft_pa_pi_v_rft", "qwen2_5_vl_3b", "ham10000")
     second = found["v_rft_pa_pi_v_rft/fine_tune"]
-    assert found["v_rft_pa_pi/train"] in stages(plan, "v_rft_pa_pi", "qwen2_5_vl_3b", "ham10000").values()  # one training
+    other = stages(plan, "v_rft_pa_pi", "qwen2_5_vl_3b", "ham10000")
+    assert found["v_rft_pa_pi/train"] == other["v_rft_pa_pi/train"]  # one training for both
     assert {"experiment=v_rft", "parquet=runs/qwen2_5_vl_3b/ham10000-10/rows/names"} <= set(second.overrides)
     assert any(item.startswith("policy.path=") and "/train/policy" in item for item in second.overrides)
 
@@ -135,9 +136,12 @@ def test_a_second_experiment_without_one_training_is_refused(second, why, plan, 
 
 def test_a_training_is_shared_only_with_one_that_is_the_same(plan, monkeypatch):
     ask = Plan._experiment
-    monkeypatch.setattr(Plan, "_experiment",
-                        lambda self, cell, name: ask(self, cell, name)._replace(first="v_rft" if name == "v_sft" else None))
-    with pytest.raises(InputError, match="conf/experiment/v_sft.yaml: method.first=v_rft must be an experiment with one"):
+
+    def experiment(self, cell, name):
+        return ask(self, cell, name)._replace(first="v_rft" if name == "v_sft" else None)
+
+    monkeypatch.setattr(Plan, "_experiment", experiment)
+    with pytest.raises(InputError, match=r"conf/experiment/v_sft.yaml: method.first=v_rft must be an experiment"):
         stages(plan, "v_sft")
 
 
@@ -173,7 +177,8 @@ def test_a_given_policy_is_where_a_cell_starts_and_no_later_stage_returns_to_it(
                                                                                "test names": "mine"}  # fmt: skip
     folder = "runs/qwen2_5_vl_3b/phantom-10"
     assert starts(plan, Cell("v_rft_pa_pi_v_rft", "phantom", 10, "qwen2_5_vl_3b")) == {
-        "rows localize": "mine", "train": "mine", "rows names": "mine", "fine_tune": f"{folder}/v_rft_pa_pi/train/policy",
+        "rows localize": "mine", "train": "mine", "rows names": "mine",
+        "fine_tune": f"{folder}/v_rft_pa_pi/train/policy",
         "test names": f"{folder}/v_rft_pa_pi_v_rft/fine_tune/policy",
     }  # fmt: skip
     found = starts(warm, Cell("zero_shot", "phantom", 10, "tiny"))

@@ -196,7 +196,7 @@ class Trainer:
 
 
 def fast() -> torch.autocast:
-    """Computes in bfloat16 where the processor can multiply it; elsewhere it would be emulated, far slower than float32."""
+    """Computes in bfloat16 where the processor multiplies it; elsewhere it is emulated, and far slower than float32."""
     can = torch.cpu.get_capabilities()
     return torch.autocast("cpu", torch.bfloat16, enabled=can.get("avx512_bf16") or can.get("amx_bf16") or False)
 

@@ -52,5 +52,5 @@ def test_the_experiments_fit_their_machines(recipe, hardware, experiment):
 
 
 def test_boxes_are_not_balanced():
-    with pytest.raises(InputError, match="schedule.balanced=true: boxes have no classes to balance"):
+    with pytest.raises(InputError, match=r"schedule.balanced=true: boxes have no classes to balance"):
         check_rows_fit(composed("grpo", "experiment=v_rft_pa_pi", "schedule.balanced=true"), ["rows/train.parquet"])

@@ -1,4 +1,4 @@
-"""Gives the whole image of a row to the policy's processor, and rare classes more often, by subclasses of verl's data sets.
+"""Subclasses verl's data sets: the policy's processor gets the whole image of a row, and rare classes can be repeated.
 
 verl 0.9.1 resizes each image when it loads it (qwen_vl_utils, fixed bounds), and the processor resizes it again. Of two
 resizes the result differs from that of one, for about a fifth of all shapes at the large policies' bounds. A program
@@ -35,6 +35,8 @@ def balanced_order(answers: Sequence[str]) -> list[int]:
 class WholeImageRlDataset(RLHFDataset):
     """verl's data set for GRPO."""
 
+    dataframe: Any
+
     def _read_files_and_tokenize(self) -> None:
         """verl calls it at the start and again when a training resumes."""
         super()._read_files_and_tokenize()
@@ -51,6 +53,9 @@ class WholeImageRlDataset(RLHFDataset):
 
 class WholeImageSftDataset(MultiTurnSFTDataset):
     """verl's data set for SFT."""
+
+    dataframe: Any
+    messages: list[list[dict]]
 
     def __init__(self, parquet_files: Any, tokenizer: Any, config: Any, *more: Any, **named: Any) -> None:
         super().__init__(parquet_files, tokenizer, config, *more, **named)

@@ -56,11 +56,14 @@ class Generator:
         answers: list[list[tuple[str, int]]] = []
         for start in range(0, len(prompts), CHUNK):
             chunk = slice(start, start + CHUNK)
-            requests = [self._request(*pair) for pair in zip(prompts[chunk], images[chunk], strict=True)]
-            for output in self._llm.generate(requests, self._sampling, use_tqdm=False):
-                answers.append([(choice.text, len(choice.token_ids)) for choice in output.outputs])
+            answers += self.complete([self._request(*pair) for pair in zip(prompts[chunk], images[chunk], strict=True)])
             say(f"answered {len(answers)} of {len(prompts)}")
         return answers
+
+    def complete(self, requests: Sequence[dict[str, Any]]) -> list[list[tuple[str, int]]]:
+        """As `answer`, for vLLM's own requests: {"prompt": a text in the chat format, "multi_modal_data": ...}."""
+        outputs = self._llm.generate(list(requests), self._sampling, use_tqdm=False)
+        return [[(choice.text, len(choice.token_ids)) for choice in output.outputs] for output in outputs]
 
     def _request(self, prompt: str, encoded: bytes) -> dict[str, Any]:
         """The same text and image that verl's agent loop sends to vLLM."""
