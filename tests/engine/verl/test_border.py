@@ -111,6 +111,7 @@ NAMES = [
     Name("verl.experimental.agent_loop.agent_loop.AgentLoopOutput",
          takes="prompt_ids response_ids reward_score num_turns metrics extra_fields"),
     Name("verl.experimental.agent_loop.agent_loop.DictConfigWrap", takes="config"),
+    Name("verl.utils.dataset.rl_dataset.RLHFDataset._read_files_and_tokenize", takes="self"),
     Name("verl.utils.dataset.rl_dataset.RLHFDataset._process_multi_modal_info",
          takes="messages image_patch_size config", says=("return images, videos, audios",)),
     Name("verl.workers.rollout.replica.TokenOutput", takes="token_ids extra_fields"),
