@@ -65,7 +65,8 @@ def unknown_to_verl(found: frozenset[str], known: set[str]) -> set[str]:
     """Keys that are neither verl's nor handed on by it nor ours by their name."""
     foreign = {key for key in found - known if not any(part in key for part in OPEN)}
     mappings = set().union(*map(parents, known))  # verl leaves some empty, for us to fill
-    return {key for key in foreign if key not in mappings and not parents(key) & known} - DATACLASS_FIELDS - OF_OUR_CLASSES
+    unknown = {key for key in foreign if key not in mappings and not parents(key) & known}
+    return unknown - DATACLASS_FIELDS - OF_OUR_CLASSES
 
 
 def ours(key: str) -> bool:
