@@ -59,7 +59,7 @@ quickstart: setup ## the main job: prepare, GRPO with and without knowledge, eva
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --quick
 	@$(CELLS) table=$(QUICK) table.datasets=[$(DATASET)] table.shots=[$(SHOTS)] $(ARGS)
 
-miniature: setup ## the paper's tables and figures with the tiny policy on phantoms: a night; MINIATURE=small: 90 minutes (RUNS=, ARGS=)
+miniature: setup ## the paper's tables and figures with the tiny policy on phantoms: MINIATURE=small: fewer tasks and images (RUNS=, ARGS=)
 	@$(CELLS) table=miniature$(MINIATURE:%=_%) $(ARGS)
 
 test: setup .venv/ready-dev ## sets up and passes the tests (ARGS='-m slow' for the long ones)

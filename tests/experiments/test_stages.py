@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
+from omegaconf import OmegaConf
 from repository import CONF, choices
 
 from vrft_aug.errors import InputError
@@ -132,6 +133,19 @@ def test_a_second_experiment_without_one_training_is_refused(second, why, plan, 
     monkeypatch.setattr(Plan, "_experiment", experiment)
     with pytest.raises(InputError, match=f"conf/experiment/v_rft.yaml: method.fine_tune={second}, but .*{why}"):
         stages(plan, "v_rft")
+
+
+def test_a_training_with_another_schedule_is_not_shared(plan, monkeypatch):
+    ask = Plan._experiment
+
+    def experiment(self, cell, name):
+        found = ask(self, cell, name)
+        other = OmegaConf.merge(found.schedule, {"steps": 7})
+        return found._replace(schedule=other) if name == "v_sft_v_rft" else found
+
+    monkeypatch.setattr(Plan, "_experiment", experiment)
+    with pytest.raises(InputError, match="of the same train, prompt, objective, schedule as v_sft_v_rft's"):
+        stages(plan, "v_sft_v_rft")
 
 
 def test_a_training_is_shared_only_with_one_that_is_the_same(plan, monkeypatch):

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from omegaconf import DictConfig
+
 from vrft_aug.errors import InputError
 from vrft_aug.experiments.cells import Cell
 from vrft_aug.experiments.compositions import Compositions
@@ -34,7 +36,7 @@ class Stage:
 class Experiment(NamedTuple):
     """What a file of conf/experiment says about the stages. train: sft, grpo or None; warm_start: the policy's.
 
-    first: the experiment whose training is this one's first training; None: its own.
+    first: the experiment whose training is this one's first training; None: its own. schedule: the config group.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Experiment(NamedTuple):
     prompt: str
     objective: str
     warm_start: str | None
+    schedule: DictConfig
 
 
 @dataclass(frozen=True)
@@ -95,17 +98,18 @@ class Plan:
         config = self.configs.get("prepare", [*choices, *self.shared], apart=["dataset"])
         chosen, method = config.hydra.runtime.choices, config.method
         return Experiment(name, method.train, method.first, method.fine_tune, method.diagnose, chosen.prompt,
-                          chosen.objective, config.policy.warm_start)  # fmt: skip
+                          chosen.objective, config.policy.warm_start, config.schedule)  # fmt: skip
 
     def _first(self, cell: Cell, whole: Experiment) -> Experiment:
         """The experiment whose training comes first. Raises InputError unless it has the same training and no other."""
         if not whole.first:
             return whole
         first = self._experiment(cell, whole.first)
-        alike = (first.train, first.prompt, first.objective) == (whole.train, whole.prompt, whole.objective)
+        same = ("train", "prompt", "objective", "schedule")
+        alike = all(getattr(first, key) == getattr(whole, key) for key in same)
         if not alike or first.first or first.fine_tune:
             raise InputError(f"conf/experiment/{whole.name}.yaml: method.first={first.name} must be an experiment with "
-                             f"one training, of the same kind, prompt and objective as {whole.name}'s")  # fmt: skip
+                             f"one training, of the same {', '.join(same)} as {whole.name}'s")  # fmt: skip
         return first
 
     def _second(self, cell: Cell, first: Experiment) -> Experiment:

@@ -1,4 +1,4 @@
-"""Refuses a training whose experiment is another recipe's, or whose rows are for another policy or prompt."""
+"""Refuses a training whose experiment is another recipe's, or whose rows do not fit policy, prompt or schedule."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -19,7 +19,7 @@ from vrft_aug.data.rows.parquet_files import parquet_files, splits_in
 SIDE = 28  # pixels: MedMNIST's side; larger images are reduced to it
 C = 0.01  # of LogisticRegression: the inverse of the penalty's strength
 ITERATIONS = 5000  # at most; lbfgs needs a few hundred
-MOST = 10_000  # training images; of a larger set an even subset, so that it takes less than a minute
+MOST = 10_000  # training images; of a larger set an even subset, so that its time is bounded
 BATCH = 64  # rows in memory at once
 Pixels = NDArray[np.uint8]
 
