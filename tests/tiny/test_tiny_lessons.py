@@ -52,7 +52,7 @@ def told_weights(text: Text, words: str) -> list[float]:
 
 
 def test_no_lesson_teaches_a_held_out_combination():
-    """A lesson may tell one with a wrong word in it; but that word is given, and the image shows another combination."""
+    """A lesson may tell one with a wrong word in it; but that word is given, and the image shows another one."""
     texts, told = [*reading(), *(text for text, _ in seeing())], {words(one) for one in HELD_OUT}
     assert not [one for one in told for text in texts if one in text.text and 0 not in told_weights(text, one)]
     assert not [one for one in told for text in texts if re.search(rf"^- .*: {one}\.?$", text.text, re.MULTILINE)]

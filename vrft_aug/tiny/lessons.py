@@ -59,7 +59,7 @@ def list_classes(text: Text, scene: Scene, known: bool) -> None:
 def answer(text: Text, scene: Scene, at: int, known: bool, thought: float, misread: str = "") -> None:
     """Add the response for class `at`.
 
-    thought: weight of the thought's tokens; 0 where it is given. misread: what stands in its place, see `misread_words`.
+    thought: weight of the thought's tokens; 0 where it is given. misread: what replaces it, see `misread_words`.
     """
     name, said = scene.names[at], scene.said(at)
     text.add("<think>", thought)
