@@ -73,7 +73,7 @@ docs: setup .venv/ready-dev ## the documentation site, into build/site; fails on
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "docs: open build/site/index.html (for its search: .venv/bin/mkdocs serve)"
 
-policy: setup ## build the tiny policy anew from its seed: 25 minutes on two cores (ARGS="--out <folder>")
+policy: setup ## build the tiny policy anew from its seed: 36 minutes on two cores (ARGS="--out <folder>")
 	@$(BIN)/python -m vrft_aug.tiny.build $(ARGS)
 
 data: setup ## fetch a data set whose source allows it (DATASET=, DATA_ROOT=)
