@@ -16,7 +16,6 @@ BARS = {
     "4 classes, names alone": {"thought": 0.85, **ALONE},
     "8 classes, names alone": {"thought": 0.80, **ALONE},
 }
-BLIND = pytest.mark.xfail(strict=True, reason="with names alone the thought is right in 75 %: the course is too short")
 BANK = "bank, text alone"
 BANK_BAR = 0.80
 FEW = 100  # images per probe in this test; the record of the build has more
@@ -47,7 +46,6 @@ def above_chance(found: dict, images: int) -> list[str]:
     return missed
 
 
-@BLIND
 def test_bars_of_the_policy():
     """On 100 images per probe, where a share of .88 may well be measured as .84: two standard errors are forgiven.
 
@@ -57,17 +55,9 @@ def test_bars_of_the_policy():
     assert below(found, FEW, errors=2) + above_chance(found, FEW) == []
 
 
-@BLIND
 def test_the_record_of_the_build_meets_the_bars():
     found, images = record()
-    assert below(found, images, errors=0) + above_chance(found, images) == []
-
-
-def test_all_bars_but_that_of_the_thought_with_names_alone_are_met():
-    found, images = record()
-    assert images >= 500 and found.keys() == {*BARS, BANK}
-    missed = below(found, images, errors=0) + above_chance(found, images)
-    assert not [one for one in missed if "names alone: thought" not in one]
+    assert images >= 500 and below(found, images, errors=0) + above_chance(found, images) == []
 
 
 def record() -> tuple[dict, int]:

@@ -19,15 +19,18 @@ Shown = Finding | Graded
 
 
 class Eyes(nn.Module):
-    """Probes for the four attributes of a finding, for the grade, and for the box."""
+    """Probes for the four attributes of a finding, for the grade, and for the box.
+
+    All but the last one read the mean of the tokens. So each token must say where its lesion is, and the text need not
+    find that out from the token's position.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        width = IMAGE_TOKENS * HIDDEN  # a place and a box need to know which token sees what
-        self.attributes = nn.ModuleDict({name: nn.Linear(width if name == "place" else HIDDEN, len(values))
+        self.attributes = nn.ModuleDict({name: nn.Linear(HIDDEN, len(values))
                                          for name, values in zip(ATTRIBUTES, VALUES, strict=True)})  # fmt: skip
         self.grade = nn.Linear(HIDDEN, len(MEASURES) * len(GRADES))
-        self.box = nn.Linear(width, 4)
+        self.box = nn.Linear(IMAGE_TOKENS * HIDDEN, 4)
 
     def forward(self, tokens: Tensor, shown: Sequence[Shown], boxes: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Sum of the probes' losses, and the accuracy of each.
@@ -35,14 +38,14 @@ class Eyes(nn.Module):
         tokens (images, IMAGE_TOKENS, hidden); boxes (images, 4) in pixels, NaN where there is none.
         """
         tokens = functional.rms_norm(tokens.float(), tokens.shape[-1:])
-        mean, flat = tokens.mean(1), tokens.flatten(1)
+        mean = tokens.mean(1)
         seen = ~boxes[:, 0].isnan()
-        loss = functional.smooth_l1_loss(self.box(flat[seen]), boxes[seen] / SIDE, beta=0.1)
+        loss = functional.smooth_l1_loss(self.box(tokens.flatten(1)[seen]), boxes[seen] / SIDE, beta=0.1)
         accuracies = {}
         found = [at for at, one in enumerate(shown) if isinstance(one, Finding)]
         for name, probe in self.attributes.items():
             target = torch.tensor([getattr(shown[at], name) for at in found])
-            part, accuracies[name] = _ask(probe, (flat if name == "place" else mean)[found], target)
+            part, accuracies[name] = _ask(probe, mean[found], target)
             loss = loss + part
         graded = {at: one for at, one in enumerate(shown) if isinstance(one, Graded)}
         if graded:

@@ -10,7 +10,7 @@ import random
 import re
 from dataclasses import dataclass, field
 
-from vrft_aug.data.phantoms.findings import SHAPES, VALUES, Finding, words
+from vrft_aug.data.phantoms.findings import ATTRIBUTES, SHAPES, VALUES, Finding, words
 from vrft_aug.data.phantoms.grades import EXTENTS, Graded, grade_words
 from vrft_aug.data.phantoms.tasks import MOST
 from vrft_aug.data.prompts import rendering
@@ -26,7 +26,9 @@ TURN = "<|im_end|>\n<|im_start|>assistant\n"
 THOUGHT, NAME, FIRST, UNKNOWN, REST = 1.0, 1.5, 4.0, 0.7, 1.0  # weights of the tokens to learn
 SEEN_WORDS = {*(word for values in VALUES for name in values for word in name.split()), *EXTENTS, "no"}
 SINGULAR = re.compile(rf"({'|'.join(SHAPES)})e?s$")
-KNOWN_SHARE = 0.75  # of the prompts with descriptions
+KNOWN_SHARE = 0.75  # of the prompts with descriptions, in the reading lessons
+SEEN_KNOWN_SHARE = 0.65  # and in the seeing lessons
+MISREAD_SHARE = 0.5  # of the thoughts with names alone
 WHOLE_SHARE = 0.3  # of the reading texts that begin with a whole prompt
 GRADE_SHARE, BOX_SHARE = 0.15, 0.12  # of the seeing lessons
 
@@ -54,13 +56,18 @@ def list_classes(text: Text, scene: Scene, known: bool) -> None:
     text.add("\n".join(f"- {name}: {description}" if known else f"- {name}" for name, description in pairs) + ".\n")
 
 
-def answer(text: Text, scene: Scene, at: int, known: bool, thought: float) -> None:
-    """Add the response for class `at`. thought: weight of the thought's tokens; 0 where it is given."""
-    name = scene.names[at]
+def answer(text: Text, scene: Scene, at: int, known: bool, thought: float, misread: str = "") -> None:
+    """Add the response for class `at`.
+
+    thought: weight of the thought's tokens; 0 where it is given. misread: what replaces it, see `misread_words`.
+    """
+    name, said = scene.names[at], scene.said(at)
     text.add("<think>", thought)
     start = len(text.text)
-    for word in scene.said(at).split():
-        text.add(f" {word}", thought * (2 if SINGULAR.sub(r"\1", word) in SEEN_WORDS else 1))
+    for word, right in zip((misread or said).split(), said.split(), strict=True):
+        stem = _stem(word)
+        weight = 2 if stem in SEEN_WORDS else 1
+        text.add(f" {word}", thought * weight * (stem == _stem(right)))
     end = len(text.text)
     text.add(", which fits", thought)
     text.add(" ", REST)
@@ -68,6 +75,22 @@ def answer(text: Text, scene: Scene, at: int, known: bool, thought: float) -> No
     text.add(name[0], FIRST if known else UNKNOWN)
     text.add(name[1:], NAME)
     text.add(f" </think> \\boxed{{{name}}}<|im_end|>", REST)
+
+
+def _stem(word: str) -> str:
+    """A word of a thought without its plural."""
+    return SINGULAR.sub(r"\1", word)
+
+
+def misread_words(rng: random.Random, finding: Finding) -> str:
+    """The finding in words with one wrong attribute, which is given and not learnt.
+
+    What follows the wrong word must still come from the image. Without such thoughts the policy learns by heart which
+    combinations exist: after "two dark rings in the" it would never say the place that was held out with them.
+    """
+    at = rng.randrange(len(ATTRIBUTES) - 1)  # nothing follows the place
+    wrong = rng.choice([value for value in range(len(VALUES[at])) if value != finding[at]])
+    return words(finding._replace(**{ATTRIBUTES[at]: wrong}))
 
 
 def reading_lesson(rng: random.Random, length: int) -> Text:
@@ -105,7 +128,7 @@ def reading_scene(rng: random.Random) -> Scene:
 
 def seeing_lesson(rng: random.Random, most: int) -> tuple[Text, Finding | Graded]:
     """A prompt with an image and the response to it, and what the image shows; see `answer_box` for a box."""
-    kind, known = rng.random(), rng.random() < KNOWN_SHARE
+    kind, known = rng.random(), rng.random() < SEEN_KNOWN_SHARE
     graded = kind < GRADE_SHARE
     scene = scenes.grade_scene(rng) if graded else scenes.finding_scene(rng, rng.randint(2, most))
     assert scene.shown is not None
@@ -118,7 +141,10 @@ def seeing_lesson(rng: random.Random, most: int) -> tuple[Text, Finding | Graded
     text.add(head)
     list_classes(text, scene, known)
     text.add(tail)
-    answer(text, scene, scene.answer, known, THOUGHT)
+    misread = ""
+    if not known and isinstance(scene.shown, Finding) and rng.random() < MISREAD_SHARE:
+        misread = misread_words(rng, scene.shown)
+    answer(text, scene, scene.answer, known, THOUGHT, misread)
     return text, scene.shown
 
 

@@ -25,9 +25,12 @@ PIXELS = SIDE**2
 IMAGE_TOKENS = 16
 LAYERS = 4
 THETA = 1e6
+# Rotary pairs for time, row and column. The pairs become slower from left to right, and only the first few are fast
+# enough to tell neighbours of 4 rows and 4 columns apart; Qwen2.5-VL's own shares would leave the columns none of them.
+SECTIONS = [1, 1, 14]
 TEXT = dict(hidden_size=HIDDEN, intermediate_size=2 * HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=4,
             num_key_value_heads=2, max_position_embeddings=4096,
-            rope_parameters=dict(rope_type="default", rope_theta=THETA, mrope_section=[4, 6, 6]))  # fmt: skip
+            rope_parameters=dict(rope_type="default", rope_theta=THETA, mrope_section=SECTIONS))  # fmt: skip
 VISION = dict(hidden_size=96, intermediate_size=192, depth=2, num_heads=4, out_hidden_size=HIDDEN, patch_size=14,
               spatial_merge_size=2, temporal_patch_size=2, window_size=SIDE, fullatt_block_indexes=[1])  # fmt: skip
 CONSTANT = 1.0  # value of the first hidden dimension of every word

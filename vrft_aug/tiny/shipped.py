@@ -27,7 +27,7 @@ def check(policy: Path) -> None:
         raise InputError(f"{policy / wrong[0]}: the checksum is not that of {RECORD}; {REMEDY}")
 
 
-REMEDY = "install the package again, or build the policy again with `make policy` (25 minutes)"
+REMEDY = "install the package again, or build the policy again with `make policy` (36 minutes)"
 
 
 def sha256(path: Path) -> str:

@@ -38,7 +38,7 @@ class Course:
     """
 
     reading: int = 300
-    seeing: int = 700
+    seeing: int = 900
     rows: int = 24
     images: int = 48
     rate: float = 2e-3
@@ -176,7 +176,7 @@ class Trainer:
             logits = hidden[:, :-1][learnt] @ self.model.model.language_model.embed_tokens.weight.T
         target = batch.tokens[:, 1:][learnt]
         each = functional.cross_entropy(logits.float(), target, reduction="none")
-        right = torch.zeros(batch.tokens.shape, dtype=torch.bool)
+        right = batch.weights == 0  # what is given counts as right
         right[:, 1:][learnt] = logits.argmax(-1) == target
         if batch.firsts:
             row, token = torch.tensor(batch.firsts).T
