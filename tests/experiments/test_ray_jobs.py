@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from vrft_aug.errors import RunFailed
-from vrft_aug.experiments.launchers import State
+from vrft_aug.experiments.launcher import State
 from vrft_aug.experiments.ray_jobs import RayJobs
 from vrft_aug.experiments.stages import Stage
 

@@ -13,7 +13,7 @@ from vrft_aug.errors import InputError, RunFailed
 from vrft_aug.experiments import slurm_jobs
 from vrft_aug.experiments.follow import Follower
 from vrft_aug.experiments.job_folder import JobFolder
-from vrft_aug.experiments.launchers import State
+from vrft_aug.experiments.launcher import State
 from vrft_aug.experiments.slurm_jobs import SlurmJobs
 from vrft_aug.experiments.stages import Stage
 

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from repository import ROOT
 
 from vrft_aug.errors import InputError
-from vrft_aug.experiments import launchers
+from vrft_aug.experiments import submission
 
 RIGHT = {"submit": None, "jobs": 1, "address": None, "sbatch": None}
 
@@ -18,19 +18,20 @@ RIGHT = {"submit": None, "jobs": 1, "address": None, "sbatch": None}
     ({"submit": "foo"}, "submit=foo: must be one of null, ray, slurm"),
     ({"jobs": 0}, "jobs=0: must be a whole number from 1"),
     ({"submit": "ray", "jobs": 1.5}, "jobs=1.5: must be a whole number from 1"),
+    ({"jobs": 4}, "jobs=4 has no effect here: add submit=ray or submit=slurm"),
     ({"jobs": True}, "jobs=True: must be a whole number from 1"),
     ({"address": "http://a:8265"}, "address=http://a:8265 has no effect with submit=null: add submit=ray"),
     ({"submit": "ray", "sbatch": "--time=1"}, "sbatch=--time=1 has no effect with submit=ray: add submit=slurm"),
 ])  # fmt: skip
 def test_a_wrong_setting_is_refused(wrong, said):
     with pytest.raises(InputError) as error:
-        launchers.check(OmegaConf.create(RIGHT | wrong))
+        submission.check(OmegaConf.create(RIGHT | wrong))
     assert str(error.value).startswith(said)
 
 
 @pytest.mark.parametrize("right", [{}, {"submit": "ray", "address": "http://a:8265"}, {"submit": "slurm", "jobs": 9}])
 def test_a_right_setting_is_not(right):
-    launchers.check(OmegaConf.create(RIGHT | right))
+    submission.check(OmegaConf.create(RIGHT | right))
 
 
 @pytest.mark.parametrize(("given", "said"), [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vrft_aug.errors import RunFailed
 from vrft_aug.experiments.cells import Cell
-from vrft_aug.experiments.launchers import State
+from vrft_aug.experiments.launcher import State
 from vrft_aug.experiments.stages import Stage
 
 # It needs what it reads, notes that it ran, waits for the file `gate` if told so, and ends with `status`.

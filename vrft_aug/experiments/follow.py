@@ -10,7 +10,7 @@ from vrft_aug.errors import InputError, RunFailed
 from vrft_aug.experiments.cells import Cell
 from vrft_aug.experiments.job_folder import JobFolder, Sent
 from vrft_aug.experiments.jobs import Job, jobs_of
-from vrft_aug.experiments.launchers import Launcher, State
+from vrft_aug.experiments.launcher import Launcher, State
 from vrft_aug.experiments.runner import forget, is_done, mark_done
 from vrft_aug.experiments.stages import Stage
 

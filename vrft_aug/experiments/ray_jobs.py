@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vrft_aug.errors import InputError, RunFailed
-from vrft_aug.experiments.launchers import State
+from vrft_aug.experiments.launcher import State
 from vrft_aug.experiments.runner import ROOT
 from vrft_aug.experiments.stages import Stage
 
@@ -26,7 +26,7 @@ STOP_SECONDS = 600  # Ray kills a job this long after asking it to stop: time fo
 
 @dataclass
 class RayJobs:
-    """A launcher (launchers.py). folder: where jobs work, which every node shares. devices: GPUs per node."""
+    """A launcher (launcher.py). folder: where jobs work, which every node shares. devices: GPUs per node."""
 
     client: "JobSubmissionClient"
     address: str

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from vrft_aug.configs import flatten
 from vrft_aug.data.settings import check_choice
 from vrft_aug.errors import InputError, RunFailed
-from vrft_aug.experiments import launchers, plan
+from vrft_aug.experiments import plan, submission
 from vrft_aug.experiments.cells import Cell, Table, cells
 from vrft_aug.experiments.command_line import sort_overrides
 from vrft_aug.experiments.compositions import Compositions, compose
@@ -36,7 +36,7 @@ def run_table(config: DictConfig) -> None:
     run; RunFailed with the cells that failed and those that did not run. The other cells are done and in the report.
     """
     check_choice("plan", config.plan, (False, True, "commands"))
-    launchers.check(config)
+    submission.check(config)
     table, chosen = Table.of(config.table), HydraConfig.get().runtime.choices
     if chosen.policy:  # one policy for the whole table
         table = replace(table, policy=chosen.policy, larger_policy=None)
@@ -55,7 +55,7 @@ def run_table(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     write = partial(report, Path(config.out), chosen.table, table)
     if config.submit:
-        launcher, folder = launchers.choose(config), JobFolder(Path(config.out) / "jobs")
+        launcher, folder = submission.choose(config), JobFolder(Path(config.out) / "jobs")
         fill = None if chosen.table == "one" else write  # its report lies in its first cell, which may end last
         failed = Follower(launcher, folder, config.jobs, partial(print, flush=True), fill).run(work)
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vrft_aug.errors import InputError, RunFailed
-from vrft_aug.experiments.launchers import State
+from vrft_aug.experiments.launcher import State
 from vrft_aug.experiments.runner import ROOT
 from vrft_aug.experiments.stages import Stage
 
@@ -19,7 +19,7 @@ UNDECIDED = ("PENDING", "RUNNING", "REQUEUED", "RESIZING", "SUSPENDED")  # sacct
 
 @dataclass
 class SlurmJobs:
-    """A launcher (launchers.py). nodes: of GRPO, the others get one; devices: GPUs per node, 0 for none; options: more
+    """A launcher (launcher.py). nodes: of GRPO, the others get one; devices: GPUs per node, 0 for none; options: more
     options of sbatch, which win over ours."""
 
     nodes: int
