@@ -1,5 +1,6 @@
 """Runs the stages of cells as jobs, which are real processes of this machine."""
 
+import json
 import signal
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ from vrft_aug.errors import InputError, RunFailed
 from vrft_aug.experiments import follow
 from vrft_aug.experiments.follow import Follower
 from vrft_aug.experiments.job_folder import JobFolder
+from vrft_aug.experiments.jobs import Job
 
 
 @pytest.fixture
@@ -93,16 +95,18 @@ def test_a_failed_job_is_reported_with_its_output_and_the_others_go_on(root, mac
 
 
 def test_a_killed_job_fails_and_the_same_command_finishes_what_is_missing(root, machine):
-    work = [*two_cells(root), (cell("long"), [stage(root, "long", gate=root / "gate")])]
-    said = []
+    long = stage(root, "long", gate=root / "gate")
+    work = [*two_cells(root), (cell("long"), [long])]
 
     def kill() -> None:
         machine.wait_for(root / "long" / "ran")
-        machine.kill(next(line for line in said if "long" in line).partition("(job ")[2].rstrip(")"))
+        note = root / "jobs" / f"{Job(long).name}.json"
+        machine.wait_for(note)  # it is written a little later than the process starts
+        machine.kill(json.loads(note.read_text())["number"])
 
     killer = threading.Thread(target=kill)
     killer.start()
-    (failed,) = run(machine, work, said=said)
+    (failed,) = run(machine, work)
     killer.join()
     assert failed.startswith("tiny/toy-all/long: long failed: job ")
     (root / "gate").touch()

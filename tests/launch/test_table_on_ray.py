@@ -56,7 +56,7 @@ def test_a_node_is_lost_and_the_same_command_finishes_the_table(cluster, tmp_pat
     assert first.wait(3000) == 1, said.read_text()
     text = said.read_text()
     lost = int(re.search(r"^error: (\d) of 4 cells failed or did not run: ", text, re.MULTILINE)[1])
-    outputs = re.findall(r"^failed \w+: \S+; job \S+, output (\S+)$", text, re.MULTILINE)
+    outputs = re.findall(r"^failed \w+: \S+: job \S+, output (\S+)$", text, re.MULTILINE)
     assert outputs and all(Path(output).is_file() for output in outputs), text
     tests = [tmp_path / "runs" / cell / "zero_shot" / "test" for cell in CELLS]
     done = {folder: (folder / "predictions.parquet").stat().st_mtime_ns

@@ -93,7 +93,7 @@ class TwoNodes:
         left = self.processes()
         for node in reversed(self._nodes):
             node.terminate()
-            node.wait(60)
+            node.wait(300)
         _, left = psutil.wait_procs(left, timeout=10)
         for process in left:
             process.kill()
