@@ -24,7 +24,9 @@ def root(tmp_path):
 @pytest.fixture
 def machine(root):
     machine = LocalJobs(root)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
     yield machine
+    signal.signal(signal.SIGINT, before)
     (root / "gate").touch()  # so that no job of a failed test waits for ever
 
 

@@ -49,7 +49,7 @@ def patches(device: str) -> Verdict:
     wanted = ", ".join(f"{name} {version}" for name, version in needed.items())
     if found == needed:
         return f"written for {wanted}", ""
-    remedy = "run `make setup`, or follow docs/upgrading-verl.md"
+    remedy = "run `make setup` (for GPUs with HARDWARE=<profile>), or follow docs/upgrading-verl.md"
     return f"written for {wanted}; found {', '.join(found.values())}", remedy
 
 
@@ -76,5 +76,5 @@ def loads(group: str, environment: Mapping[str, Any]) -> Verdict:
     env = os.environ | {name: str(value) for name, value in environment.items()}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
-        return done.stderr.strip().splitlines()[-1], "fix that, or run `make setup`"
+        return done.stderr.strip().splitlines()[-1], "fix that, or run `make setup` (for GPUs with HARDWARE=<profile>)"
     return "without an error", ""
