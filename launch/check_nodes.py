@@ -48,9 +48,7 @@ def complaints(node: str, found: Facts, expected: Facts, folder: Path) -> list[s
     """One line per problem of a node."""
     lines = []
     if not found["plugin"]:
-        lines.append(
-            f"node {node}: vrft-aug is not installed there: run the commands of README, 'To a GPU', on every node"
-        )
+        lines.append(f"node {node}: vrft-aug is not installed there: run `make setup HARDWARE=<profile>` on every node")
     for package, version in expected["versions"].items():
         if found["versions"][package] != version:
             there = found["versions"][package]

@@ -9,26 +9,21 @@ The job belongs to the cluster. If you close the terminal or press Ctrl-C, the j
 
 import argparse
 import asyncio
-import glob
 import logging
-import os
 import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vrft_aug.cli import one_line_errors
-from vrft_aug.errors import InputError, RunFailed
+from vrft_aug.errors import RunFailed
+from vrft_aug.experiments.ray_jobs import DASHBOARD, connect, entrypoint, runtime_env
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-ROOT = Path(__file__).resolve().parents[1]
-DASHBOARD = "http://127.0.0.1:8265"
-UPLOADED = ("conf", "launch", "recipes", "vrft_aug")  # nothing else: data, results and secrets stay here
 FORWARDED = ("HF_HOME", "HF_TOKEN", "MLFLOW_TRACKING_URI", "SWANLAB_API_KEY", "WANDB_API_KEY", "WANDB_ENTITY")
-STOP_SECONDS = 600  # Ray kills a job this long after asking it to stop: time for the current step and a checkpoint
 
 
 def submit(args: argparse.Namespace) -> int:
@@ -44,35 +39,6 @@ def submit(args: argparse.Namespace) -> int:
     job = client.submit_job(**request)
     print(f"job {job} submitted; `logs {job}` follows it, `stop {job}` ends it", flush=True)
     return 0 if args.detach else follow(client, job)
-
-
-def entrypoint(folder: Path, recipe: str, overrides: list[str]) -> str:
-    """The job's shell command: it starts in the uploaded code and changes to `folder`.
-
-    Ray removes the uploaded code after the job, so the recipe must write elsewhere.
-    """
-    if not folder.is_absolute():
-        raise InputError(f"--folder {folder} is relative: give the absolute path of a folder that every node shares")
-    if Path(recipe).parent != Path("recipes") or not (ROOT / recipe).is_file():
-        raise InputError(f"{recipe} is no recipe: the first argument after -- must be a file of recipes/")
-    if recipe == "recipes/grpo.py":
-        overrides = ["hardware.ray.address=auto", *overrides]  # by default it would start a second cluster
-    command = shlex.join(overrides)
-    check = f'python "$code/launch/check_nodes.py" --folder {shlex.quote(str(folder))}'
-    return f'code=$PWD && {check} && cd {shlex.quote(str(folder))} && exec python "$code/{recipe}" {command}'
-
-
-def runtime_env(forwarded: list[str]) -> dict[str, Any]:
-    """What Ray sends to the nodes: our code, and the named variables with their values on this machine."""
-    variables = {name: os.environ[name] for name in forwarded if name in os.environ}
-    if missing := sorted(set(forwarded) - set(variables)):
-        raise InputError(f"--env {missing[0]}: not set here: export it, or leave --env out and set it on the nodes")
-    others = (path.name for path in ROOT.iterdir() if path.name not in UPLOADED)
-    return {
-        "working_dir": str(ROOT),
-        "excludes": [*(f"/{glob.escape(name)}" for name in others), "__pycache__"],  # written as in .gitignore
-        "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS), **variables},
-    }
 
 
 def follow(client: "JobSubmissionClient", job: str) -> int:
@@ -116,25 +82,6 @@ def show_all(client: "JobSubmissionClient") -> int:
             started = time.strftime("%Y-%m-%d %H:%M", time.localtime((job.start_time or 0) / 1000))
             print(f"{job.submission_id}  {job.status.value:9}  {started}  {(job.metadata or {}).get('command', '')}")
     return 0
-
-
-def connect(address: str | None) -> "JobSubmissionClient":
-    """Connect to the dashboard at `address`; None: at the address in the variable that Ray's own commands read."""
-    from ray.exceptions import AuthenticationError
-    from ray.job_submission import JobSubmissionClient
-
-    variables = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-    address = address or next((os.environ[name] for name in variables if name in os.environ), DASHBOARD)
-    os.environ["RAY_API_SERVER_ADDRESS"] = address  # Ray's client prefers the variable to its own argument
-    try:
-        return JobSubmissionClient(address)
-    except AuthenticationError:
-        raise InputError(
-            f"the cluster at {address} requires its token: export RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH=<file "
-            "with the token> unless it is in ~/.ray/auth_token (launch/README.md, Security)"
-        ) from None
-    except (ConnectionError, ValueError) as error:
-        raise InputError(f"no Ray cluster answers at {address} ({error}): --address=<its dashboard>") from None
 
 
 def parser() -> argparse.ArgumentParser:

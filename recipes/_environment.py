@@ -6,5 +6,6 @@ import sys
 for package in ("hydra", "vrft_aug"):
     if importlib.util.find_spec(package) is None:
         print(f"error: {sys.executable} has no package {package}: run `make setup` once, then "
-              "`source .venv/bin/activate`, or start the recipe with .venv/bin/python", file=sys.stderr)  # fmt: skip
+              "`source .venv/bin/activate`, or start the recipe with .venv/bin/python "
+              "(for GPUs: `make setup HARDWARE=gpu_2x80g` and .venv-gpu)", file=sys.stderr)  # fmt: skip
         sys.exit(2)

@@ -19,7 +19,7 @@ def package(name: str) -> str:
     """The folder of an installed package, found without importing it: verl's import takes five seconds."""
     found = find_spec(name)
     if found is None or not found.submodule_search_locations:
-        raise InputError(f"{name} is not installed: run `make setup`")
+        raise InputError(f"{name} is not installed: run `make setup` (for GPUs with HARDWARE=<profile>)")
     return str(found.submodule_search_locations[0])
 
 

@@ -61,7 +61,7 @@ def test_the_plan_counts_what_cells_share_once(planner):
 
 def test_the_papers_cost(planner):
     line = planner.text(Cell("v_rft", "blood", 256, "qwen2_5_vl_3b"))[0]
-    tokens = (120 * 256 * 8 * (1 + 1 + 1 + 3) + 13 * 256 + 2 * 512) * 3072  # every pass, validations, the test
+    tokens = (120 * 256 * 8 * (1 + 1 + 3) + 13 * 256 + 2 * 512) * 3072  # every pass, validations, the test
     assert line == (
         "qwen2_5_vl_3b/blood-256/v_rft: rows + train + test: 120 steps, 245,760 rollouts, 3,328 validation answers, "
         f"1,024 test answers, {tokens / 1e6:,.0f} M token passes, 361 visual tokens per image, "
@@ -82,7 +82,11 @@ def test_the_profile_and_the_schedule_change_the_passes(planner):
         return number(line, "M token passes")
 
     rollouts = 120 * 256 * 8 * 3072 / 1e6
-    assert passes() - passes("hardware.reuse_log_probs=true") == pytest.approx(rollouts, abs=1)
+    every = passes("hardware.skip_old_log_probs=false")
+    reused = passes("hardware.skip_old_log_probs=false", "hardware.reuse_log_probs=true")
+    assert every - reused == pytest.approx(rollouts, abs=1)
+    assert every - passes() == pytest.approx(rollouts, abs=1)
+    assert passes("schedule.mini_batch_size=128") == every  # two updates per step
 
 
 @pytest.mark.parametrize("shots", [10, 20, 256])

@@ -68,7 +68,7 @@ def test_every_pod_sees_the_storage_and_runs_as_the_images_user(job):
 def test_the_image_is_made_from_the_lock_with_the_makefiles_uv():
     text = (LAUNCH / "Dockerfile").read_text()
     assert re.search(r"^FROM nvidia/cuda:[\w.]+-devel-\w+|^FROM nvidia/cuda:[\w.]+-cudnn-devel-\w+", text, re.MULTILINE)
-    assert "-r requirements/gpu.txt" in text
+    assert "-r requirements/gpu.txt" in text and "FLASH_ATTENTION_FORCE_BUILD=TRUE" in text
     uv = re.search(r"^UV_VERSION = (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE).group(1)
     assert f"ARG UV_VERSION={uv}" in text
     assert not re.search(r"TOKEN|API_KEY|PASSWORD", text)

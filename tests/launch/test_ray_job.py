@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from repository import ROOT
 
+from vrft_aug.experiments import ray_jobs
+
 pytest.importorskip("ray", reason="the training stack is not installed (make setup)")
 
 SUBMIT = ["launch/ray_job.py", "submit", "--folder=/shared", "--", "recipes/grpo.py"]
@@ -33,16 +35,16 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess:
     )
 
 
-def entrypoint_calls(ray_job, tmp_path: Path, recipe: str, *overrides: str) -> list[str]:
-    """What the job's shell command runs, and where; `python` is a stand-in that records it."""
+def entrypoint_calls(ray_job, tmp_path: Path, recipe: str, *overrides: str, log: Path | None = None) -> list[str]:
+    """What the job's shell command runs, and where; `python` is a stand-in that records it and says "ran"."""
     code, folder, calls = tmp_path / "code", tmp_path / "shared by all", tmp_path / "calls.txt"
     for made in (code, folder):
         made.mkdir()
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\n(pwd; printf "%s\\n" "$@") >> "$CALLS"\n')
+    python.write_text('#!/bin/sh\n(pwd; printf "%s\\n" "$@") >> "$CALLS"; echo ran\n')
     python.chmod(0o755)
     env = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(calls)}
-    command = ray_job.entrypoint(folder, recipe, list(overrides))
+    command = ray_job.entrypoint(folder, recipe, list(overrides), log)
     assert subprocess.run(command, shell=True, cwd=code, env=env).returncode == 0
     return calls.read_text().splitlines()
 
@@ -61,6 +63,21 @@ def test_grpo_joins_the_cluster_unless_told_otherwise(ray_job, tmp_path):
     assert calls[-2:] == ["hardware.ray.address=auto", "hardware.ray.address=local"]  # Hydra: the last one wins
 
 
+def test_the_output_of_a_job_goes_to_its_log_after_what_is_there(ray_job, tmp_path):
+    log = tmp_path / "all logs" / "job.txt"
+    log.parent.mkdir()
+    log.write_text("earlier\n")
+    assert len(entrypoint_calls(ray_job, tmp_path, "recipes/prepare.py", log=log)) == 6
+    assert log.read_text() == "earlier\nran\nran\n"
+
+
+def test_a_node_that_does_not_see_the_folder_of_the_log_refuses_the_job(ray_job, tmp_path):
+    command = ray_job.entrypoint(tmp_path, "recipes/grpo.py", [], tmp_path / "it's not there" / "job.txt")
+    refused = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode == 2 and refused.stdout == ""
+    assert refused.stderr.startswith(f"error: {tmp_path}/it's not there, which the submitting machine has made, does")
+
+
 @pytest.mark.filterwarnings("ignore:Possible nested set")  # of the file with brackets in its name
 def test_the_code_is_uploaded_and_nothing_else(ray_job, tmp_path, monkeypatch):
     """Ray's own function packs the files here, as its client does for an upload."""
@@ -75,7 +92,7 @@ def test_the_code_is_uploaded_and_nothing_else(ray_job, tmp_path, monkeypatch):
         (toy / name).parent.mkdir(parents=True, exist_ok=True)
         (toy / name).write_text(name)
     (toy / ".gitignore").write_text((ROOT / ".gitignore").read_text())
-    monkeypatch.setattr(ray_job, "ROOT", toy)
+    monkeypatch.setattr(ray_jobs, "ROOT", toy)
     excludes = get_runtime_env_default_excludes() + ray_job.runtime_env([])["excludes"]
     create_package(str(toy), tmp_path / "package.zip", include_gitignore=True, excludes=excludes)
     assert set(zipfile.ZipFile(tmp_path / "package.zip").namelist()) == sent
@@ -86,7 +103,7 @@ def test_only_the_named_variables_are_sent(ray_job, monkeypatch):
         monkeypatch.setenv(name, f"value of {name}")
     assert ray_job.runtime_env(["HF_HOME"])["env_vars"] == {
         "HF_HOME": "value of HF_HOME",
-        "RAY_JOB_STOP_WAIT_TIME_S": str(ray_job.STOP_SECONDS),
+        "RAY_JOB_STOP_WAIT_TIME_S": str(ray_jobs.STOP_SECONDS),
     }
 
 

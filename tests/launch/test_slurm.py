@@ -51,7 +51,7 @@ def job(tmp_path):
         program.parent.mkdir(exist_ok=True)
         program.write_text(f"#!/usr/bin/env bash\n{body}\n")
         program.chmod(0o755)
-    for folder in ("launch", "recipes"):
+    for folder in ("conf", "launch", "recipes", "requirements"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     calls = tmp_path / "calls.txt"
     calls.touch()
@@ -125,6 +125,31 @@ def test_slurms_signal_before_the_time_is_up_interrupts_the_recipe(job):
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
     assert calls().index("recipe stopped") < calls().index("ray stopped")
+
+
+def environments(folder, *names: str) -> None:
+    """Stand-ins for environments: activating one writes its name down."""
+    for name in names:
+        (folder / name / "bin").mkdir(parents=True)
+        (folder / name / "bin" / "activate").write_text(f'echo "activated {name}" >> "$CALLS"\n')
+
+
+@pytest.mark.parametrize(("overrides", "expected"), [([], ".venv"), (["hardware=multi_node", "seed=1"], ".venv-gpu"),
+                                                     (["hardware=gpu_2x80g", "hardware=cpu"], ".venv")])  # fmt: skip
+def test_the_job_runs_in_the_environment_of_its_hardware(job, tmp_path, overrides, expected):
+    environments(tmp_path, ".venv", ".venv-gpu")
+    start, calls = job
+    assert start("recipes/sft.py", *overrides, nodes="a1").wait(60) == 0
+    assert calls()[0] == f"activated {expected}"
+
+
+def test_the_environment_of_other_hardware_is_refused(job, tmp_path):
+    environments(tmp_path, ".venv")
+    start, calls = job
+    process = start("recipes/grpo.py", "hardware=multi_node")
+    assert process.wait(60) == 2 and calls() == []
+    line = "error: no .venv-gpu here, which hardware=multi_node needs: make setup HARDWARE=multi_node\n"
+    assert process.stdout.read() == line
 
 
 @pytest.mark.parametrize("arguments", [[], ["recipes/nothing.py"]])

@@ -22,7 +22,7 @@ DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its 
     "actor_rollout_ref.rollout.enable_sleep_mode",
     "actor_rollout_ref.rollout.agent.agent_loop_manager_class",
 }
-OF_OUR_CLASSES = {"data.balanced"}  # read by engine/verl/datasets.py
+OF_OUR_CLASSES = {"data.balanced", "data.seed"}  # read by engine/verl/datasets.py
 # keys that verl reads with `.get` or hands on as they are, so that its own YAML does not list them
 OPEN = ("override_config.", "mixed_precision.", "engine_kwargs.vllm.", "ray_kwargs.ray_init.", "mm_processor_kwargs.")
 

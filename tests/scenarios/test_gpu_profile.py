@@ -1,12 +1,10 @@
 """Checks the GPU profiles on a CPU: what verl and vLLM build from them before they use a GPU.
 
-The policy is Qwen2.5-VL-3B's published config with the tiny policy's tokenizer and no weights. These parts need a GPU
-and are not checked here: vLLM's sleep mode and CUDA graphs, flash attention, NCCL, and verl's engines for CUDA.
+The policy is Qwen2.5-VL-3B's published config with the tiny policy's tokenizer and no weights. tests/gpu_path goes
+further, with stand-ins for what only a GPU has.
 """
 
-import asyncio
 import os
-import shutil
 from pathlib import Path
 from unittest import mock
 
@@ -15,28 +13,14 @@ from repository import ROOT
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
-from omegaconf import DictConfig, open_dict
-from repository import composed
-
-from vrft_aug.experiments.model_size import PUBLISHED
-from vrft_aug.tiny import model as tiny_policy
-from vrft_aug.tiny import tokenizer as tiny_tokenizer
-
-PROFILES = ["gpu_1x24g", "gpu_2x80g", "node_8x80g", "multi_node"]
+from gpu_profiles import PROFILES, published_policy, root, vllm_arguments
+from omegaconf import open_dict
 
 
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory) -> Path:
     """The folder of a policy without its weights."""
-    folder = tmp_path_factory.mktemp("qwen2_5_vl_3b")
-    tokenizer = tiny_tokenizer.train_tokenizer(tiny_tokenizer.read_corpus())
-    tiny_policy.make_processor(tokenizer).save_pretrained(folder)
-    shutil.copy(PUBLISHED / "qwen2_5_vl_3b.json", folder / "config.json")
-    return folder
-
-
-def root(recipe: str, hardware: str, policy: Path) -> DictConfig:
-    return composed(recipe, f"hardware={hardware}", "policy=qwen2_5_vl_3b", f"policy.path={policy}")
+    return published_policy(tmp_path_factory.mktemp("qwen2_5_vl_3b"))
 
 
 @pytest.mark.parametrize("hardware", PROFILES)
@@ -92,30 +76,6 @@ def test_verls_sft_trainer_gets_its_configs(hardware, policy):
     assert (engine.strategy, engine.model_dtype) == ("fsdp2", config.hardware.master_dtype)
     assert omega_conf_to_dataclass(config.model).lora_rank == config.hardware.lora_rank
     assert omega_conf_to_dataclass(config.optim).lr == 1e-6
-
-
-def vllm_arguments(config: DictConfig):
-    """vLLM's engine arguments from verl's own server, parsed by vLLM. The engine is not started."""
-    from verl.utils.config import omega_conf_to_dataclass
-    from verl.workers.rollout.vllm_rollout.vllm_async_server import vLLMHttpServer
-    from vllm.engine.arg_utils import AsyncEngineArgs
-
-    class Server(vLLMHttpServer):
-        def __init__(self):
-            self.config = self._init_config(omega_conf_to_dataclass(config.actor_rollout_ref.rollout))
-            self.model_config = self._init_model_config(omega_conf_to_dataclass(config.actor_rollout_ref.model))
-            self._validate_configs()
-            self.replica_rank, self.node_rank, self.nnodes, self._disaggregation_role = 0, 0, 1, "null"
-
-        def _should_profile(self) -> bool:
-            return False
-
-        async def run_server(self, args):
-            self.arguments = AsyncEngineArgs.from_cli_args(args)
-
-    server = Server()
-    asyncio.run(server.launch_server())
-    return server.arguments
 
 
 @pytest.mark.parametrize("hardware", PROFILES)

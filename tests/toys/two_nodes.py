@@ -1,5 +1,6 @@
-"""A Ray cluster of two nodes on this machine, as two `ray start` programs make it; used by test_ray_job.py."""
+"""A Ray cluster of two nodes on this machine, as two `ray start` programs make it; used by tests/launch."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -25,8 +26,12 @@ def free_port() -> int:
 class TwoNodes:
     """Context of the cluster: eight logical CPUs a node and, on the second, the one logical GPU of hardware=cpu.
 
-    env: what a program needs to talk to it: the token, and the dashboard's address.
+    head_gpus: logical GPUs of the first node. env: what a program needs to talk to it: the token, and the dashboard's
+    address.
     """
+
+    def __init__(self, head_gpus: int = 0) -> None:
+        self._head_gpus = head_gpus
 
     def __enter__(self) -> "TwoNodes":
         from ray.util import get_node_ip_address
@@ -45,7 +50,7 @@ class TwoNodes:
             "RAY_prestart_worker_first_driver": "0",
         }
         head = f"--head --port={self.address.split(':')[1]} --dashboard-host=127.0.0.1 --dashboard-port={dashboard}"
-        head += f" --ray-client-server-port={free_port()} --temp-dir={self.folder} --num-gpus=0"
+        head += f" --ray-client-server-port={free_port()} --temp-dir={self.folder} --num-gpus={self._head_gpus}"
         self._nodes = []
         try:
             self._start(head, dashboard)
@@ -56,14 +61,14 @@ class TwoNodes:
         return self
 
     def _start(self, options: str, dashboard: int | None = None) -> None:
-        """Start a node, and wait until its agent, and the dashboard, answer."""
+        """Start a node, and wait until it has joined and its agent, and the dashboard, answer."""
         log, agent = self.folder / f"node-{len(self._nodes)}.txt", free_port()
         command = [BIN / "ray", "start", "--block", "--num-cpus=8", STORE, f"--dashboard-agent-listen-port={agent}"]
         with log.open("w") as said:
             node = subprocess.Popen([*command, *options.split()], env=self.env, stdout=said, stderr=said)
         self._nodes.append(node)
         deadline = time.monotonic() + 120
-        while not all(answers(port) for port in (agent, dashboard) if port):
+        while not (all(answers(port) for port in (agent, dashboard) if port) and "runtime started" in log.read_text()):
             assert node.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.5)
 
@@ -72,11 +77,23 @@ class TwoNodes:
         nodes = [psutil.Process(node.pid) for node in self._nodes if node.poll() is None]
         return [child for node in nodes for child in node.children(recursive=True)]
 
+    def on_second(self) -> list[psutil.Process]:
+        """Every process on the second node, which lives."""
+        assert self._nodes[1].poll() is None, (self.folder / "node-1.txt").read_text()
+        return psutil.Process(self._nodes[1].pid).children(recursive=True)
+
+    def lose_second(self) -> None:
+        """Kill the second node with all that runs there, as if its machine had lost its power."""
+        for process in [psutil.Process(self._nodes[1].pid), *self.on_second()]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._nodes[1].wait(60)
+
     def __exit__(self, *_) -> None:
         left = self.processes()
         for node in reversed(self._nodes):
             node.terminate()
-            node.wait(60)
+            node.wait(300)
         _, left = psutil.wait_procs(left, timeout=10)
         for process in left:
             process.kill()

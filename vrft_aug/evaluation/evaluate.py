@@ -11,7 +11,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.data.settings import Policy
-from vrft_aug.engine.run import facts, preflight
+from vrft_aug.engine.run import facts, preflight, profile_checks
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training.policy import resolve
 from vrft_aug.evaluation.answers.pixels import answer_from_pixels, obstacle
@@ -45,9 +45,10 @@ def evaluate(config: DictConfig, run: Run) -> None:
     rows = read_rows(folder, config.split)
     no_pixels = obstacle(folder, config.split, rows) if config.pixel_check else "pixel_check=false"
     preflight.prepare_environment(config.hardware)
+    profile_checks.check_machine(config.hardware)
     policy = Policy.of(config.policy)
     path = resolve(policy, run.folder / "policy")
-    preflight.check_memory(path, config.hardware)
+    preflight.check_memory(path, config.hardware, "evaluate")
     _remove(run.folder)
     about = {
         **facts.of_config(config, folder),
@@ -62,14 +63,14 @@ def evaluate(config: DictConfig, run: Run) -> None:
     if config.pixel_check and no_pixels:
         run.say(f"without logistic regression on pixels: {no_pixels}")
 
-    from vrft_aug.evaluation.answers.generation import Generator
+    from vrft_aug.evaluation.answers import shards
 
-    generator = Generator(path, policy, config.hardware, config.sampling, config.seed)
-    answer, objective = partial(generator.answer, say=run.say), compose(config.objective)
-    predictions = predict(rows, [images[0]["bytes"] for images in rows["images"]], objective, answer)
-    if config.shuffle_check:
-        shuffled = predict(rows, deal_images(rows, config.seed), objective, answer)
-        _write_beside("shuffled", shuffled, config.seed, run, about | {"shuffled_images": True})
+    with shards.generator(path, policy, config.hardware, config.sampling, config.seed) as generator:
+        answer, objective = partial(generator.answer, say=run.say), compose(config.objective)
+        predictions = predict(rows, [images[0]["bytes"] for images in rows["images"]], objective, answer)
+        if config.shuffle_check:
+            shuffled = predict(rows, deal_images(rows, config.seed), objective, answer)
+            _write_beside("shuffled", shuffled, config.seed, run, about | {"shuffled_images": True})
     if not no_pixels:
         regression = answer_from_pixels(folder, rows)
         _write_beside("pixels", regression, config.seed, run, about | {"shuffled_images": False, "pixels": True})

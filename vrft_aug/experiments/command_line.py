@@ -14,7 +14,8 @@ from hydra.core.override_parser.types import Override
 from vrft_aug.configs import flatten
 from vrft_aug.errors import InputError
 
-OWN = ("out", "plan", "plan_tokens_per_second", "data_root", "seed", "table", "hardware", "policy", "schedule")
+OWN = ("out", "plan", "plan_tokens_per_second", "data_root", "seed", "table", "hardware", "policy", "schedule",
+       "submit", "jobs", "address", "sbatch")  # fmt: skip
 TREES = ("stages", "training")  # keys below them go to the stages
 OF_A_CELL = ("dataset", "shots", "policy", "policy.path", "prompt", "objective", "experiment", "preset", "protocol",
              "parquet", "out", "method", "seed")  # fmt: skip

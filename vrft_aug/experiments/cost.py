@@ -1,8 +1,8 @@
 """Counts what a stage costs: steps, answers, tokens of all passes, checkpoints, memory. Nothing of it is measured.
 
 Every answer counts as long as the policy allows (`policy.max_length`, with the prompt). A pass computes each token
-once: the rollout, the log-probabilities before the update (unless the profile takes the rollout's), the reference
-policy, and the update, which counts as three: forward once, backward twice.
+once: the rollout, the log-probabilities before the update (unless the profile takes the rollout's, or skips them where
+a step has one update), the reference policy, and the update, which counts as three: forward once, backward twice.
 """
 
 from dataclasses import dataclass, fields
@@ -13,8 +13,9 @@ from omegaconf import DictConfig
 
 from vrft_aug.data.rows.frame import image_tokens
 from vrft_aug.data.settings import Dataset, Policy
-from vrft_aug.engine.run.preflight import SAVED_COPIES
+from vrft_aug.engine.run.policy_size import SAVED_COPIES
 from vrft_aug.engine.training.checkpoints import Checkpoints
+from vrft_aug.engine.training.verl_settings import skips_old_log_probs
 from vrft_aug.experiments.cell_images import Images
 from vrft_aug.experiments.memory import BYTES
 from vrft_aug.experiments.stages import Stage
@@ -58,7 +59,8 @@ def of_training(config: DictConfig, stage: Stage, images: Images, parameters: in
     actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
     rollouts = steps * batch * rollout.n
     validations = (times + bool(trainer.get("val_before_train", True))) * rows * rollout.val_kwargs.n
-    passes = 1 + (not config.hardware.reuse_log_probs) + actor.use_kl_loss + UPDATE * actor.ppo_epochs
+    before = not (config.hardware.reuse_log_probs or skips_old_log_probs(config))
+    passes = 1 + before + actor.use_kl_loss + UPDATE * actor.ppo_epochs
     tokens = (rollouts * passes + validations) * length
     return Cost(steps, rollouts, validations=validations, tokens=tokens, saved=saved, known=known)
 

@@ -1,12 +1,14 @@
 """Estimates by formula the GiB of memory that a run needs on each device; nobody has measured it on a GPU yet.
 
-N devices; P parameters, Q of them trained (all, or LoRA's adapters), w bytes each (`master_dtype`); c bytes per number
-in a computation (`dtype`); T tokens in a full micro-batch (`max_tokens_per_device`); V vocabulary, h hidden, L layers.
+N devices; P parameters, Q of them trained (all, or LoRA's adapters), w bytes each (`master_dtype`; adapters: 4);
+c bytes per number in a computation (`dtype`); T tokens in a full micro-batch (`max_tokens_per_device`); V vocabulary,
+h hidden, L layers.
 
     training  weights      w (P + adapters) / N     FSDP2 shards every parameter
               gradients    w Q / N                  reduced after every micro-batch, verl's default
               optimizer    2 w Q / N                AdamW's two moments
-              gathered     what FSDP2 holds whole: embedding and two layers; the embedding's gradient in c and float32
+              gathered     what FSDP2 holds whole: embedding and two layers, or with `reshard_after_forward: false` all
+                           parameters; and the embedding's gradient in c and float32
               activations  T (c h L + one layer's), and the same for the image patches, with gradient checkpointing
               logits       2 c T V                  the head's output and its quotient by the temperature; the gradient
                                                     replaces them in place (flash-attn's cross entropy). With verl's
@@ -28,9 +30,10 @@ from omegaconf import DictConfig
 
 from vrft_aug.data.settings import Policy
 from vrft_aug.engine.run.preflight import BYTES_A_PARAMETER, GIB
-from vrft_aug.experiments.model_size import Model, cached_numbers, count, count_adapters, find
+from vrft_aug.experiments.model_size import Model, cached_numbers, count, count_adapters, find, is_tied
 
 BYTES = {"float32": 4, "bfloat16": 2}
+ADAPTER_BYTES = 4  # LoRA's adapters are float32, whatever the base is (engine/verl/precision.py)
 PROCESSES = 2.0  # GiB, assumed
 # A layer saves (this factor x its width + 8 x its MLP's inner width) bytes per token in bfloat16.
 DECODER_LAYER, VISION_BLOCK = 21, 31
@@ -66,9 +69,8 @@ def _phases(model: Model, config: DictConfig, policy: Policy) -> dict[str, dict[
         return {"training": {"copies": copies, "processes": hardware.min_free_gigabytes}}
     vllm = _vllm(model, hardware)
     if "actor_rollout_ref" in config:
-        fused = config.actor_rollout_ref.model.use_fused_kernels
         return {
-            "training": training(model, hardware, policy, fused) | ({} if hardware.vllm.sleep else vllm),
+            "training": training(model, hardware, policy) | ({} if hardware.vllm.sleep else vllm),
             "transfer": transfer(model, hardware),
             "rollout": _resident(model, hardware) | vllm | {"processes": PROCESSES},
         }
@@ -77,12 +79,14 @@ def _phases(model: Model, config: DictConfig, policy: Policy) -> dict[str, dict[
     return {"rollout": vllm | {"processes": PROCESSES}}
 
 
-def training(model: Model, hardware: DictConfig, policy: Policy, fused_kernels: bool = False) -> dict[str, float]:
+def training(model: Model, hardware: DictConfig, policy: Policy) -> dict[str, float]:
     """GiB per part on a device, in the backward pass of a full micro-batch."""
     compute, tokens = BYTES[hardware.dtype], hardware.max_tokens_per_device
     embedding, layer = model.get_input_embeddings(), max(map(count, model.get_decoder().layers))
-    whole = count(embedding) * (compute + (0 if hardware.lora_rank else compute + 4)) + 2 * layer * compute
-    chunk = 512 * 16 if fused_kernels else tokens * 2 * compute
+    held = count(embedding) + 2 * layer if hardware.reshard_after_forward else count(model)
+    whole = held * compute + (0 if hardware.lora_rank else count(embedding) * (compute + 4))
+    fused = hardware.use_fused_kernels and is_tied(model)
+    chunk = 512 * 16 if fused else tokens * 2 * compute
     state = _state(model, hardware)
     return state | {
         "gradients": state["optimizer"] / 2,
@@ -109,8 +113,9 @@ def transfer(model: Model, hardware: DictConfig) -> dict[str, float]:
 
 def _state(model: Model, hardware: DictConfig) -> dict[str, float]:
     devices, adapters = hardware.nodes * hardware.devices_per_node, count_adapters(model, hardware.lora_rank)
-    share, parameters = BYTES[hardware.master_dtype] / devices / GIB, count(model)
-    return {"weights": (parameters + adapters) * share, "optimizer": 2 * (adapters or parameters) * share}
+    base = count(model) * BYTES[hardware.master_dtype]
+    trained = adapters * ADAPTER_BYTES or base
+    return {"weights": (base + adapters * ADAPTER_BYTES) / devices / GIB, "optimizer": 2 * trained / devices / GIB}
 
 
 def _resident(model: Model, hardware: DictConfig) -> dict[str, float]:

@@ -47,6 +47,11 @@ def count_adapters(model: Model, rank: int) -> int:
     return rank * sum(getattr(part, "in_features", 0) + getattr(part, "out_features", 0) for part in parts)
 
 
+def is_tied(model: Model) -> bool:
+    """Whether the embedding is also the output head, as verl's fused kernels need it (training/verl_settings.py)."""
+    return bool(model.config.tie_word_embeddings)
+
+
 def cached_numbers(model: Model) -> int:
     """Numbers per token in vLLM's cache: the keys and values of all attention layers."""
     text = model.config.get_text_config()

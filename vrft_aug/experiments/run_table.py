@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -14,10 +15,12 @@ from omegaconf import DictConfig
 from vrft_aug.configs import flatten
 from vrft_aug.data.settings import check_choice
 from vrft_aug.errors import InputError, RunFailed
-from vrft_aug.experiments import plan
+from vrft_aug.experiments import plan, submission
 from vrft_aug.experiments.cells import Cell, Table, cells
 from vrft_aug.experiments.command_line import sort_overrides
 from vrft_aug.experiments.compositions import Compositions, compose
+from vrft_aug.experiments.follow import Follower
+from vrft_aug.experiments.job_folder import JobFolder
 from vrft_aug.experiments.runner import ROOT, Runner
 from vrft_aug.experiments.stages import Plan, Stage
 from vrft_aug.experiments.survey import TRAININGS, Survey
@@ -27,12 +30,13 @@ ONCE = "a cell that trains nothing and answers greedily is the same for each, so
 
 
 def run_table(config: DictConfig) -> None:
-    """Print the plan, or run every cell that is not done yet and write the report.
+    """Print the plan, or run every cell that is not done yet, here or as jobs of a cluster, and write the report.
 
     Raises InputError before the first cell runs, for an override that would change nothing and for cells that cannot
     run; RunFailed with the cells that failed and those that did not run. The other cells are done and in the report.
     """
     check_choice("plan", config.plan, (False, True, "commands"))
+    submission.check(config)
     table, chosen = Table.of(config.table), HydraConfig.get().runtime.choices
     if chosen.policy:  # one policy for the whole table
         table = replace(table, policy=chosen.policy, larger_policy=None)
@@ -49,8 +53,14 @@ def run_table(config: DictConfig) -> None:
         return
     refuse([(cell, stages) for cell, stages in work if not all(map(runner.is_done, stages))], survey)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    failed = runner.run(work)
-    report(Path(config.out), chosen.table, table, work)
+    write = partial(report, Path(config.out), chosen.table, table)
+    if config.submit:
+        launcher, folder = submission.choose(config), JobFolder(Path(config.out) / "jobs")
+        fill = None if chosen.table == "one" else write  # its report lies in its first cell, which may end last
+        failed = Follower(launcher, folder, config.jobs, partial(print, flush=True), fill).run(work)
+    else:
+        failed = runner.run(work)
+    write(work)
     if failed:
         raise RunFailed(f"{len(failed)} of {len(work)} cells failed or did not run: " + "; ".join(failed))
 

@@ -58,7 +58,7 @@ class Runner:
                 if unchanged and self.is_done(stage):
                     continue
                 self._say(f"{title}: {stage.name}")
-                (stage.out / DONE).unlink(missing_ok=True)
+                forget(stage)
                 self._succeeded[stage] = _execute(stage)
             unchanged = False
             if not self._succeeded[stage]:
@@ -67,8 +67,23 @@ class Runner:
 
     def is_done(self, stage: Stage) -> bool:
         """Whether an earlier call has run the stage with success."""
-        done = stage.out / DONE
-        return stage not in self._succeeded and done.is_file() and json.loads(done.read_text()) == list(stage.command)
+        return stage not in self._succeeded and is_done(stage)
+
+
+def is_done(stage: Stage) -> bool:
+    """Whether the last successful run in the stage's folder had its command."""
+    done = stage.out / DONE
+    return done.is_file() and json.loads(done.read_text()) == list(stage.command)
+
+
+def mark_done(stage: Stage) -> None:
+    """Note that the stage's command has succeeded in its folder."""
+    write_whole(stage.out / DONE, json.dumps(stage.command) + "\n")
+
+
+def forget(stage: Stage) -> None:
+    """Delete that note, before a stage runs again."""
+    (stage.out / DONE).unlink(missing_ok=True)
 
 
 def _names(work: Sequence[tuple[Cell, list[Stage]]]) -> str:
@@ -87,5 +102,5 @@ def _execute(stage: Stage) -> bool:
         process.wait()
         raise
     if process.returncode == 0:
-        write_whole(stage.out / DONE, json.dumps(stage.command) + "\n")
+        mark_done(stage)
     return process.returncode == 0

@@ -90,7 +90,7 @@ def test_ports():
 
 
 def test_gpu(tmp_path):
-    assert machine_checks.gpu("cpu")[1] == ""
+    assert machine_checks.gpu()[1] == ""
     driver = tmp_path / "nvidia-smi"
     driver.write_text("#!/bin/sh\necho couldn\\'t communicate with the NVIDIA driver; exit 9\n")
     driver.chmod(0o755)
@@ -105,6 +105,7 @@ def test_versions(tmp_path):
     found, remedy = install_checks.versions(lock)
     assert found.startswith("numpy ") and "not 1.0" in found and "no-such-thing missing, not 2.0 and 1 more" in found
     assert "make setup" in remedy
+    assert "make setup HARDWARE=gpu_2x80g" in install_checks.versions(lock, "make setup HARDWARE=gpu_2x80g")[1]
 
 
 def test_a_version_that_patches_were_not_written_for(tmp_path):
@@ -153,4 +154,4 @@ def test_quick_imports_nothing_heavy():
     ask = "print(sorted({'torch', 'verl', 'ray', 'vllm'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", f"{run}; {ask}"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     summary, heavy = done.stdout.splitlines()[-2:]
-    assert summary.startswith("doctor: 12 checks") and heavy == "[]", done.stdout + done.stderr
+    assert summary.startswith("doctor: 14 checks") and heavy == "[]", done.stdout + done.stderr

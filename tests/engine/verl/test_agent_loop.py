@@ -17,7 +17,7 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.replica import TokenOutput
 
-from vrft_aug.engine.verl.agent_loop import PromptOnceAgentLoop, PromptOnceWorker, to_score
+from vrft_aug.engine.verl.agent_loop import PromptOnceAgentLoop, PromptOnceWorker, to_score, with_pixels_as
 from vrft_aug.engine.verl.shared_prompt import COLLECT_SECONDS, SHARED, Together
 from vrft_aug.tiny import model as tiny_policy
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
@@ -103,6 +103,7 @@ def test_eight_samples_are_verls_from_one_preparation(processor, monkeypatch):
 def test_what_the_actor_gets_is_computed_once_and_equal(processor, monkeypatch):
     worker = PromptOnceWorker.__new__(PromptOnceWorker)
     worker.processor, worker.tokenizer, worker.mm_processor_kwargs = processor, processor.tokenizer, {}
+    worker._number_type = torch.float32
     output = answers(make_loop(PromptOnceAgentLoop, processor, Llm()), [row()])[0]
     ids = torch.tensor(output.prompt_ids + output.response_ids)
     expected = AgentLoopWorker._compute_multi_modal_inputs(worker, output, ids)
@@ -211,3 +212,11 @@ def test_the_reward_reads_the_prompt_and_the_queue_keeps_none(monkeypatch, score
     assert read == [row] * scored
     left = ("data_source", "reward_model", "uid", "session_id") if scored else row
     assert stored == [(0.5 if scored else None, {column: row[column] for column in left})]
+
+
+def test_only_pixels_get_the_type_in_which_the_policy_computes():
+    inputs = {"pixel_values": torch.rand(4, 1176), "image_grid_thw": torch.tensor([[1, 2, 2]])}
+    found = with_pixels_as(inputs, torch.bfloat16)
+    assert found["image_grid_thw"] is inputs["image_grid_thw"]
+    assert torch.equal(found["pixel_values"], inputs["pixel_values"].bfloat16())
+    assert with_pixels_as(inputs, torch.float32)["pixel_values"] is inputs["pixel_values"]  # the CPU profile

@@ -103,6 +103,25 @@ def test_only_training_rows_are_balanced(balanced, folder, tmp_path):
         assert sizes == [6 if balanced else 4, 4]
 
 
+def test_the_seed_orders_the_rows_of_a_supervised_training(folder, tmp_path):
+    processor = AutoProcessor.from_pretrained(folder)
+    rows = [_labelled("sft", label, ({"bytes": IMAGES[0], "path": None},)) for label in "0123456789"]
+    train, val = (write(tmp_path, split, SFT, rows) for split in ("train", "val"))
+
+    def told(data) -> list[str]:
+        return [messages[-1]["content"] for messages in data.messages]
+
+    def order(file: str, seed: int) -> list[str]:
+        keys = {"train_files": [train], "val_files": [val], "seed": seed, "pad_mode": "no_padding"}
+        config = OmegaConf.create(dict(composed("sft").data) | keys)
+        data = get_dataset_class(config)([file], processor.tokenizer, config, processor)
+        assert [messages[-1]["content"] for messages in data.dataframe["messages"]] == told(data)
+        return told(data)
+
+    first, again, other = order(train, 0), order(train, 0), order(train, 1)
+    assert first == again != other and sorted(first) == sorted(other) == order(val, 0) == order(val, 1)
+
+
 def test_resumed_rows_are_balanced_too(folder, tmp_path):
     processor = AutoProcessor.from_pretrained(folder)
     rows = [_labelled("grpo", label, ({"bytes": IMAGES[0], "path": None},)) for label in "0001"]

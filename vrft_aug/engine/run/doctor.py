@@ -25,10 +25,16 @@ def main() -> None:
     parser.add_argument("--hardware", default="cpu", choices=profiles, help="profile of conf/hardware")
     parser.add_argument("--quick", action="store_true", help="do not load the plugins; print only problems")
     arguments = parser.parse_args()
-    sys.exit(report(checks(arguments.hardware, arguments.quick), arguments.quick))
+    todo = checks(arguments.hardware, arguments.quick)
+    sys.exit(report(todo, arguments.quick, setup_of(arguments.hardware)))
 
 
-def report(todo: dict[str, Callable[[], Verdict]], quick: bool = False) -> int:
+def setup_of(hardware: str) -> str:
+    """The command that makes the environment of a profile."""
+    return "make setup" if hardware == "cpu" else f"make setup HARDWARE={hardware}"
+
+
+def report(todo: dict[str, Callable[[], Verdict]], quick: bool = False, setup: str = "make setup") -> int:
     """Print one line per check (`quick`: per problem) and a summary. Returns 1 if there is a problem, else 0."""
     problems = 0
     for name, check in todo.items():
@@ -36,7 +42,7 @@ def report(todo: dict[str, Callable[[], Verdict]], quick: bool = False) -> int:
             found, remedy = check()
         except Exception as error:
             why = " ".join(str(error).split())
-            found, remedy = f"cannot be checked: {type(error).__name__}: {why}", "run `make setup`"
+            found, remedy = f"cannot be checked: {type(error).__name__}: {why}", f"run `{setup}`"
         problems += bool(remedy)
         if remedy or not quick:
             print(f"{'problem' if remedy else 'ok':8} {name:16} {found}{remedy and '; ' + remedy}", flush=True)
@@ -54,16 +60,25 @@ def checks(hardware: str, quick: bool) -> dict[str, Callable[[], Verdict]]:
 
         return compose(f"hardware/{hardware}").hardware
 
+    def of_the_profile() -> dict[str, Callable[[], Verdict]]:
+        try:
+            from vrft_aug.engine.run.profile_checks import checks
+
+            return checks(profile())
+        except Exception:  # the report says which
+            return {"profile": profile}
+
     light = {
         "Python": lambda: machine.python(sys.version_info[:3]),
         "cores": machine.cores,
-        "memory": lambda: machine.memory(profile().min_free_gigabytes),
+        "memory": lambda: machine.memory(needs(profile())[0]),
         "shared memory": lambda: machine.shared_memory(profile().weight_bucket_megabytes),
-        "working folder": lambda: machine.folder(Path.cwd(), machine.WORKING_GIB),
+        "working folder": lambda: machine.folder(Path.cwd(), needs(profile())[1]),
         "temporary folder": lambda: machine.temporary_folder(Path(tempfile.gettempdir())),
         "ports": machine.ports,
-        "GPU": lambda: machine.gpu(profile().device),
-        "versions": lambda: install.versions(install.LOCKS / ("cpu.txt" if profile().device == "cpu" else "gpu.txt")),
+        "GPU": machine.gpu,
+        **of_the_profile(),  # its "GPU" is in place of the line above
+        "versions": lambda: install.versions(lock_of(profile()), setup_of(hardware)),
         "patches": lambda: install.patches(profile().device),
         "verl's plugin": lambda: install.registered("verl.plugins"),
         "vLLM's plugin": lambda: install.registered("vllm.general_plugins"),
@@ -73,6 +88,22 @@ def checks(hardware: str, quick: bool) -> dict[str, Callable[[], Verdict]]:
         "vLLM loads it": lambda: install.loads("vllm.general_plugins", profile().env),
     }
     return light if quick else light | loading
+
+
+def lock_of(profile: Any) -> Path:
+    return install.LOCKS / ("cpu.txt" if profile.device == "cpu" else "gpu.txt")
+
+
+def needs(profile: Any) -> tuple[float, float]:
+    """GiB of memory and of disk for a run; on a GPU one of the paper's policy, with three checkpoints."""
+    if profile.device == "cpu":
+        return profile.min_free_gigabytes, machine.WORKING_GIB
+    from vrft_aug.configs import compose
+    from vrft_aug.engine.run import policy_size
+
+    paper = compose("policy/qwen2_5_vl_3b").policy.path
+    loading, saved = policy_size.host_bytes(paper, profile, "grpo"), 3 * policy_size.checkpoint_bytes(paper, profile)
+    return profile.min_free_gigabytes + round(loading / machine.GIB), round(saved / machine.GIB)
 
 
 if __name__ == "__main__":

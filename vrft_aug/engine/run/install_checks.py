@@ -20,8 +20,11 @@ for entry in importlib.metadata.entry_points(group=sys.argv[1], name="vrft_aug")
     callable(loaded) and loaded()"""
 
 
-def versions(lock: Path) -> Verdict:
-    """The installed packages are those of the lock (`name==version` per line). The verdict names three that differ."""
+def versions(lock: Path, setup: str = "make setup") -> Verdict:
+    """The installed packages are those of the lock (`name==version` per line). The verdict names three that differ.
+
+    setup: the command that installs the lock.
+    """
     different = []
     pins = [line.strip().split("==") for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line]
     for name, pinned in pins:
@@ -34,8 +37,7 @@ def versions(lock: Path) -> Verdict:
     if not different:
         return f"{len(pins)} as in requirements/{lock.name}", ""
     more = f" and {len(different) - 3} more" if len(different) > 3 else ""
-    remedy = "install requirements/gpu.txt (see README)" if lock.name == "gpu.txt" else "run `make setup`"
-    return f"{', '.join(different[:3])}{more}", f"the lock is requirements/{lock.name}: {remedy}"
+    return f"{', '.join(different[:3])}{more}", f"the lock is requirements/{lock.name}: run `{setup}`"
 
 
 def patches(device: str) -> Verdict:
@@ -47,7 +49,7 @@ def patches(device: str) -> Verdict:
     wanted = ", ".join(f"{name} {version}" for name, version in needed.items())
     if found == needed:
         return f"written for {wanted}", ""
-    remedy = "run `make setup`, or follow docs/upgrading-verl.md"
+    remedy = "run `make setup` (for GPUs with HARDWARE=<profile>), or follow docs/upgrading-verl.md"
     return f"written for {wanted}; found {', '.join(found.values())}", remedy
 
 
@@ -74,5 +76,5 @@ def loads(group: str, environment: Mapping[str, Any]) -> Verdict:
     env = os.environ | {name: str(value) for name, value in environment.items()}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     if done.returncode:
-        return done.stderr.strip().splitlines()[-1], "fix that, or run `make setup`"
+        return done.stderr.strip().splitlines()[-1], "fix that, or run `make setup` (for GPUs with HARDWARE=<profile>)"
     return "without an error", ""

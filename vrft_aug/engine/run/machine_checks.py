@@ -1,9 +1,10 @@
-"""Checks this machine for the doctor: Python, cores, memory, folders, ports and GPU."""
+"""Checks this machine: Python, cores, memory, folders, ports, GPU, C compiler."""
 
 import os
 import shutil
 import socket
 import subprocess
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -72,11 +73,23 @@ def ports() -> Verdict:
         return f"127.0.0.1 cannot be used ({error.strerror})", "bring the loopback interface up, or fix the firewall"
 
 
-def gpu(device: str) -> Verdict:
+def gpu() -> Verdict:
+    """Only shows what there is: gpu_checks.py checks it for the profiles that need it."""
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    missing = "" if device == "cpu" else "install the NVIDIA driver, or use the profile cpu"
     if shutil.which("nvidia-smi") is None:
-        return "none (no nvidia-smi)", missing
+        return "none (no nvidia-smi)", ""
     done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
-    found = "; ".join((done.stdout if done.returncode == 0 else done.stdout + done.stderr).strip().splitlines())
-    return found, "" if done.returncode == 0 else missing
+    return "; ".join((done.stdout if done.returncode == 0 else done.stdout + done.stderr).strip().splitlines()), ""
+
+
+def compiler() -> Verdict:
+    """Triton, which torch.compile and vLLM use on a GPU, compiles C code on its first use (triton/runtime/build.py)."""
+    names = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
+    found = next(filter(None, map(shutil.which, names)), "")
+    return found or f"no {' or '.join(names)}", "" if found else "Triton needs one: install gcc, or set CC"
+
+
+def headers() -> Verdict:
+    """That C code includes Python.h, which Linux distributions put into a package of its own."""
+    file = Path(sysconfig.get_paths()["include"], "Python.h")
+    return str(file), "" if file.is_file() else "no such file, and Triton needs it: install python3.11-dev"

@@ -10,10 +10,10 @@ import psutil
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.configs import flatten
+from vrft_aug.engine.run import policy_size
 from vrft_aug.errors import InputError
 
 BYTES_A_PARAMETER = 28  # float32: actor, gradient, Adam's two moments, reference, vLLM, one copy in transfer
-SAVED_COPIES = 3  # of each trained parameter in a checkpoint: the parameter and Adam's two moments
 GIB = 1024**3
 SECRET = re.compile(  # matches the last words of a key, in lower case and separated by blanks
     r"(?<![a-z])(?:password|passwd|passphrase|secret|credentials?|(?:api|access|secret|private|auth|account) ?key"
@@ -83,29 +83,25 @@ def check_batches(config: DictConfig) -> None:
                          f"{batch}; {remedy}")  # fmt: skip
 
 
-def check_memory(policy: str, hardware: DictConfig) -> None:
-    """Raise InputError if the copies of the policy do not fit into the free memory of a CPU machine.
+def check_memory(policy: str, hardware: DictConfig, recipe: str = "grpo") -> None:
+    """Raise InputError if the copies of the policy do not fit into the free memory of the machine.
 
-    They need parameters x 28 bytes; the processes need the profile's `min_free_gigabytes`. A hub id is not checked.
+    On a CPU they need parameters x 28 bytes, on a GPU machine what policy_size.py counts. The processes need the
+    profile's `min_free_gigabytes` besides. recipe: grpo, sft or evaluate.
     """
-    if hardware.device != "cpu":
-        return
-    parameters = _parameters(Path(policy))
-    needed = parameters * BYTES_A_PARAMETER + hardware.min_free_gigabytes * GIB
-    free = free_memory()
+    parameters, cpu = policy_size.parameters(policy), hardware.device == "cpu"
+    copies = parameters * BYTES_A_PARAMETER if cpu else policy_size.host_bytes(policy, hardware, recipe)
+    needed, free = copies + hardware.min_free_gigabytes * GIB, free_memory()
     if needed > free:
         size = f"{parameters / 1e6:.1f} M parameters"
+        other = "use policy=tiny" if cpu else "set hardware.min_free_gigabytes lower at your own risk"
         raise InputError(f"policy {policy} ({size}) needs about {needed / GIB:.1f} GiB of free memory, but "
-                         f"{free / GIB:.1f} GiB are free: close other programs, or use policy=tiny")  # fmt: skip
+                         f"{free / GIB:.1f} GiB are free: close other programs, or {other}")  # fmt: skip
 
 
 def check_disk(policy: str, folder: Path, checkpoints: int, hardware: DictConfig) -> None:
-    """Raise InputError if the disk of `folder` has no room for this number of checkpoints.
-
-    A checkpoint needs parameters x 3 numbers, with LoRA x 1, since adapters are small. A hub id is not checked.
-    """
-    size = (2 if hardware.master_dtype == "bfloat16" else 4) * (1 if hardware.lora_rank else SAVED_COPIES)
-    needed = _parameters(Path(policy)) * size * checkpoints
+    """Raise InputError if the disk of `folder` has no room for this number of checkpoints."""
+    needed = policy_size.checkpoint_bytes(policy, hardware) * checkpoints
     free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
     if needed > free:
         raise InputError(f"{folder}: {checkpoints} checkpoints of policy {policy} need about {needed / GIB:.1f} GiB, "
@@ -121,15 +117,3 @@ def free_memory() -> int:
     except (OSError, ValueError):  # no cgroup v2, or no limit ("max")
         return free
     return min(free, limit - used + int(parts["inactive_file"]))  # the kernel frees cached files when it needs memory
-
-
-def _parameters(folder: Path) -> int:
-    """The number of parameters in the safetensors files of a folder."""
-    from safetensors import safe_open
-
-    total = 0
-    for file in folder.glob("*.safetensors"):
-        with safe_open(file, framework="numpy") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 (not a dict)
-                total += math.prod(tensors.get_slice(name).get_shape())
-    return total

@@ -14,10 +14,10 @@ from vrft_aug.configs import flatten
 from vrft_aug.data import policy_files
 from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.data.settings import Policy
-from vrft_aug.engine.run import facts, metrics_file, preflight
+from vrft_aug.engine.run import facts, metrics_file, preflight, profile_checks
 from vrft_aug.engine.run.progress import MetricsFollower
 from vrft_aug.engine.run.run_folder import Run
-from vrft_aug.engine.training import policy, start_checks
+from vrft_aug.engine.training import policy, start_checks, verl_settings
 from vrft_aug.engine.training.checkpoints import Checkpoints, Criterion
 from vrft_aug.errors import InputError
 
@@ -59,9 +59,10 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     checkpoints = Checkpoints.of_config(config, trainer.limit_key, trainer.criterion)
     if config.policy.path:
         policy.find(config.policy.path)  # a wrong path is refused before anything large is imported
+    profile_checks.check_machine(config.hardware)
     preflight.check_platform(config.hardware)
     start = policy.resolve(Policy.of(config.policy), run.folder / "start", copy=config.hardware.nodes > 1)
-    preflight.check_memory(start, config.hardware)
+    preflight.check_memory(start, config.hardware, run.recipe)
     about = facts.of_config(config, rows)
     trainings = trainings_of(config.policy.path, run.recipe, about)
     run.record(**about, policy=start, steps=total)
@@ -83,6 +84,9 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
             settings = {"data.train_files": train_files, "data.val_files": val_files, trainer.policy_key: start,
                         "trainer.default_local_dir": str(checkpoints.folder), trainer.limit_key: None,
                         "trainer.total_training_steps": total, "trainer.total_epochs": total}  # fmt: skip
+            if config.hardware.use_fused_kernels and not verl_settings.takes_fused_kernels(start):
+                run.say("without fused kernels: the policy has an output head of its own")
+                settings[trainer.policy_key.replace("path", "use_fused_kernels")] = False
             trainer.execute(_for_verl(config, settings))
     checkpoints.prune()
     return _export(config, run, checkpoints, trainings)

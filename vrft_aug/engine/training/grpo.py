@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 from vrft_aug.engine.run import preflight
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.run.watch import STOP, run_watched
-from vrft_aug.engine.training import common
+from vrft_aug.engine.training import common, verl_settings
 from vrft_aug.engine.training.checkpoints import Criterion
 from vrft_aug.engine.verl.task_runner import TaskRunner
 from vrft_aug.rewards import compose, diagnostics
@@ -58,12 +58,13 @@ def run_on_ray(config: DictConfig, say: Callable[[str], None]) -> None:
     from vrft_aug.engine.verl import ray_cluster
 
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+    verl_settings.skip_old_log_probs(config)
     with open_dict(config):
         agent = config.actor_rollout_ref.rollout.agent
         for settings, key in ((agent, "agent_loop_config_path"), (config.trainer, "validation_data_dir")):
             if settings[key]:  # Ray's workers run in other folders
                 settings[key] = str(Path(settings[key]).resolve())
-        ray_cluster.prepare(config)
+        ray_cluster.prepare(config, say)
     stop = Path(config.trainer.default_local_dir) / STOP
     stop.unlink(missing_ok=True)
 

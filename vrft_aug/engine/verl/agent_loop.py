@@ -49,6 +49,7 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
             hf_model_type=self.hf_model_type,
         )  # fmt: skip
         self._score_together = Together(self._score, COLLECT_SECONDS)
+        self._number_type = getattr(torch, self.config.actor_rollout_ref.actor.fsdp_config.dtype)
 
     async def _run_prompt(self, prompt: dict, *args: Any, **kwargs: Any) -> None:
         SHARED.set({})  # verl runs each prompt in its own asyncio task; the tasks of its samples inherit the value
@@ -71,7 +72,8 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
         if shared is None:
             return super()._compute_multi_modal_inputs(output, input_ids)
         if "inputs" not in shared:
-            shared["inputs"] = super()._compute_multi_modal_inputs(output, input_ids)
+            inputs = super()._compute_multi_modal_inputs(output, input_ids)
+            shared["inputs"] = with_pixels_as(inputs, self._number_type)
         return dict(shared["inputs"])
 
     async def _compute_score(self, outputs: list[AgentLoopOutput], kwargs: dict) -> None:
@@ -88,6 +90,15 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
     async def _score(self, samples: list[tuple[AgentLoopOutput, dict]]) -> list[dict]:
         worker = random.choice(self.reward_loop_worker_handles)
         return await worker.compute_score_batch.remote(to_score(samples))
+
+
+def with_pixels_as(inputs: dict[str, Any], number_type: torch.dtype) -> dict[str, Any]:
+    """The inputs with `pixel_values` in the type in which the policy computes.
+
+    FSDP2 casts them to it anyway (MixedPrecisionPolicy, cast_forward_inputs). In bfloat16 they are half as large in the
+    queue, where every sample has its own copy: 8 x 361 visual tokens x 4 patches x 1176 numbers per prompt.
+    """
+    return {key: value.to(number_type) if key == "pixel_values" else value for key, value in inputs.items()}
 
 
 def to_score(samples: list[tuple[AgentLoopOutput, dict]]) -> DataProto:

@@ -1,8 +1,11 @@
-"""Subclasses verl's data sets: the policy's processor gets the whole image of a row, and rare classes can be repeated.
+"""Subclasses verl's data sets: the policy's processor gets the whole image of a row, and training rows an order.
 
 verl 0.9.1 resizes each image when it loads it (qwen_vl_utils, fixed bounds), and the processor resizes it again. Of two
 resizes the result differs from that of one, for about a fifth of all shapes at the large policies' bounds. A program
 that loads the exported policy resizes once; so do these classes, and a box is in the same frame everywhere.
+
+Rare classes can be repeated. verl's SFT trainer shuffles by a constant seed (sft_trainer.py:236), so that every seed of
+a run would give the same training; here the run's seed shuffles before it.
 
 conf/grpo.yaml and conf/sft.yaml name the classes as `data.custom_cls`, an extension point of verl.
 """
@@ -59,8 +62,10 @@ class WholeImageSftDataset(MultiTurnSFTDataset):
 
     def __init__(self, parquet_files: Any, tokenizer: Any, config: Any, *more: Any, **named: Any) -> None:
         super().__init__(parquet_files, tokenizer, config, *more, **named)
-        if config.get("balanced") and _same(self.parquet_files, config.train_files):
-            order = balanced_order([messages[-1]["content"] for messages in self.messages])
+        if _same(self.parquet_files, config.train_files):
+            answers = [messages[-1]["content"] for messages in self.messages]
+            order = balanced_order(answers) if config.balanced else np.arange(len(answers))
+            order = np.random.default_rng(config.seed).permutation(order)
             self.dataframe, self.messages = self.dataframe.iloc[order], [self.messages[at] for at in order]
 
     def _build_messages(self, example: dict) -> list[dict]:

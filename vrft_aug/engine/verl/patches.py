@@ -24,7 +24,7 @@ def require_version(distribution: str) -> None:
     found = importlib.metadata.version(distribution)
     if found != WRITTEN_FOR[distribution]:
         message = (f"vrft_aug was written for {distribution} {WRITTEN_FOR[distribution]}, but {found} is installed: "
-                   "run `make setup`, or follow docs/upgrading-verl.md")  # fmt: skip
+                   "run `make setup` (for GPUs with HARDWARE=<profile>), or follow docs/upgrading-verl.md")  # fmt: skip
         logger.error(message)
         raise ImportError(message)
 

@@ -2,24 +2,29 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from vrft_aug.engine.cpu import fork_python, fork_server
+from vrft_aug.engine.run import ray_cpus
+from vrft_aug.errors import InputError
 
 SENT = ("VERL_FILE_LOGGER_PATH", "TENSORBOARD_DIR", "RAY_USAGE_STATS_ENABLED", "VLLM_NO_USAGE_STATS")
 
 
-def prepare(config: DictConfig) -> None:
+def prepare(config: DictConfig, say: Callable[[str], None]) -> None:
     """Export the environment that Ray needs, and write into `config.ray_kwargs.ray_init` how verl starts Ray.
 
     `hardware.ray.address` is `local` for a cluster of this run's own, or the address of a running cluster.
+    Raises InputError for a running cluster with too few CPUs or GPUs.
     """
     os.environ.update({name: str(value) for name, value in config.hardware.ray.env.items()})
     if config.hardware.ray.address == "local":
         _isolate(config)
+        _give_places(config, say)
     else:
         _join(config)
 
@@ -42,11 +47,33 @@ def _isolate(config: DictConfig) -> None:
     state.next_job_id = partial(ray.JobID.from_int, os.getpid())
 
 
+def _give_places(config: DictConfig, say: Callable[[str], None]) -> None:
+    """verl waits without end for CPUs that Ray does not have (verl/single_controller/ray/base.py:160)."""
+    config.ray_kwargs.ray_init.num_cpus = ray_cpus.announced(config.hardware)
+    if ray_cpus.is_raised(config.hardware):
+        found, _ = ray_cpus.places(config.hardware)
+        say(f"Ray's CPUs, which are places for processes: {found}")
+
+
+def check_cluster(hardware: DictConfig) -> None:
+    """Raise InputError if the cluster that a run joins can never hold it."""
+    import ray
+
+    ray.init(address=hardware.ray.address, log_to_driver=False, logging_level="ERROR")
+    try:
+        lacks = ray_cpus.shortage(ray.nodes(), hardware)
+    finally:
+        ray.shutdown()  # verl connects again, with its own settings
+    if lacks:
+        raise InputError(f"the Ray cluster at {hardware.ray.address} cannot run hardware={hardware.name}: {lacks}")
+
+
 def _join(config: DictConfig) -> None:
     """Ask for no resources of our own, and send the workers the variables that they would inherit in our cluster.
 
     The config holds only the names of the variables: Ray's dashboard shows `env_vars` to everyone who can open it.
     """
+    check_cluster(config.hardware)
     names = {*config.hardware.env, *config.hardware.ray.env, *SENT}
     init = config.ray_kwargs.ray_init
     init.num_cpus = init.num_gpus = None

@@ -37,8 +37,8 @@ class RewardLoggingReplayBuffer(ReplayBuffer):
 
 def _by_prompt(keys: list[str]) -> list[int]:
     """Positions of the keys, ordered prompt by prompt. verl orders samples by the time at which they ended."""
-    prompts = list(dict.fromkeys(map(_prompt, keys)))
-    return sorted(range(len(keys)), key=lambda place: prompts.index(_prompt(keys[place])))
+    order = {prompt: place for place, prompt in enumerate(dict.fromkeys(map(_prompt, keys)))}
+    return sorted(range(len(keys)), key=lambda place: order[_prompt(keys[place])])
 
 
 def _prompt(key: str) -> str:

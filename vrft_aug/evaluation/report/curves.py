@@ -27,6 +27,7 @@ PANELS = [
     (r"response_length/mean", "Response length", "tokens", None),
     (r"actor/kl_loss", "KL to the reference policy", "nats per token", None),
     (r"training/rollout_probs_diff_max", "vLLM versus the actor", "largest difference of a token's probability", None),
+    (r"actor/rollout_corr/kl", "vLLM versus the actor", "nats per token", None),  # with hardware.skip_old_log_probs
     (r"train/loss", "Training loss", "nats per token", None),
     (r"val/loss", "Validation loss", "nats per token", None),
 ]

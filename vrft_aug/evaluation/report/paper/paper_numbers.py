@@ -30,8 +30,8 @@ METHODS = {
     "v_rft_pa_pi_pa_p_mfrs": "V-RFT + PA_π, then V-RFT + PA_P + R_MFRS",
     "v_rft_pa_pi_pa_p_recite_neg": "V-RFT + PA_π, then V-RFT + PA_P + δ⁻ R_recite",
     "zero_shot_pa_p": "0-shot + PA_P",
-    "v_sft_start": "V-SFT, 160 steps",
-    "v_sft_v_rft": "V-SFT, 160 steps, then V-RFT",
+    "v_sft_start": "V-SFT, 320 steps",
+    "v_sft_v_rft": "V-SFT, 320 steps, then V-RFT",
     "v_rft_mfrs": "V-RFT + R_MFRS",
 }
 

@@ -1,0 +1,1 @@
+"""The part of flash-attn with kernels besides attention."""

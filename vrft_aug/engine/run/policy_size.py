@@ -1,0 +1,53 @@
+"""Says how large a policy is: its parameters, its checkpoints, and the memory that holds it while a training starts."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+# Parameters of models on the hub, for checks before anything is downloaded (tests compare them with the architectures).
+PUBLISHED = {"Qwen/Qwen2.5-VL-3B-Instruct": 3_754_622_976, "Qwen/Qwen2.5-VL-7B-Instruct": 8_292_166_656}
+SAVED_COPIES = 3  # of each trained parameter in a checkpoint: the parameter and Adam's two moments
+BYTES = {"float32": 4, "bfloat16": 2}
+
+
+def parameters(policy: str) -> int:
+    """Parameters in the safetensors files of a folder, or those of a hub id. 0: neither is known."""
+    from safetensors import safe_open
+
+    total = 0
+    for file in Path(policy).glob("*.safetensors"):
+        with safe_open(file, framework="numpy") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 (not a dict)
+                total += math.prod(tensors.get_slice(name).get_shape())
+    return total or PUBLISHED.get(policy, 0)
+
+
+def checkpoint_bytes(policy: str, hardware: Any) -> int:
+    """Bytes of a checkpoint: parameters x 3 numbers, with LoRA x 1, since adapters are small."""
+    return parameters(policy) * BYTES[hardware.master_dtype] * (1 if hardware.lora_rank else SAVED_COPIES)
+
+
+def host_bytes(policy: str, hardware: Any, recipe: str) -> int:
+    """Bytes of a GPU machine's memory that hold the policy while a training starts; 0 for an evaluation.
+
+    Each rank of a machine loads the whole policy in `master_dtype` if it ties its embeddings, else only the first
+    (verl/utils/fsdp_utils.py:64). What is kept beside it: GRPO's reference policy without LoRA, and what is off-loaded.
+    """
+    if recipe == "evaluate":
+        return 0
+    loaded = (hardware.devices_per_node if _ties_embeddings(policy) else 1) * BYTES[hardware.master_dtype]
+    moments = 0 if hardware.lora_rank else 2
+    kept = hardware.offload.parameters + moments * hardware.offload.optimizer
+    kept *= BYTES[hardware.master_dtype]
+    if recipe == "grpo" and not hardware.lora_rank:
+        kept += BYTES[hardware.reference.dtype]
+    return round(parameters(policy) * (loaded + kept / hardware.nodes))
+
+
+def _ties_embeddings(policy: str) -> bool:
+    """As the policy's config.json says; True where there is none, which needs more memory."""
+    if not (file := Path(policy, "config.json")).is_file():
+        return True
+    said = json.loads(file.read_text())
+    return said.get("tie_word_embeddings", said.get("text_config", {}).get("tie_word_embeddings", False))

@@ -1,0 +1,34 @@
+"""The checks of a hardware profile: the doctor prints them all, and a recipe refuses to start at the first problem."""
+
+from collections.abc import Callable
+from typing import Any
+
+from vrft_aug.engine.run import gpu_checks, machine_checks, ray_cpus
+from vrft_aug.engine.run.machine_checks import Verdict
+from vrft_aug.errors import InputError
+
+
+def checks(hardware: Any) -> dict[str, Callable[[], Verdict]]:
+    """name -> check, for the profile `hardware` with the settings of the command line."""
+    todo = {"attention": lambda: attention(hardware)}
+    if hardware.device == "cuda":
+        compilers = {"C compiler": machine_checks.compiler, "Python headers": machine_checks.headers}
+        todo |= gpu_checks.checks(hardware) | compilers
+    return todo | {"Ray's CPUs": lambda: ray_cpus.places(hardware)}
+
+
+def check_machine(hardware: Any) -> None:
+    """Raise InputError for the first check that finds a problem. A cluster's GPUs are not this machine's to check."""
+    elsewhere = set() if hardware.ray.address == "local" else {"GPU number", "GPU memory", "GPU generation"}
+    for name, check in checks(hardware).items():
+        found, remedy = check() if name not in elsewhere else ("", "")
+        if remedy:
+            raise InputError(f"hardware={hardware.name}: {name}: {found}; {remedy}")
+
+
+def attention(hardware: Any) -> Verdict:
+    """Without padding, the sequences of a batch lie in one row, and only flash-attn keeps them apart."""
+    kept = "without padding" if hardware.remove_padding else "with padding"
+    allowed = not hardware.remove_padding or hardware.attention == "flash_attention_2"
+    remedy = "only flash_attention_2 can do without padding: set hardware.remove_padding=false"
+    return f"{hardware.attention} {kept}", "" if allowed else remedy
