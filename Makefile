@@ -9,7 +9,7 @@ SHOTS     ?= null
 SEED      ?= 0
 DATA_ROOT ?= data
 HARDWARE  ?= cpu
-POLICY    ?= $(if $(filter cpu,$(HARDWARE)),tiny)
+POLICY    ?= $(if $(filter cpu%,$(HARDWARE)),tiny)
 RUNS      ?= runs
 RECIPE    ?= recipes/grpo.py
 MINIATURE ?=
@@ -28,7 +28,7 @@ CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY)
 
 export PYTHON UV_VERSION
 .DEFAULT_GOAL := help
-.PHONY: help audit bench check-vllm-cuda setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help audit bench check-vllm-cuda gpu-check a-gpu setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -48,6 +48,14 @@ setup-dev:
 
 doctor: setup ## can this machine run it? Python, memory, disk, ports, GPU, versions, plugins (HARDWARE=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --hardware $(HARDWARE)
+
+# A driver is looked for before anything is installed: the environment of a GPU profile takes 10 GB.
+a-gpu:
+	@case '$(HARDWARE)' in cpu) echo 'error: make gpu-check needs HARDWARE=<a profile with GPUs of conf/hardware>' >&2; exit 2 ;; cpu*) ;; *) command -v nvidia-smi > /dev/null || { echo 'error: no GPU here: nvidia-smi is missing; install the NVIDIA driver, or try the check itself with HARDWARE=cpu_stand_ins' >&2; exit 2; } ;; esac
+
+gpu-check: export PYTHONPATH := $(if $(filter cpu%,$(HARDWARE)),$(CURDIR)/tests/toys/flash_attn_stand_in:)$(PYTHONPATH)
+gpu-check: a-gpu setup ## a GPU profile tried by short trainings: what they show, memory, speed, on one page (HARDWARE=, POLICY=, RUNS=, ARGS=)
+	@$(BIN)/python recipes/gpu_check.py hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) out=$(RUNS)/gpu_check $(ARGS)
 
 quickstart: setup ## the main job: prepare, GRPO with and without knowledge, evaluate, report (DATASET=, DATA_ROOT=: your images; RUNS=, ARGS=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --quick

@@ -1,9 +1,13 @@
 """Fixtures for all tests."""
 
+import os
 from pathlib import Path
 
 import pytest
 from repository import ROOT
+
+for name in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "ARGS"):  # `make test ARGS=...` would set them in a test's own make
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(scope="session")

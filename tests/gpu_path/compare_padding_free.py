@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 from fsdp_engines import compute, engine, rows
-from policies import tied_tiny_policy
+
+from vrft_aug.experiments.gpu_check.start import tied_tiny
 
 PADDED = ("hardware.remove_padding=false", "hardware.attention=sdpa", "hardware.gradient_checkpointing=false",
           "hardware.use_fused_kernels=false")  # fmt: skip
@@ -55,7 +56,7 @@ def differences(expected: tuple, found: tuple) -> dict[str, float]:
 
 
 def main(folder: Path) -> dict[str, dict[str, float]]:
-    policy = tied_tiny_policy(folder / "policy")
+    policy = tied_tiny(folder / "policy")
     data = rows(policy)
     padded = {name: compute(build(policy, *PADDED, *settings), data) for name, settings in CASES.items()}
     found = {name: compute(build(policy, *PADDING_FREE, UNFUSED, *settings), data) for name, settings in CASES.items()}

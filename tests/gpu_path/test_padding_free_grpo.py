@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 
 import pytest
-from policies import tied_tiny_policy
 from without_gpu import RECORD, STAND_IN, environment, run
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
+
+from vrft_aug.experiments.gpu_check.start import tied_tiny
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,7 @@ GPU = ["hardware.remove_padding=true", "hardware.attention=flash_attention_2", "
 def runs(tmp_path_factory) -> Path:
     """The folder of two runs from the same tied policy, rows and seed, `cpu` and `gpu`."""
     folder = tmp_path_factory.mktemp("padding_free_grpo")
-    policy, used = tied_tiny_policy(folder / "start"), folder / "used"
+    policy, used = tied_tiny(folder / "start"), folder / "used"
     used.mkdir()
     run("recipes/prepare.py", *SMALL, f"out={folder / 'rows'}", env=environment())
     common = [*SMALL, *STEPS, f"policy.path={policy}", f"parquet={folder / 'rows'}"]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from policies import wide_policy
 from without_gpu import environment, run
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 from vrft_aug.engine.run.preflight import GIB, free_memory
+from vrft_aug.experiments.gpu_check.start import random_twin
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def runs(tmp_path_factory) -> Path:
     if free_memory() < NEEDED * GIB:
         pytest.skip(f"needs {NEEDED} GiB of free memory, {free_memory() / GIB:.0f} are free")
     folder = tmp_path_factory.mktemp("real_widths")
-    policy = [*POLICY, f"policy.path={wide_policy(folder / 'start')}"]
+    policy = [*POLICY, f"policy.path={random_twin('qwen2_5_vl_3b', folder / 'start', layers=2)}"]
     run("recipes/prepare.py", *ROWS, *policy, f"out={folder / 'rows'}", env=environment())
     rows = f"parquet={folder / 'rows'}"
     run("recipes/grpo.py", *ROWS, *policy, *BFLOAT16, *STEP, rows, f"out={folder / 'trained'}", env=environment(),

@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from compare_padding_free import PADDED, PADDING_FREE
 from fsdp_engines import ROWS, compute, engine, rows, whole
-from policies import tied_tiny_policy
 from transformers import AutoModelForImageTextToText
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
 from vrft_aug.engine.training import policy as policies
+from vrft_aug.experiments.gpu_check.start import tied_tiny
 
 RANKS = 2
 COMMON = ("hardware.dtype=float32", "hardware.reshard_after_forward=true", "schedule.learning_rate=1e-2")
@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
     torch.distributed.init_process_group("cpu:gloo")
     rank, policy, report = torch.distributed.get_rank(), folder / "policy", {}
     if not rank:
-        tied_tiny_policy(policy)
+        tied_tiny(policy)
     torch.distributed.barrier()
     for name, settings in CASES.items():
         built = engine(policy, *COMMON, *settings)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -83,6 +84,22 @@ def test_what_ends_the_command_ends_the_fork(python, tmp_path, number):
     command.send_signal(number)
     command.wait(30)
     wait_until(lambda: not psutil.pid_exists(fork))
+
+
+REQUEST = json.dumps({"argv": ["-c", "import time; time.sleep(60)"], "env": {}, "cwd": "/", "fds": [0]}).encode()
+
+
+@pytest.mark.parametrize("sent", [b"", len(REQUEST).to_bytes(8, "big"), len(REQUEST).to_bytes(8, "big") + REQUEST[:9],
+                                  len(REQUEST).to_bytes(8, "big") + REQUEST])  # fmt: skip
+def test_a_client_that_is_killed_at_any_moment_ends_no_other(python, tmp_path, sent):
+    """Ray kills a worker that is slow to register, perhaps before the server has read what it asked."""
+    with socket.socket(socket.AF_UNIX) as client, open(os.devnull) as null:
+        client.connect(str(tmp_path / "socket"))
+        if sent:
+            socket.send_fds(client, [sent], [null.fileno()])
+    assert run(python, "-c", "print(6)").stdout == "6\n"
+    (server,) = (one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in (one.info["cmdline"] or []))
+    wait_until(lambda: not server.children())
 
 
 def wait_until(condition) -> None:

@@ -31,11 +31,15 @@ def main() -> int:
     body = json.dumps(request).encode()
     socket.send_fds(server, [len(body).to_bytes(8, "big")], descriptors)
     server.sendall(body)
-    pid = int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")  # 0 if the server is gone
+    try:
+        pid = int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")  # 0 if the server is gone
+    except ConnectionError:
+        pid = 0
+    if not pid:
+        return 1
     for number in FORWARDED:
         signal.signal(number, lambda number, _: os.kill(pid, number))
-    status = int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")
-    return status if pid else 1
+    return int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")
 
 
 def connect(folder: str) -> socket.socket:

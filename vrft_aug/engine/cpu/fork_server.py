@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import types
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -74,9 +75,9 @@ class ForkServer:
                     return request
 
     def _fork(self, client: socket.socket) -> dict | None:
-        header, descriptors, *_ = socket.recv_fds(client, 8, 253)
-        with client.makefile("rb") as stream:
-            request = json.loads(stream.read(int.from_bytes(header, "big")))
+        request, descriptors = _read(client)
+        if request is None:
+            return None
         if (pid := os.fork()) == 0:
             self._events.close()
             for used in (self._listener, client, *(other for _, other in self._clients.values())):
@@ -90,7 +91,8 @@ class ForkServer:
         self._clients[pidfd] = pid, client
         self._events.register(pidfd, selectors.EVENT_READ, partial(self._report_end, pidfd))
         self._events.register(client, selectors.EVENT_READ, partial(self._kill, client, pidfd))
-        client.sendall(pid.to_bytes(8, "big"))
+        with suppress(OSError):  # the client is gone, as Ray kills one that is slow to register; its end is an event
+            client.sendall(pid.to_bytes(8, "big"))
         return None
 
     def _report_end(self, pidfd: int) -> None:
@@ -100,13 +102,27 @@ class ForkServer:
         os.close(pidfd)
         if client in self._events.get_map():
             self._events.unregister(client)
-            client.sendall((status if status >= 0 else 128 - status).to_bytes(8, "big"))
+            with suppress(OSError):
+                client.sendall((status if status >= 0 else 128 - status).to_bytes(8, "big"))
         client.close()
 
     def _kill(self, client: socket.socket, pidfd: int) -> None:
         """End the fork of a client that is gone. A client sends nothing, so that any event means: it was killed."""
         self._events.unregister(client)
         os.kill(self._clients[pidfd][0], signal.SIGKILL)
+
+
+def _read(client: socket.socket) -> tuple[dict | None, list[int]]:
+    """A client's request and file descriptors; closes the connection of a client that was killed before it had asked."""
+    header, descriptors, *_ = socket.recv_fds(client, 8, 253)
+    with client.makefile("rb") as stream:
+        body = stream.read(int.from_bytes(header, "big"))
+    if header and len(body) == int.from_bytes(header, "big"):
+        return json.loads(body), descriptors
+    for descriptor in descriptors:
+        os.close(descriptor)
+    client.close()
+    return None, []
 
 
 def become(request: dict) -> None:

@@ -1,0 +1,1 @@
+"""Tries a hardware profile: short trainings, what their numbers show, and one page with all of it."""

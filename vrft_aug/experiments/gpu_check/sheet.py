@@ -1,0 +1,104 @@
+"""Writes the page of the GPU check: machine, findings, memory beside the formula, seconds per phase, speed.
+
+The line of speeds has the columns of EasyR1's page of baselines (assets/baselines.md), so that both can be compared.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from vrft_aug.engine.run.metrics_file import read_steps
+from vrft_aug.experiments.gpu_check.findings import Finding
+from vrft_aug.experiments.memory import Estimate
+
+PHASES = {"rollout": "gen", "log-probabilities": "old_log_prob", "reference": "ref", "update": "update_actor",
+          "weights to vLLM": "update_weights", "step": "step"}  # fmt: skip
+MARKS = {True: "yes", False: "**no**", None: "–"}
+WARM = (2, 3)  # the first step compiles and fills caches
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page tells. machine: facts as (name, text). doctor: what it said. seconds: of each run.
+
+    memory: None for a policy of unknown size.
+    """
+
+    machine: Sequence[tuple[str, str]]
+    doctor: str
+    findings: Sequence[Finding]
+    seconds: Mapping[str, float]
+    memory: Estimate | None
+    hardware: DictConfig
+    policy: str
+
+
+def markdown(page: Page, folder: Path) -> str:
+    """The page. folder: of the trials."""
+    steps = read_steps(folder / "grpo" / "metrics.jsonl")
+    warm = [steps[number] for number in WARM if number in steps]
+    judged = [(MARKS[one.ok], one.question, one.found, one.wanted) for one in page.findings]
+    parts = [
+        f"# GPU check: {page.hardware.name}",
+        table(["", ""], page.machine),
+        "## Findings",
+        table(["", "", "found", "wanted"], judged),
+        "## Memory per device, GiB",
+        table(["", "measured", "formula"], _memory(page, warm)),
+        "## Seconds per phase of a GRPO step",
+        table(list(PHASES), [[f"{_mean(warm, f'timing_s/{key}'):.1f}" for key in PHASES.values()]]),
+        f"Mean of steps {' and '.join(map(str, WARM))}.",
+        "## Speed",
+        _speed(page, warm),
+        "## Seconds per run",
+        table(list(page.seconds), [[f"{one:.0f}" for one in page.seconds.values()]]),
+        "## Doctor",
+        f"```\n{page.doctor.strip()}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(one)} |" for one in lines)
+
+
+def _memory(page: Page, steps: Sequence[Mapping[str, float]]) -> list[tuple[str, str, str]]:
+    """Measured by torch's allocator in the actor's process: it does not see vLLM's, nor what CUDA itself takes."""
+    training = dict(page.memory.phases["training"]) if page.memory else {}
+    training.pop("processes", None)
+    expected = f"{sum(training.values()):.1f}" if training else "–"
+    peak, reserved, host = (_most(steps, f"actor/perf/{key}_gb")
+                            for key in ("max_memory_allocated", "max_memory_reserved", "cpu_memory_used"))  # fmt: skip
+    return [
+        ("allocated for the training, at most", f"{peak:.1f}", expected),
+        ("reserved for the training, at most", f"{reserved:.1f}", "–"),
+        ("memory of the host in use, at most", f"{host:.1f}", "–"),
+    ]
+
+
+def _speed(page: Page, steps: Sequence[Mapping[str, float]]) -> str:
+    hardware = page.hardware
+    header = ["Size", "GPU Type", "Bits", "Batch Size", "vLLM Util", "vLLM TP", "Peak Mem", "Peak VRAM", "Throughput",
+              "Sec per step", "Actor MFU"]  # fmt: skip
+    number = hardware.nodes * hardware.devices_per_node
+    device = dict(page.machine).get("device", hardware.device)
+    bits = "BF16" if hardware.master_dtype == "bfloat16" else "AMP" if hardware.dtype == "bfloat16" else "FP32"
+    row = [page.policy, f"{number} * {device}", bits, f"{hardware.max_tokens_per_device} tokens",
+           str(hardware.vllm.memory_fraction), str(hardware.vllm.tensor_parallel),
+           f"{_most(steps, 'actor/perf/cpu_memory_used_gb'):.0f}GB",
+           f"{_most(steps, 'actor/perf/max_memory_allocated_gb'):.0f}GB",
+           f"{_mean(steps, 'perf/throughput'):.0f}", f"{_mean(steps, 'perf/time_per_step'):.0f}s",
+           f"{100 * _mean(steps, 'perf/mfu/actor'):.1f}%"]  # fmt: skip
+    return table(header, [row])
+
+
+def _mean(steps: Sequence[Mapping[str, float]], key: str) -> float:
+    return sum(step.get(key, 0.0) for step in steps) / len(steps) if steps else float("nan")
+
+
+def _most(steps: Sequence[Mapping[str, float]], key: str) -> float:
+    return max((step.get(key, 0.0) for step in steps), default=float("nan"))
