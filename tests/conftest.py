@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from repository import ROOT
 
-for name in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "ARGS"):  # `make test ARGS=...` would set them in a test's own make
+for name in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "ARGS"):  # `make test ARGS=...` sets them, also for a test's make
     os.environ.pop(name, None)
 
 

@@ -113,7 +113,7 @@ class ForkServer:
 
 
 def _read(client: socket.socket) -> tuple[dict | None, list[int]]:
-    """A client's request and file descriptors; closes the connection of a client that was killed before it had asked."""
+    """A client's request and file descriptors. A client that was killed before it had asked is left: None and none."""
     header, descriptors, *_ = socket.recv_fds(client, 8, 253)
     with client.makefile("rb") as stream:
         body = stream.read(int.from_bytes(header, "big"))

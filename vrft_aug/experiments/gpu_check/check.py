@@ -1,12 +1,15 @@
 """Runs the GPU check: refuses a machine that cannot, runs the trials, judges them and writes gpu_check.md."""
 
 import json
+import os
+import platform
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -93,7 +96,8 @@ def _machine(config: DictConfig, policy: str, run: Path) -> list[tuple[str, str]
     cuda = gpu_checks.look() if config.hardware.device == "cuda" else None
     device = cuda.devices[0].name if cuda and cuda.devices else config.hardware.device
     driver = [("driver", gpu_checks.driver(cuda, config.hardware.name)[0])] if cuda else []
-    return [("device", device), *driver, ("policy", policy), *record["versions"].items(),
+    host = f"{platform.machine()}, {os.cpu_count()} CPUs, {round(psutil.virtual_memory().total / preflight.GIB)} GiB"
+    return [("device", device), ("host", host), *driver, ("policy", policy), *record["versions"].items(),
             ("commit", record["git_commit"] or "not known"), ("ended", record["ended"])]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from vrft_aug.experiments.memory import Estimate
 PHASES = {"rollout": "gen", "log-probabilities": "old_log_prob", "reference": "ref", "update": "update_actor",
           "weights to vLLM": "update_weights", "step": "step"}  # fmt: skip
 MARKS = {True: "yes", False: "**no**", None: "–"}
-WARM = (2, 3)  # the first step compiles and fills caches
+WARM = 2  # the step that is timed: the first one after a start, as 1 and 3 are, compiles and fills caches
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Page:
 def markdown(page: Page, folder: Path) -> str:
     """The page. folder: of the trials."""
     steps = read_steps(folder / "grpo" / "metrics.jsonl")
-    warm = [steps[number] for number in WARM if number in steps]
+    warm = steps.get(WARM, {})
     judged = [(MARKS[one.ok], one.question, one.found, one.wanted) for one in page.findings]
     parts = [
         f"# GPU check: {page.hardware.name}",
@@ -46,12 +46,11 @@ def markdown(page: Page, folder: Path) -> str:
         "## Findings",
         table(["", "", "found", "wanted"], judged),
         "## Memory per device, GiB",
-        table(["", "measured", "formula"], _memory(page, warm)),
-        "## Seconds per phase of a GRPO step",
-        table(list(PHASES), [[f"{_mean(warm, f'timing_s/{key}'):.1f}" for key in PHASES.values()]]),
-        f"Mean of steps {' and '.join(map(str, WARM))}.",
+        table(["", "measured", "formula"], _memory(page, list(steps.values()))),
+        f"## Seconds per phase of GRPO, step {WARM}",
+        table(list(PHASES), [[f"{warm.get(f'timing_s/{key}', 0):.1f}" for key in PHASES.values()]]),
         "## Speed",
-        _speed(page, warm),
+        _speed(page, warm, _peaks(list(steps.values()))),
         "## Seconds per run",
         table(list(page.seconds), [[f"{one:.0f}" for one in page.seconds.values()]]),
         "## Doctor",
@@ -68,11 +67,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _memory(page: Page, steps: Sequence[Mapping[str, float]]) -> list[tuple[str, str, str]]:
     """Measured by torch's allocator in the actor's process: it does not see vLLM's, nor what CUDA itself takes."""
-    training = dict(page.memory.phases["training"]) if page.memory else {}
+    # The CPU's formula is of the whole machine.
+    training = dict(page.memory.phases["training"]) if page.memory and page.hardware.device == "cuda" else {}
     training.pop("processes", None)
     expected = f"{sum(training.values()):.1f}" if training else "–"
-    peak, reserved, host = (_most(steps, f"actor/perf/{key}_gb")
-                            for key in ("max_memory_allocated", "max_memory_reserved", "cpu_memory_used"))  # fmt: skip
+    peak, reserved, host = _peaks(steps)
     return [
         ("allocated for the training, at most", f"{peak:.1f}", expected),
         ("reserved for the training, at most", f"{reserved:.1f}", "–"),
@@ -80,7 +79,13 @@ def _memory(page: Page, steps: Sequence[Mapping[str, float]]) -> list[tuple[str,
     ]
 
 
-def _speed(page: Page, steps: Sequence[Mapping[str, float]]) -> str:
+def _peaks(steps: Sequence[Mapping[str, float]]) -> tuple[float, ...]:
+    """GiB: allocated and reserved on a device, and in use on the host; the most of all steps."""
+    keys = ("max_memory_allocated", "max_memory_reserved", "cpu_memory_used")
+    return tuple(max((step.get(f"actor/perf/{key}_gb", 0.0) for step in steps), default=0.0) for key in keys)
+
+
+def _speed(page: Page, warm: Mapping[str, float], peaks: Sequence[float]) -> str:
     hardware = page.hardware
     header = ["Size", "GPU Type", "Bits", "Batch Size", "vLLM Util", "vLLM TP", "Peak Mem", "Peak VRAM", "Throughput",
               "Sec per step", "Actor MFU"]  # fmt: skip
@@ -89,16 +94,6 @@ def _speed(page: Page, steps: Sequence[Mapping[str, float]]) -> str:
     bits = "BF16" if hardware.master_dtype == "bfloat16" else "AMP" if hardware.dtype == "bfloat16" else "FP32"
     row = [page.policy, f"{number} * {device}", bits, f"{hardware.max_tokens_per_device} tokens",
            str(hardware.vllm.memory_fraction), str(hardware.vllm.tensor_parallel),
-           f"{_most(steps, 'actor/perf/cpu_memory_used_gb'):.0f}GB",
-           f"{_most(steps, 'actor/perf/max_memory_allocated_gb'):.0f}GB",
-           f"{_mean(steps, 'perf/throughput'):.0f}", f"{_mean(steps, 'perf/time_per_step'):.0f}s",
-           f"{100 * _mean(steps, 'perf/mfu/actor'):.1f}%"]  # fmt: skip
+           f"{peaks[2]:.0f}GB", f"{peaks[0]:.0f}GB", f"{warm.get('perf/throughput', 0):.0f}",
+           f"{warm.get('perf/time_per_step', 0):.0f}s", f"{100 * warm.get('perf/mfu/actor', 0):.1f}%"]  # fmt: skip
     return table(header, [row])
-
-
-def _mean(steps: Sequence[Mapping[str, float]], key: str) -> float:
-    return sum(step.get(key, 0.0) for step in steps) / len(steps) if steps else float("nan")
-
-
-def _most(steps: Sequence[Mapping[str, float]], key: str) -> float:
-    return max((step.get(key, 0.0) for step in steps), default=float("nan"))
