@@ -15,7 +15,7 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 
 from vrft_aug.data.settings import Policy
 from vrft_aug.errors import InputError
-from vrft_aug.experiments.gpu_check import check, findings, sheet, start, trials
+from vrft_aug.experiments.gpu_check import check, judgements, sheet, start, trials
 
 GPU = SimpleNamespace(vllm=SimpleNamespace(sleep=True), dtype="bfloat16", lora_rank=0)
 FREED = "INFO [gpu_worker.py:182] Sleep mode freed {} GiB memory, 3.10 GiB memory is still in use.\n"
@@ -31,8 +31,8 @@ def steps(number: int = 3, **changes: float) -> dict[int, dict[str, float]]:
 
 def test_a_healthy_run_has_no_problem():
     log = "resume from global_step_2\n" + 4 * FREED.format("55.20")
-    found = [findings.agreement(steps(), "bfloat16"), findings.arrival(steps()), findings.sleep(log, GPU, 60),
-             findings.gradients(steps()), findings.resumption(steps(), log)]  # fmt: skip
+    found = [judgements.agreement(steps(), "bfloat16"), judgements.arrival(steps()), judgements.sleep(log, GPU, 60),
+             judgements.gradients(steps()), judgements.resumption(steps(), log)]  # fmt: skip
     assert [one.ok for one in found] == [True] * 5
 
 
@@ -41,38 +41,38 @@ def test_a_healthy_run_has_no_problem():
     ({"rollout_probs_diff_max": math.nan}, "bfloat16"),
 ])  # fmt: skip
 def test_probabilities_that_differ_are_a_problem(fault, dtype):
-    assert findings.agreement(steps(**fault), dtype).ok is False
+    assert judgements.agreement(steps(**fault), dtype).ok is False
 
 
 def test_probabilities_that_nobody_logged_are_a_problem():
-    assert findings.agreement({1: {}}, "bfloat16").ok is False and findings.agreement({}, "bfloat16").ok is False
+    assert judgements.agreement({1: {}}, "bfloat16").ok is False and judgements.agreement({}, "bfloat16").ok is False
 
 
 @pytest.mark.parametrize("fault", [{"k3_kl": 0.05}, {"k3_kl": math.nan}, {"kl_loss": 0.0}])
 def test_a_rollout_with_the_old_weights_is_a_problem(fault):
     """Then rollout and actor are as far apart as reference and actor."""
-    assert findings.arrival(steps(**fault)).ok is False
+    assert judgements.arrival(steps(**fault)).ok is False
 
 
 @pytest.mark.parametrize("log", [
     "", FREED.format("55.20"), 3 * FREED.format("20.00"), FREED.format("55.20") + 2 * FREED.format("49.00"),
 ])  # fmt: skip
 def test_memory_that_does_not_come_back_is_a_problem(log):
-    assert findings.sleep(log, GPU, 60).ok is False
+    assert judgements.sleep(log, GPU, 60).ok is False
 
 
 def test_a_profile_without_sleep_is_not_judged():
-    assert findings.sleep("", SimpleNamespace(vllm=SimpleNamespace(sleep=False)), 60).ok is None
+    assert judgements.sleep("", SimpleNamespace(vllm=SimpleNamespace(sleep=False)), 60).ok is None
 
 
 @pytest.mark.parametrize("norm", [math.nan, math.inf, 0.0])
 def test_a_gradient_that_is_no_number_is_a_problem(norm):
-    assert findings.gradients(steps(grad_norm=norm)).ok is False
+    assert judgements.gradients(steps(grad_norm=norm)).ok is False
 
 
 @pytest.mark.parametrize(("number", "log"), [(2, "from global_step_2"), (3, "training from scratch")])
 def test_a_run_that_began_anew_is_a_problem(number, log):
-    assert findings.resumption(steps(number), log).ok is False
+    assert judgements.resumption(steps(number), log).ok is False
 
 
 @pytest.mark.parametrize(("ranks", "ok"), [(16, True), (8, False)])
@@ -80,11 +80,11 @@ def test_a_node_that_sits_idle_is_a_problem(tmp_path, ranks, ok):
     part = tmp_path / "checkpoints" / "global_step_3" / "actor"
     part.mkdir(parents=True)
     (part / "fsdp_config.json").write_text(json.dumps({"world_size": ranks}))
-    assert findings.devices(tmp_path, 16).ok is ok
+    assert judgements.devices(tmp_path, 16).ok is ok
 
 
 def test_no_checkpoint_is_a_problem(tmp_path):
-    assert findings.devices(tmp_path, 1).ok is False
+    assert judgements.devices(tmp_path, 1).ok is False
 
 
 @pytest.mark.parametrize(("names", "ok"), [(["q.weight"], True), (["q.weight", "q.lora_A.weight"], False), ([], False)])
@@ -94,7 +94,7 @@ def test_adapters_beside_the_weights_are_a_problem(tmp_path, names, ok):
 
     (tmp_path / "lora" / "policy").mkdir(parents=True)
     save_file({name: torch.zeros(1) for name in names}, tmp_path / "lora" / "policy" / "model.safetensors")
-    assert findings.export(tmp_path, GPU).ok is ok
+    assert judgements.export(tmp_path, GPU).ok is ok
 
 
 def test_the_page_has_every_number(tmp_path):
@@ -104,7 +104,7 @@ def test_the_page_has_every_number(tmp_path):
              "actor/perf/cpu_memory_used_gb": 77.0}  # fmt: skip
     lines = [json.dumps({"step": step, "data": {**timed, "timing_s/gen": 10.0 * step}}) for step in (1, 2, 3)]
     (tmp_path / "grpo" / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    found = [findings.Finding("a", "b", "c", False), findings.Finding("d", "e", "", None)]
+    found = [judgements.Finding("a", "b", "c", False), judgements.Finding("d", "e", "", None)]
     memory = SimpleNamespace(phases={"training": {"weights": 40.0, "logits": 4.0, "processes": 2.0}})
     hardware = composed("grpo", "hardware=gpu_2x80g", "hardware.vllm.memory_fraction=0.6").hardware
     page = sheet.Page([("device", "NVIDIA H100")], "ok       cores   16", found, {"GRPO": 99.4}, memory, hardware, "3B")

@@ -20,7 +20,7 @@ from vrft_aug.errors import InputError, RunFailed
 from vrft_aug.experiments import memory
 from vrft_aug.experiments.command_line import sort_overrides
 from vrft_aug.experiments.compositions import compose
-from vrft_aug.experiments.gpu_check.findings import Finding, findings
+from vrft_aug.experiments.gpu_check.judgements import Finding, findings
 from vrft_aug.experiments.gpu_check.sheet import Page, markdown
 from vrft_aug.experiments.gpu_check.start import find_start
 from vrft_aug.experiments.gpu_check.trials import Trials

@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from vrft_aug.engine.run.metrics_file import read_steps
-from vrft_aug.experiments.gpu_check.findings import Finding
+from vrft_aug.experiments.gpu_check.judgements import Finding
 from vrft_aug.experiments.memory import Estimate
 
 PHASES = {"rollout": "gen", "log-probabilities": "old_log_prob", "reference": "ref", "update": "update_actor",
