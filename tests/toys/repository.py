@@ -16,6 +16,11 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+def gpu_profiles() -> list[str]:
+    """The profiles of conf/hardware for machines with GPUs."""
+    return [name for name in choices("hardware") if composed(f"hardware/{name}").hardware.device == "cuda"]
+
+
 @functools.cache
 def composed(root: str, *overrides: str) -> DictConfig:
     """The resolved config of a root file. It is cached: a test that changes it must copy it first."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig
-from repository import ROOT, choices, composed
+from repository import ROOT, composed, gpu_profiles
 from toy_data import compose_config
 
 from vrft_aug.data.preparation.prepare import prepare
@@ -160,7 +160,7 @@ def test_no_compiler_and_no_headers(healthy, tmp_path, monkeypatch):
     profile_checks.check_machine(profile("gpu_2x80g"))
 
 
-@pytest.mark.parametrize("name", [name for name in choices("hardware") if name != "cpu"])
+@pytest.mark.parametrize("name", gpu_profiles())
 def test_vllm_compiles_no_sampler(name):
     assert profile(name).env["VLLM_USE_FLASHINFER_SAMPLER"] == "0"
 
