@@ -48,7 +48,7 @@ def test_probabilities_that_nobody_logged_are_a_problem():
     assert judgements.agreement({1: {}}, "bfloat16").ok is False and judgements.agreement({}, "bfloat16").ok is False
 
 
-@pytest.mark.parametrize("fault", [{"k3_kl": 0.05}, {"k3_kl": math.nan}, {"kl_loss": 0.0}])
+@pytest.mark.parametrize("fault", [{"k3_kl": 0.05}, {"k3_kl": math.nan}, {"k3_kl": 0.0, "kl_loss": 0.0}])
 def test_a_rollout_with_the_old_weights_is_a_problem(fault):
     """Then rollout and actor are as far apart as reference and actor."""
     assert judgements.arrival(steps(**fault)).ok is False

@@ -71,8 +71,9 @@ def arrival(steps: Steps) -> Finding:
     update by as much as actor and reference do: both are then the KL of the update."""
     second = steps.get(2, {})
     apart, moved = second.get("rollout_corr/k3_kl", math.nan), second.get("actor/kl_loss", math.nan)
+    arrived = moved > 0 and abs(apart) <= ARRIVED * moved  # a policy that has not moved tells nothing
     found = f"KL of rollout and actor {apart:.2g}, of actor and reference {moved:.2g}"
-    return Finding("new weights reach vLLM", found, f"a share of at most {ARRIVED}", abs(apart) <= ARRIVED * moved)
+    return Finding("new weights reach vLLM", found, f"a share of at most {ARRIVED}", arrived)
 
 
 def sleep(log: str, hardware: DictConfig, vllm_gib: float) -> Finding:

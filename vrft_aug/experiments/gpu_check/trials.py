@@ -1,4 +1,4 @@
-"""The short runs of the GPU check: rows, two steps of V-SFT, two of GRPO and a third after a restart, LoRA, answers."""
+"""Lists the runs of the GPU check: rows, two steps of V-SFT, two of GRPO and a third after a restart, LoRA, answers."""
 
 from dataclasses import dataclass
 from pathlib import Path
