@@ -17,7 +17,7 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.replica import TokenOutput
 
-from vrft_aug.engine.verl.agent_loop import PromptOnceAgentLoop, PromptOnceWorker, to_score, with_pixels_as
+from vrft_aug.engine.verl.agent_loop import PromptOnceAgentLoop, PromptOnceWorker, own_seed, to_score, with_pixels_as
 from vrft_aug.engine.verl.shared_prompt import COLLECT_SECONDS, SHARED, Together
 from vrft_aug.tiny import model as tiny_policy
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
@@ -187,12 +187,14 @@ def test_samples_are_scored_together_each_with_its_own_score():
     assert samples[0][0].reward_score == 0.25 and reward.sizes == [8], "what is scored is not scored again"
 
 
-@pytest.mark.parametrize("scored", [True, False])
-def test_the_reward_reads_the_prompt_and_the_queue_keeps_none(monkeypatch, scored):
+@pytest.mark.parametrize(("scored", "seed"), [(True, 1), (False, None)])
+def test_the_reward_reads_the_prompt_and_the_queue_keeps_none(monkeypatch, scored, seed):
     """An exception: a reward model beside the actor reads the prompt from the queue."""
-    worker, read, stored = PromptOnceWorker.__new__(PromptOnceWorker), [], []
+    worker, drawn, read, stored = PromptOnceWorker.__new__(PromptOnceWorker), [], [], []
+    worker._seed = seed
 
     async def answer(sampling_params: dict, **row) -> AgentLoopOutput:
+        drawn.append(sampling_params)
         return sample([1], [2], "phantom")[0]
 
     async def score(samples: list) -> list[dict]:
@@ -208,10 +210,22 @@ def test_the_reward_reads_the_prompt_and_the_queue_keeps_none(monkeypatch, score
     monkeypatch.setattr(PromptOnceWorker.__base__, "_agent_loop_postprocess", store)
     row = {"raw_prompt": ["messages"], "prompt": ["messages"], "tools_kwargs": {}, "interaction_kwargs": {},
            "data_source": "phantom", "reward_model": {"ground_truth": "a"}, "uid": "u", "session_id": 0}  # fmt: skip
-    asyncio.run(worker._run_agent_loop({}, {"validate": False}, agent_name="single_turn_agent", **row))
+    sampling, trajectory = {"temperature": 0.9}, {"validate": False}
+    asyncio.run(worker._run_agent_loop(sampling, trajectory, agent_name="single_turn_agent", **row))
+    assert drawn == [{"temperature": 0.9, "detokenize": False, **own_seed(seed, row)}]
     assert read == [row] * scored
     left = ("data_source", "reward_model", "uid", "session_id") if scored else row
     assert stored == [(0.5 if scored else None, {column: row[column] for column in left})]
+
+
+def test_each_sample_has_a_seed_of_its_own_that_another_run_repeats():
+    def drawn(seed: int, step: int) -> list[int]:
+        rows = [{"uid": f"{step:05}.{place:04}", "session_id": sample} for place in range(16) for sample in range(8)]
+        return [own_seed(seed, row)["seed"] for row in rows]
+
+    assert drawn(0, 1) == drawn(0, 1)
+    assert len({*drawn(0, 1), *drawn(0, 2), *drawn(1, 1)}) == 3 * 16 * 8
+    assert own_seed(None, {}) == {}
 
 
 def test_only_pixels_get_the_type_in_which_the_policy_computes():

@@ -67,6 +67,7 @@ NAMES = [
          says=("self.global_steps <= self.total_training_steps", "self.on_step_end()", "self.on_train_end()",
                "self.timing_raw = {}", "self.global_steps += 1")),
     Name(f"{TRAINER}.get_llm_client", takes="self", says=("self.llm_server_manager",)),
+    Name(f"{TRAINER}._next_train_batch", takes="self num_prompts"),
     Name(f"{TRAINER}.on_step_end", takes="self"),
     Name(f"{TRAINER}.on_train_end", takes="self"),
     Name(f"{TRAINER}._update_actor", takes="self batch metrics", says=('rename_dict(output["metrics"], "actor/")',)),
@@ -90,6 +91,7 @@ NAMES = [
     Name("custom_sampler", at=f"{TRAINER}._build_replay_buffer",
          says=('sampler_config.get("custom_sampler", None)', "sampler_cls(**replay_buffer_kwargs)",
                "sampler_kwargs=sampler_config.sampler_kwargs")),
+    Name("verl.utils.tensordict_utils.assign_non_tensor_stack", takes="tensor_dict key val"),
     Name("transfer_queue.kv_batch_get", takes="keys partition_id select_fields"),
     Name("transfer_queue.KVBatchMeta.reorder", takes="self indexes"),
     # verl: rollout

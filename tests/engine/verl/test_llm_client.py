@@ -41,9 +41,9 @@ class Server(PromptOnceServer):
         self.requests += 1
         return await self.generate(**request)
 
-    async def several(self, names: list[str], **request) -> list[TokenOutput]:
+    async def several(self, samples: list[tuple[str, dict]], **request) -> list[TokenOutput]:
         self.requests += 1
-        return await self.generate_samples(names, **request)
+        return await self.generate_samples(samples, **request)
 
 
 class Balancer:
@@ -77,7 +77,7 @@ def generate(kind: type, image: str = "image", shared: bool = True, samples: int
 
     async def prompt(tokens: list[int]) -> list:
         SHARED.set({} if shared else None)
-        calls = (client.generate(f"{tokens}-{number}", prompt_ids=tokens, sampling_params=dict(SAMPLING),
+        calls = (client.generate(f"{tokens}-{number}", prompt_ids=tokens, sampling_params=SAMPLING | {"seed": number},
                                  image_data=image) for number in range(samples))  # fmt: skip
         return await asyncio.gather(*calls, return_exceptions=True)
 
@@ -93,7 +93,7 @@ def test_eight_samples_are_one_request():
     assert (verls.requests, theirs.acquired) == (16, 16) and (server.requests, balancer.acquired) == (2, 2)
     assert theirs.held == balancer.held == 0
     assert found == expected, "prompts, order of the samples, extra fields"
-    assert server.sampling == verls.sampling == [SAMPLING] * 16
+    assert server.sampling == verls.sampling == [SAMPLING | {"seed": number} for number in range(8)] * 2
     assert len(set(server.names)) == 16, "each sample is a request of vLLM's"
 
 

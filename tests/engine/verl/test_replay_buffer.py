@@ -14,9 +14,10 @@ from vrft_aug.errors import InputError
 from vrft_aug.rewards import compose
 
 
-def test_the_samples_of_a_prompt_are_together_in_their_order_of_arrival():
-    keys = ["b_0_0", "b_2_0", "a_1_0", "b_1_0", "c_0_0", "a_0_0"]
-    assert [keys[place] for place in _by_prompt(keys)] == ["b_0_0", "b_2_0", "b_1_0", "a_1_0", "a_0_0", "c_0_0"]
+def test_a_batch_is_in_the_order_of_its_prompts_and_samples_whenever_they_ended():
+    ordered = [f"00007.{place:04}_{sample}_0" for place in (2, 10) for sample in (0, 2, 10)] + ["00008.0000_0_0"]
+    keys = [ordered[place] for place in (4, 0, 6, 2, 5, 3, 1)]
+    assert [keys[place] for place in _by_prompt(keys)] == ordered
     assert _by_prompt([]) == []
 
 

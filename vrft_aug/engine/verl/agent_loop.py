@@ -8,10 +8,14 @@ processor and 256 requests per step. Here they are one loop, 64 runs, and one re
 `COLLECT_SECONDS`. vLLM (through llm_client.py) and the reward worker receive the same as from verl. The queue receives
 the same except the prompt's messages: verl stores them for each sample, with two copies of the image, and sends them to
 reference and actor, which only read tokens.
+
+Each sample is drawn with a seed of its own (`hardware.vllm.seed_samples`). vLLM would draw all samples from one stream
+of random numbers, in the order in which their requests arrive, which no two runs have in common.
 """
 
 import random
 import time
+import zlib
 from typing import Any
 
 import numpy as np
@@ -49,6 +53,7 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
             hf_model_type=self.hf_model_type,
         )  # fmt: skip
         self._score_together = Together(self._score, COLLECT_SECONDS)
+        self._seed = self.config.actor_rollout_ref.rollout.seed if self.config.hardware.vllm.seed_samples else None
         self._number_type = getattr(torch, self.config.actor_rollout_ref.actor.fsdp_config.dtype)
 
     async def _run_prompt(self, prompt: dict, *args: Any, **kwargs: Any) -> None:
@@ -60,7 +65,7 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
             SHARED.set(None)  # tools may give each sample other images; this changes only the task of this sample
             return await super()._run_agent_loop(sampling_params, trajectory, agent_name=agent_name, **row)
         row.pop("trace", None)
-        output = await self._single_turn.run(sampling_params | TOKENS_ONLY, **row)
+        output = await self._single_turn.run(sampling_params | TOKENS_ONLY | own_seed(self._seed, row), **row)
         await self._compute_score([output], row)
         if output.reward_score is not None:  # None: a reward model beside the actor will read the prompt later
             row = {column: value for column, value in row.items() if column not in SPENT}
@@ -90,6 +95,11 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
     async def _score(self, samples: list[tuple[AgentLoopOutput, dict]]) -> list[dict]:
         worker = random.choice(self.reward_loop_worker_handles)
         return await worker.compute_score_batch.remote(to_score(samples))
+
+
+def own_seed(seed: int | None, row: dict[str, Any]) -> dict[str, int]:
+    """The seed of a sample, from the run's seed, its prompt's name (trainer.py) and its own; none without a run's seed."""
+    return {} if seed is None else {"seed": zlib.crc32(f"{seed} {row['uid']} {row['session_id']}".encode())}
 
 
 def with_pixels_as(inputs: dict[str, Any], number_type: torch.dtype) -> dict[str, Any]:

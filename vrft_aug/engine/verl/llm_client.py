@@ -34,11 +34,11 @@ class PromptOnceClient(LLMServerClient):
             super()._release_server(server_id, request_id)
 
     async def _send(self, samples: list[tuple[str, dict, dict]]) -> list[TokenOutput]:
-        """Generate one output per sample. The samples' arguments differ only in `request_id`, vLLM's name for each."""
-        request_id, request, arguments = samples[0]
-        names = [sample.pop("request_id") for *_, sample in samples]
+        """Generate one output per sample. Their arguments differ only in vLLM's name for the sample and in its seed."""
+        request_id, request, prompt = samples[0]
+        drawn = [(sample.pop("request_id"), dict(sample.pop("sampling_params"))) for *_, sample in samples]
         server_id, server = await super()._acquire_server(request_id, **request)
         try:
-            return await server.generate_samples.remote(names, **arguments)
+            return await server.generate_samples.remote(drawn, **prompt)
         finally:
             super()._release_server(server_id, request_id)

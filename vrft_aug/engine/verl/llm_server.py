@@ -9,10 +9,13 @@ from verl.workers.rollout.vllm_rollout.vllm_async_server import vLLMHttpServer, 
 
 
 class PromptOnceServer(vLLMHttpServer):
-    async def generate_samples(self, names: list[str], *, sampling_params: dict, **prompt: Any) -> list[TokenOutput]:
-        """Generate one sample per name with verl's `generate`. An error in one sample is raised for all of them."""
+    async def generate_samples(self, samples: list[tuple[str, dict]], **prompt: Any) -> list[TokenOutput]:
+        """Generate each sample, (its name, its sampling parameters), with verl's `generate`.
+
+        An error in one sample is raised for all of them.
+        """
         return await asyncio.gather(
-            *(self.generate(request_id=name, sampling_params=dict(sampling_params), **prompt) for name in names)
+            *(self.generate(request_id=name, sampling_params=parameters, **prompt) for name, parameters in samples)
         )
 
 

@@ -25,7 +25,7 @@ class RewardLoggingReplayBuffer(ReplayBuffer):
         self._validation: dict[str, float] = {}
 
     def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
-        """Return verl's batch, with the samples of a prompt next to each other, and its metrics."""
+        """Return verl's batch, in the order of its prompts and samples, and its metrics."""
         batch, metrics = super().sample(global_steps, partition_id, batch_size)
         batch.reorder(_by_prompt(batch.keys))
         measured = _measure(batch, self._objective)
@@ -36,9 +36,13 @@ class RewardLoggingReplayBuffer(ReplayBuffer):
 
 
 def _by_prompt(keys: list[str]) -> list[int]:
-    """Positions of the keys, ordered prompt by prompt. verl orders samples by the time at which they ended."""
-    order = {prompt: place for place, prompt in enumerate(dict.fromkeys(map(_prompt, keys)))}
-    return sorted(range(len(keys)), key=lambda place: order[_prompt(keys[place])])
+    """Positions of the keys, ordered by prompt, then sample. verl orders samples by the time at which they ended."""
+
+    def name(place: int) -> tuple[str, int, int]:
+        prompt, session, output = keys[place].split("_")
+        return prompt, int(session), int(output)
+
+    return sorted(range(len(keys)), key=name)
 
 
 def _prompt(key: str) -> str:

@@ -1,10 +1,19 @@
-"""Adds two ways to end early to verl's synchronous trainer: a stop file, and an error for a loss that is not finite."""
+"""Adds two ways to end early to verl's synchronous trainer: a stop file, and an error for a loss that is not finite.
+
+It also names each prompt by its step and its place in it, where verl 0.9.1 draws a random name (trainer_base.py:1476).
+The samples' seeds (agent_loop.py) and their order in the update (replay_buffer.py) follow from the name, so that the
+same config and seed give the same training.
+"""
 
 import math
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import PPOTrainerSync
+from verl.utils.tensordict_utils import assign_non_tensor_stack
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from vrft_aug.engine.run.watch import STOP
@@ -15,13 +24,25 @@ FINITE = ("actor/grad_norm", "actor/loss", "actor/pg_loss", "actor/kl_loss")
 
 
 class StoppableTrainer(PPOTrainerSync):
-    """verl's trainer with the two additions; lives in the task runner's process (task_runner.py)."""
+    """verl's trainer with these additions; lives in the task runner's process (task_runner.py)."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._named: Counter[int] = Counter()  # number of prompts that have a name, by step
 
     def get_llm_client(self) -> LLMServerClient:
         """Our client for our servers, and verl's for verl's (share_prompts=false, or `rollout.name=sglang`)."""
         servers = self.llm_server_manager
         takes_prompts = issubclass(servers.rollout_replica_class, PromptOnceReplica)
         return servers.get_client(PromptOnceClient if takes_prompts else LLMServerClient)
+
+    def _next_train_batch(self, num_prompts: int | None = None) -> TensorDict:
+        """Name the prompts, for instance 00007.0015: the sixteenth prompt of step 7."""
+        batch = super()._next_train_batch(num_prompts)
+        step, first = self.global_steps, self._named[self.global_steps]
+        self._named[step] += len(batch)
+        assign_non_tensor_stack(batch, "uid", [f"{step:05}.{first + place:04}" for place in range(len(batch))])
+        return batch
 
     def on_step_end(self) -> None:
         """Make this step the last one if the stop file exists."""
