@@ -98,7 +98,7 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
 
 
 def own_seed(seed: int | None, row: dict[str, Any]) -> dict[str, int]:
-    """The seed of a sample, from the run's seed, its prompt's name (trainer.py) and its own; none without a run's seed."""
+    """The seed of a sample, from the run's seed, its prompt's name (trainer.py) and its own; none for seed None."""
     return {} if seed is None else {"seed": zlib.crc32(f"{seed} {row['uid']} {row['session_id']}".encode())}
 
 
