@@ -1,4 +1,4 @@
-"""Prepares each prompt once for its eight samples, and sends samples to the reward worker together.
+"""Runs the samples of a step: each prompt is prepared once for all of its samples, which are scored together.
 
 task_runner.py gives the manager to verl as `rollout.agent.agent_loop_manager_class`, an extension point of verl.
 For each sample verl 0.9.1 makes an agent loop with its token builder (agent_loop.py:661), and runs the image processor

@@ -1,8 +1,7 @@
-"""Adds two ways to end early to verl's synchronous trainer: a stop file, and an error for a loss that is not finite.
+"""Subclasses verl's trainer: a file stops it, a loss that is not finite ends it, and prompts have names by their place.
 
-It also names each prompt by its step and its place in it, where verl 0.9.1 draws a random name (trainer_base.py:1476).
-The samples' seeds (agent_loop.py) and their order in the update (replay_buffer.py) follow from the name, so that the
-same config and seed give the same training.
+verl 0.9.1 draws a random name for each prompt (trainer_base.py:1476). The samples' seeds (agent_loop.py) and their
+order in the update (replay_buffer.py) follow from the name, so neither depends on the order in which samples end.
 """
 
 import math
