@@ -10,7 +10,7 @@ from vrft_aug.cli import recipe
 
 @recipe("reporting_checklist")
 def main(config: DictConfig) -> None:
-    from vrft_aug.evaluation.report.checklist.sheet import write_sheet
+    from vrft_aug.evaluation.report.checklist.checklist_sheet import write_sheet
 
     print(f"wrote {write_sheet(Path(str(config.run)).expanduser())}")
 

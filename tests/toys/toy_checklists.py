@@ -7,7 +7,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from toy_runs import cell_facts, cell_folder, predictions, write_cell, write_evaluation, write_training
 
-from vrft_aug.evaluation.report.checklist.sheet import write_sheet
+from vrft_aug.evaluation.report.checklist.checklist_sheet import write_sheet
 
 TRUTH = ["0"] * 60 + ["1"] * 40
 ANSWERS = ["0"] * 50 + ["1"] * 48 + [""] * 2

@@ -11,7 +11,7 @@ from toy_runs import predictions, write_evaluation
 from vrft_aug.configs import compose
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.evaluation.report.checklist.checklist_items import AUTHOR, read
-from vrft_aug.evaluation.report.checklist.sheet import CHECKLISTS, FILLERS, NAME, write_sheet
+from vrft_aug.evaluation.report.checklist.checklist_sheet import CHECKLISTS, FILLERS, NAME, write_sheet
 from vrft_aug.evaluation.report.text_table import interval
 
 SIZES = [f"dataset.loader.{split}={size}" for split, size in (("train", 24), ("val", 8), ("test", 16))]

@@ -10,7 +10,7 @@ from toy_checklists import ANSWERS, CELL, TRUTH, checked_cell, record, tables
 from toy_runs import cell_folder, predictions, write_cell, write_evaluation, write_training
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.report.checklist.sheet import NAME, write_sheet
+from vrft_aug.evaluation.report.checklist.checklist_sheet import NAME, write_sheet
 
 
 def test_trainings_are_found_by_their_policy_or_in_the_cell(tmp_path: Path):

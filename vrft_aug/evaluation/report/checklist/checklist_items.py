@@ -12,7 +12,7 @@ AUTHOR = "author"  # `fill` of an item that no run can answer
 class Item:
     """numbers: one per edition of the checklist, "" where that edition has no such item. topic: in our own words.
 
-    fill: a function of `sheet.FILLERS`, or AUTHOR. author: what a person must add; "" for nothing.
+    fill: a function of `checklist_sheet.FILLERS`, or AUTHOR. author: what a person must add; "" for nothing.
     """
 
     section: str
