@@ -59,7 +59,7 @@ gpu-check: a-gpu setup ## a GPU profile tried by short trainings: what they show
 
 quickstart: setup ## the main job: prepare, GRPO with and without knowledge, evaluate, report (DATASET=, DATA_ROOT=: your images; RUNS=, ARGS=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --quick
-	@$(CELLS) table=$(QUICK) table.datasets=[$(DATASET)] table.shots=[$(SHOTS)] $(ARGS)
+	@$(CELLS) table=$(QUICK) $(if $(filter file,$(origin DATASET)),,table.datasets=[$(DATASET)]) table.shots=[$(SHOTS)] $(ARGS)
 
 miniature: setup ## the paper's tables and figures with the tiny policy on phantoms: MINIATURE=small: fewer tasks and images (RUNS=, ARGS=)
 	@$(CELLS) table=miniature$(MINIATURE:%=_%) $(ARGS)
