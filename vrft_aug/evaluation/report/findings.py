@@ -44,9 +44,8 @@ def _is_it_right(one: Comparison) -> Iterator[Finding]:
         constant = f"the constant answer {majority['class']} gets {_percent(majority['value'])}"
         if accuracy <= majority["high"]:
             often = (favourite["share"]["value"] or 0.0) if favourite["prediction"] else 0.0
-            yield Finding(question, BAD, f"It answers by prior: {_percent(often)} of its answers are "
-                          f"{favourite['prediction']}, and of its answers {_percent(accuracy)} are right, while {constant}.",
-                          "results")  # fmt: skip
+            text = f"It answers by prior: {_percent(often)} of its answers are {favourite['prediction']}"
+            yield Finding(question, BAD, f"{text}; {_percent(accuracy)} are right, and {constant}.", "results")
         else:
             yield Finding(question, GOOD, f"{_percent(accuracy)} of its answers are right; {constant}.", "results")
     if little := too_little(one.metrics):
@@ -92,7 +91,8 @@ def _is_it_sure(one: Comparison) -> Iterator[Finding]:
     if (auroc := found["auroc"]["value"]) is not None:
         low = found["auroc"]["low"]
         kind = GOOD if low is not None and low > 0.5 else BAD
-        yield Finding(question, kind, f"Its probabilities rank the classes with a macro AUROC of {auroc:.3f}.", "probabilities")
+        text = f"Its probabilities rank the classes with a macro AUROC of {auroc:.3f}."
+        yield Finding(question, kind, text, "probabilities")
 
 
 def _is_it_better(one: Comparison) -> Iterator[Finding]:
