@@ -9,8 +9,8 @@ from vrft_aug.evaluation.report.curves import COLOURS, STYLES, png_of, style
 
 CAPTION = (
     "Left: accuracy of the answers by the probability of their class, in 15 bins; below the dotted line a policy is "
-    "over-confident. The area of a point grows with its number of images. Right: the error rate of the surest answers, by "
-    "how many are kept."
+    "over-confident. The area of a point grows with its number of images. Right: the error rate of the surest answers, "
+    "by how many are kept."
 )
 LARGEST = 120  # area of the point of a bin with all images, in square points
 

@@ -21,15 +21,15 @@ QUANTITIES = [
     ("average_precision", "AP at IoU 0.5", 1),
 ]
 READING = (
-    "Class probabilities: of each listed class at the place of the answer, after the policy's own thought. Vote shares: "
-    "of several samples. AUROC and AUPRC are means over the classes, each against the rest. Brier score (0 to 2) and "
-    "calibration error: smaller is better. Area under risk-coverage: the error rate of the surest answers, averaged over "
-    "how many of them are kept; smaller is better. Is its answer: how often the most probable class is the answer given."
+    "Class probabilities: of each listed class at the place of the answer, after the policy's own thought. Vote "
+    "shares: of several samples. AUROC and AUPRC: means over the classes, each against the rest. Brier score (0 to 2) "
+    "and calibration error: smaller is better. Area under risk-coverage: the error rate of the surest answers, averaged "
+    "over how many are kept; smaller is better. Is its answer: how often the most probable class is the answer given."
 )
 
 
 def probability_tables(title: str, group: Sequence[Comparison]) -> list[Table]:
-    """The tables of one data set: per kind of score one of all metrics, one row per run, and the AUROC of each class."""
+    """The tables of one data set: per kind of score all metrics, one row per run, and the AUROC of each class."""
     return [table for block in BLOCKS for table in _tables(block, title, group)]
 
 
