@@ -14,6 +14,7 @@ from vrft_aug.evaluation.report.paper.paper_layout import frame as paper_frame
 from vrft_aug.evaluation.report.paper.paper_layout import layout
 from vrft_aug.evaluation.report.provenance import training_line
 from vrft_aug.evaluation.report.result_tables import READING, all_tables, frame, main_tables, rejection_table
+from vrft_aug.evaluation.report.severity import CAPTION
 from vrft_aug.evaluation.report.signs import explained, sign_table
 from vrft_aug.files import write_whole
 
@@ -35,7 +36,8 @@ def write_report(
     if images < 0:
         raise InputError(f"gallery={images}: the number of test images per data set must be 0 or more")
     content = gather(runs, baseline, asked)
-    files = {"report.html": render(content, images), "report.md": _markdown(content).encode(), **content.curves}
+    files = {"report.html": render(content, images), "report.md": _markdown(content).encode(), **content.curves,
+             **content.severity}
     if content.comparisons:
         files["table.csv"] = frame(content.comparisons).to_csv(index=False).encode()
     if content.paper:
@@ -71,7 +73,8 @@ def _markdown(content: Content) -> str:
         parts += ["## Claims", claims.markdown(), _list(claims_notes(content.claims))]
     if content.comparisons:
         tables = [table.markdown() for table in all_tables(content.comparisons)]
-        parts += ["## Results", READING, *content.legend, *tables]
+        drawn = [f"![{CAPTION}]({name})\n\n{CAPTION}" for name in content.severity]
+        parts += ["## Results", READING, *content.legend, *tables, *drawn]
     parts += _training(content)
     if content.missing:
         parts += ["## Missing", _list(content.missing)]

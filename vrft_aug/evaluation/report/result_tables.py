@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
+from vrft_aug.evaluation.report.condition_tables import condition_columns, condition_tables
 from vrft_aug.evaluation.report.provenance import ROWS
 from vrft_aug.evaluation.report.regression import accuracy_row, check_rows, columns
 from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_of, p_value
@@ -37,16 +38,16 @@ THOUGHT = "Thought: answers whose thought names what the image shows, word for w
 
 
 def all_tables(comparisons: Sequence[Comparison]) -> list[Table]:
-    """The main tables, recall of the classes, rejected answers."""
+    """The main tables, what other images and prompts do, recall of the classes, rejected answers."""
     rejected = rejection_table(comparisons)
-    return [*main_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
+    return [*main_tables(comparisons), *altered_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
 
 
 def page_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """The same for the page: one row per run, and two tables per data set, so that each fits into a window."""
     rejected = rejection_table(comparisons)
     tables = [table.transposed() for name, group in by_dataset(comparisons).items() for table in _halves(*name, group)]
-    return [*tables, *recall_tables(comparisons), *([rejected] if rejected else [])]
+    return [*tables, *altered_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
 
 
 def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
@@ -54,6 +55,12 @@ def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     groups = by_dataset(comparisons).items()
     halves = [_halves(*name, group) for name, group in groups]
     return [Table(first.title, first.header, first.rows + second.rows) for first, second in halves]
+
+
+def altered_tables(comparisons: Sequence[Comparison]) -> list[Table]:
+    """Does it look, does it read? For each data set and split."""
+    groups = by_dataset(comparisons).items()
+    return [table for name, group in groups for table in condition_tables(title_of(*name), group)]
 
 
 def by_dataset(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], list[Comparison]]:
@@ -157,6 +164,7 @@ def _record(one: Comparison) -> dict:
         "most_frequent_prediction": metrics["most_frequent"]["prediction"],
         "p_against_shuffled": p_of(one.test("shuffled")),
         **columns(one),
+        **condition_columns(one),
         "baseline": one.baseline,
         "p_against_baseline": p_of(one.against_baseline),
         **{f"{name}_{key}": (getattr(facts, name) or {}).get(key) for name, key in PROVENANCE},
