@@ -47,7 +47,8 @@ def answer(parquet: Path, rows: pd.DataFrame, read: Read, penalty: float) -> pd.
 
     labels = training_labels(parquet)
     chosen = even_subset(labels, MOST)
-    seen, asked = read(training_images(parquet, set(chosen.tolist())), (images[0]["bytes"] for images in rows["images"]))
+    images = training_images(parquet, set(chosen.tolist())), (images[0]["bytes"] for images in rows["images"])
+    seen, asked = read(*images)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / penalty, max_iter=ITERATIONS))
     model.fit(seen, np.array(labels)[chosen])
     shares = pd.DataFrame(model.predict_proba(asked), columns=model.classes_)

@@ -12,8 +12,8 @@ READS = {"wrong_knowledge": "Descriptions of the wrong classes", "no_knowledge":
 LOOKS = {name: one.title.capitalize().replace("Jpeg", "JPEG") for name, one in CONDITIONS.items() if name not in READS}
 KEPT = "Kept with degraded images, % of real"
 LOOK = (
-    "Does it look? Accuracy with other images, and below it the difference from the real ones in points (95 % interval, "
-    "paired bootstrap over groups). With shuffled and blank images a policy that looks loses what its eyes gave it. "
+    "Does it look? Accuracy with other images, and below it the difference from the real ones in points (95 % "
+    "interval, paired bootstrap over groups). With shuffled and blank images a policy that looks loses what it saw. "
     "Kept: the mean accuracy with degraded images, as a share of that with real ones."
 )
 READ = (

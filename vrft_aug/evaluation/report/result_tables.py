@@ -39,15 +39,13 @@ THOUGHT = "Thought: answers whose thought names what the image shows, word for w
 
 def all_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """The main tables, what other images and prompts do, recall of the classes, rejected answers."""
-    rejected = rejection_table(comparisons)
-    return [*main_tables(comparisons), *altered_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
+    return [*main_tables(comparisons), *_further_tables(comparisons)]
 
 
 def page_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """The same for the page: one row per run, and two tables per data set, so that each fits into a window."""
-    rejected = rejection_table(comparisons)
     tables = [table.transposed() for name, group in by_dataset(comparisons).items() for table in _halves(*name, group)]
-    return [*tables, *altered_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
+    return [*tables, *_further_tables(comparisons)]
 
 
 def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
@@ -57,10 +55,10 @@ def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     return [Table(first.title, first.header, first.rows + second.rows) for first, second in halves]
 
 
-def altered_tables(comparisons: Sequence[Comparison]) -> list[Table]:
-    """Does it look, does it read? For each data set and split."""
-    groups = by_dataset(comparisons).items()
-    return [table for name, group in groups for table in condition_tables(title_of(*name), group)]
+def _further_tables(comparisons: Sequence[Comparison]) -> list[Table]:
+    groups, rejected = by_dataset(comparisons).items(), rejection_table(comparisons)
+    altered = [table for name, group in groups for table in condition_tables(title_of(*name), group)]
+    return [*altered, *recall_tables(comparisons), *([rejected] if rejected else [])]
 
 
 def by_dataset(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], list[Comparison]]:

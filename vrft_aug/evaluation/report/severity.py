@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vrft_aug.evaluation.answers.conditions import IMAGES
@@ -33,11 +35,7 @@ def severity_figure(group: Sequence[Comparison]) -> bytes | None:
     figure = Figure(figsize=(3 * len(kinds), 2.9), layout="constrained")
     for ax, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
         for position, (name, found) in enumerate(lines):
-            levels, quantities = zip(*found.get(kind, []), strict=True) if kind in found else ((), ())
-            values = [one["value"] for one in quantities]
-            spans = [[one["value"] - one["low"] for one in quantities], [one["high"] - one["value"] for one in quantities]]
-            ax.errorbar(levels, values, yerr=spans, label=name, capsize=2, linewidth=1.4,
-                        color=COLOURS[position % len(COLOURS)], linestyle=STYLES[position % len(STYLES)])  # fmt: skip
+            _line(ax, found.get(kind, []), name, position)
         style(ax, f"{IMAGES[kind]} images".capitalize().replace("Jpeg", "JPEG"), "share correct", (-0.02, 1.02))
         ax.set_xticks(range(len(STRENGTHS[kind]) + 1))
         ax.set_xlabel("strength")
@@ -45,3 +43,11 @@ def severity_figure(group: Sequence[Comparison]) -> bytes | None:
         handles = figure.axes[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside upper center", ncols=min(4, len(lines)), frameon=False)
     return png_of(figure)
+
+
+def _line(ax: Axes, line: Sequence[tuple[int, Quantity]], name: str, position: int) -> None:
+    """A run's accuracies with their intervals, in the colour and dashes of this position."""
+    table = pd.DataFrame([one for _, one in line], columns=["value", "low", "high"], dtype=float)
+    spans = [(table["value"] - table["low"]).clip(0), (table["high"] - table["value"]).clip(0)]
+    ax.errorbar([level for level, _ in line], table["value"], yerr=spans, label=name, capsize=2, linewidth=1.4,
+                color=COLOURS[position % len(COLOURS)], linestyle=STYLES[position % len(STYLES)])  # fmt: skip
