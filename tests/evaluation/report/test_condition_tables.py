@@ -44,8 +44,8 @@ def comparisons(folder: Path) -> list[Comparison]:
 
 
 def test_each_condition_has_its_accuracy_and_its_difference(comparisons: list[Comparison]):
-    look, read = condition_tables("toy/grading", comparisons)
-    assert look.title == "Does it look? toy/grading" and look.header == ["", "before", "after"]
+    look, read = condition_tables(comparisons)
+    assert look.title == "Does it look? toy/grading, test split" and look.header == ["", "before", "after"]
     lines = {row[0]: row[1:] for row in look.rows}
     assert lines["Real images"] == ["80.0 (73.9–85.0)"] * 2
     assert [row[0] for row in look.rows] == ["Real images", "Shuffled images", "Blank images",
@@ -76,19 +76,19 @@ def test_they_are_in_the_report_the_page_and_the_csv(folder: Path, comparisons: 
 
 def test_without_conditions_there_is_no_table(comparisons: list[Comparison]):
     before = comparisons[:1]
-    assert condition_tables("toy", before) == [] == condition_legend(before) and severity_figure(before) is None
+    assert condition_tables(before) == [] == condition_legend(before) and severity_figure(before) is None
     assert not any("difference" in name or name == "kept" for name in frame(before))
 
 
 def test_many_runs_are_divided_so_that_a_table_fits_into_a_window(comparisons: list[Comparison]):
-    look = [table for table in condition_tables("toy", comparisons[1:] * 8) if "look" in table.title]
+    look = [table for table in condition_tables(comparisons[1:] * 8) if "look" in table.title]
     assert [len(table.header) for table in look] == [7, 3]
 
 
 def test_a_condition_on_other_images_is_left_out(tmp_path: Path):
     write(tmp_path / "run", "run", {"blank": 50}, slice(0, 100))
     (one,) = compare(find([tmp_path]).evaluations)
-    assert one.reliance.differences == {} and condition_tables("toy", [one]) == []
+    assert one.reliance.differences == {} and condition_tables([one]) == []
     assert any("are in only one run" in note for note in one.notes)
 
 
@@ -103,6 +103,6 @@ def test_accuracy_against_severity_starts_with_the_real_images(comparisons: list
 
 def test_every_condition_has_a_row_of_one_of_the_tables(tmp_path: Path):
     write(tmp_path / "run", "run", dict.fromkeys(CONDITIONS, 100))
-    look, read = condition_tables("toy", compare(find([tmp_path]).evaluations))
+    look, read = condition_tables(compare(find([tmp_path]).evaluations))
     assert len(look.rows) == 1 + len(LOOKS) + 1 and len(read.rows) == 3
     assert "JPEG-compressed images, strength 1 of 3" in [row[0] for row in look.rows]

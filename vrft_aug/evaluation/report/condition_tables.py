@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from vrft_aug.evaluation.answers.conditions import CONDITIONS
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.metrics.intervals import Quantity
+from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.text_table import Table, interval, limits, points
 
 RUNS = 6  # per table, so that it fits into a window
@@ -22,8 +23,12 @@ READ = (
 )
 
 
-def condition_tables(title: str, group: Sequence[Comparison]) -> list[Table]:
-    """The two tables of one data set, one column per run, a few runs per table; none without any condition."""
+def condition_tables(comparisons: Sequence[Comparison]) -> list[Table]:
+    """Two tables per data set and split, one column per run, a few runs per table; none without any condition."""
+    return [table for name, group in by_dataset(comparisons).items() for table in _tables(title_of(*name), group)]
+
+
+def _tables(title: str, group: Sequence[Comparison]) -> list[Table]:
     parts = [group[start : start + RUNS] for start in range(0, len(group), RUNS)]
     look = [_table(f"Does it look? {title}", "Real images", LOOKS, part) for part in parts]
     read = [_table(f"Does it read? {title}", "Descriptions as they are", READS, part) for part in parts]

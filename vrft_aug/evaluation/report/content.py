@@ -8,14 +8,15 @@ from pathlib import Path
 from vrft_aug.evaluation.metrics.comparison import MARKS, Comparison, compare
 from vrft_aug.evaluation.report.condition_tables import condition_legend
 from vrft_aug.evaluation.report.curves import by_dataset, curve
+from vrft_aug.evaluation.report.groups import by_dataset as sets
+from vrft_aug.evaluation.report.groups import title_of
 from vrft_aug.evaluation.report.paper.paper_claims import Outcome, judge
 from vrft_aug.evaluation.report.paper.paper_figures import figure
 from vrft_aug.evaluation.report.paper.paper_layout import footnotes
 from vrft_aug.evaluation.report.paper.paper_rows import PaperTable
 from vrft_aug.evaluation.report.paper.paper_table import Objectives, fill
 from vrft_aug.evaluation.report.regression import FEATURES
-from vrft_aug.evaluation.report.result_tables import LENIENT, THOUGHT, title_of
-from vrft_aug.evaluation.report.result_tables import by_dataset as sets
+from vrft_aug.evaluation.report.result_tables import LENIENT, THOUGHT
 from vrft_aug.evaluation.report.severity import severity_figure
 from vrft_aug.evaluation.runs import Found, Training, find
 from vrft_aug.experiments.cells import Table

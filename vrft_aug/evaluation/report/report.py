@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vrft_aug.errors import InputError
+from vrft_aug.evaluation.report.condition_tables import condition_tables
 from vrft_aug.evaluation.report.content import Asked, Content, gather
 from vrft_aug.evaluation.report.page.render import IMAGES, render
 from vrft_aug.evaluation.report.paper.claims_layout import claims_frame, claims_notes, claims_table
@@ -54,7 +55,8 @@ def write_report(
 
 
 def _print(content: Content, console: Console) -> None:
-    results = [*main_tables(content.comparisons), *filter(None, [rejection_table(content.comparisons)])]
+    comparisons = content.comparisons
+    results = [*main_tables(comparisons), *condition_tables(comparisons), *filter(None, [rejection_table(comparisons)])]
     claims = list(filter(None, [claims_table(content.claims)]))
     for table in [layout(content.paper), *claims] if content.paper else results:
         console.print(table.rich())

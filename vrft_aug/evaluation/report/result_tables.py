@@ -6,6 +6,7 @@ import pandas as pd
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report.condition_tables import condition_columns, condition_tables
+from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.provenance import ROWS
 from vrft_aug.evaluation.report.regression import accuracy_row, check_rows, columns
 from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_of, p_value
@@ -56,15 +57,8 @@ def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
 
 
 def _further_tables(comparisons: Sequence[Comparison]) -> list[Table]:
-    groups, rejected = by_dataset(comparisons).items(), rejection_table(comparisons)
-    altered = [table for name, group in groups for table in condition_tables(title_of(*name), group)]
-    return [*altered, *recall_tables(comparisons), *([rejected] if rejected else [])]
-
-
-def by_dataset(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], list[Comparison]]:
-    """{("<data_source>/<task>", split): the comparisons}."""
-    named = [((one.dataset, one.evaluation.facts.split), one) for one in comparisons]
-    return {name: [one for other, one in named if other == name] for name, _ in named}
+    rejected = rejection_table(comparisons)
+    return [*condition_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
 
 
 def _halves(dataset: str, split: str, group: list[Comparison]) -> tuple[Table, Table]:
@@ -110,11 +104,6 @@ def _sample_rows(samples: list[dict | None]) -> list[list[str]]:
         ["  accuracy of single samples, %"] + [f"{100 * one['accuracy']:.1f}" if one else "–" for one in samples],
         ["  any sample right, %"] + [f"{100 * one['any_right']:.1f}" if one else "–" for one in samples],
     ]
-
-
-def title_of(dataset: str, split: str) -> str:
-    """The name of a data set and split in headings."""
-    return f"{dataset}, {split} split" if split else dataset
 
 
 def recall_tables(comparisons: Sequence[Comparison]) -> list[Table]:
