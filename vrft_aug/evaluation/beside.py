@@ -38,11 +38,11 @@ class Beside:
     def of(cls, config: DictConfig, rows: pd.DataFrame) -> "Beside":
         """What the config of evaluate.py asks for, as far as the rows of its split allow it."""
         folder, asked = Path(config.parquet), Asked(Dataset.of(config.dataset), Prompt.of(config.prompt), config.seed)
-        why = {name: CONDITIONS[name].obstacle(asked) for name in config.conditions}
+        why = {name: CONDITIONS[name].obstacle(rows, asked) for name in config.conditions}
         why |= {name: OPPONENTS[name].obstacle(folder, config.split, rows) for name in config.opponents}
         if config.validation:
             why[VALIDATION] = _no_validation(folder, config.split)
-        left = {name: f"{name} is not in opponents" for name in OPPONENTS if name not in config.opponents}
+        left = {} if "pixels" in config.opponents else {"pixels": "it is not in opponents"}  # every report expects it
         return cls(
             asked,
             [name for name in config.conditions if not why[name]],

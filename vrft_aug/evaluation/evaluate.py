@@ -15,6 +15,7 @@ from vrft_aug.engine.run import facts, preflight, profile_checks
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training.policy import resolve
 from vrft_aug.evaluation.answers.conditions import CONDITIONS
+from vrft_aug.evaluation.answers.features import Tower
 from vrft_aug.evaluation.answers.opponents import OPPONENTS
 from vrft_aug.evaluation.answers.predict import predict, read_rows
 from vrft_aug.evaluation.beside import TITLES, VALIDATION, Beside
@@ -77,6 +78,9 @@ def _answers(
     from vrft_aug.evaluation.answers import shards
 
     folder, objective = Path(config.parquet), compose(config.objective)
+    tower = Tower(path, config.hardware.device, config.hardware.dtype)
+    for name in beside.opponents:  # first, because vLLM does not give the device's memory back
+        yield name, OPPONENTS[name].answer(folder, rows, tower)
     with shards.generator(path, policy, config.hardware, config.sampling, config.seed) as generator:
         answer = partial(generator.answer, say=run.say)
         yield "", predict(rows, objective, answer)
@@ -84,8 +88,6 @@ def _answers(
             yield name, predict(CONDITIONS[name].alter(rows, beside.asked), objective, answer)
         if beside.validation:
             yield VALIDATION, predict(read_rows(folder, "val"), objective, answer)
-    for name in beside.opponents:
-        yield name, OPPONENTS[name].answer(folder, rows)
 
 
 def _remove(folder: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from vrft_aug.data.prompts.rendering import IMAGE_MARK
 from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
@@ -39,7 +40,7 @@ def predict(rows: pd.DataFrame, objective: Objective, answer: Answerer) -> pd.Da
                 "data_source": row["data_source"],
                 **{key: info[key] for key in ("task", "index", "source_id", "group_id")},
                 "classes": list(info["classes"]),
-                "prompt": info["prompt"],
+                "prompt": row["prompt"][0]["content"].replace(IMAGE_MARK, "", 1),  # as asked
                 "response": text,
                 "response_length": length,
                 "ground_truth": truth,

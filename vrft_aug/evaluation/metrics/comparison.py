@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from vrft_aug.errors import InputError
+from vrft_aug.evaluation.answers.conditions import CONDITIONS, DEGRADED
 from vrft_aug.evaluation.metrics.intervals import McNemar, Metrics, Quantity, mcnemar
+from vrft_aug.evaluation.metrics.reliance import Reliance, reliance
 from vrft_aug.evaluation.metrics.too_little import too_little
 from vrft_aug.evaluation.runs import Evaluation, distinct_name
 
@@ -57,6 +60,13 @@ class Comparison:
     def test(self, beside: str) -> McNemar | None:
         """McNemar's test of an evaluation beside this one against this one: b is this one."""
         return self.beside[beside].test if beside in self.beside else None
+
+    @cached_property
+    def reliance(self) -> Reliance:
+        """What other images and prompts do to the accuracy; of the conditions beside this run, on the same images."""
+        found = {name: self.beside[name].evaluation for name in CONDITIONS if self.test(name)}
+        others = {name: one.rows_on(self.dataset, ["group_id", "acc"]) for name, one in found.items()}
+        return reliance(self.evaluation.rows_on(self.dataset, ["group_id", "acc"]), others, DEGRADED)
 
     @property
     def marks(self) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from vrft_aug.errors import InputError
+from vrft_aug.evaluation.report.condition_tables import condition_tables
 from vrft_aug.evaluation.report.content import Asked, Content, gather
 from vrft_aug.evaluation.report.page.render import IMAGES, render
 from vrft_aug.evaluation.report.paper.claims_layout import claims_frame, claims_notes, claims_table
@@ -14,6 +15,7 @@ from vrft_aug.evaluation.report.paper.paper_layout import frame as paper_frame
 from vrft_aug.evaluation.report.paper.paper_layout import layout
 from vrft_aug.evaluation.report.provenance import training_line
 from vrft_aug.evaluation.report.result_tables import READING, all_tables, frame, main_tables, rejection_table
+from vrft_aug.evaluation.report.severity import CAPTION
 from vrft_aug.evaluation.report.signs import explained, sign_table
 from vrft_aug.files import write_whole
 
@@ -35,7 +37,8 @@ def write_report(
     if images < 0:
         raise InputError(f"gallery={images}: the number of test images per data set must be 0 or more")
     content = gather(runs, baseline, asked)
-    files = {"report.html": render(content, images), "report.md": _markdown(content).encode(), **content.curves}
+    files = {"report.html": render(content, images), "report.md": _markdown(content).encode(), **content.curves,
+             **content.severity}
     if content.comparisons:
         files["table.csv"] = frame(content.comparisons).to_csv(index=False).encode()
     if content.paper:
@@ -52,7 +55,8 @@ def write_report(
 
 
 def _print(content: Content, console: Console) -> None:
-    results = [*main_tables(content.comparisons), *filter(None, [rejection_table(content.comparisons)])]
+    comparisons = content.comparisons
+    results = [*main_tables(comparisons), *condition_tables(comparisons), *filter(None, [rejection_table(comparisons)])]
     claims = list(filter(None, [claims_table(content.claims)]))
     for table in [layout(content.paper), *claims] if content.paper else results:
         console.print(table.rich())
@@ -71,7 +75,8 @@ def _markdown(content: Content) -> str:
         parts += ["## Claims", claims.markdown(), _list(claims_notes(content.claims))]
     if content.comparisons:
         tables = [table.markdown() for table in all_tables(content.comparisons)]
-        parts += ["## Results", READING, *content.legend, *tables]
+        drawn = [f"![{CAPTION}]({name})\n\n{CAPTION}" for name in content.severity]
+        parts += ["## Results", READING, *content.legend, *tables, *drawn]
     parts += _training(content)
     if content.missing:
         parts += ["## Missing", _list(content.missing)]

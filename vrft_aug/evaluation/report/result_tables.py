@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
+from vrft_aug.evaluation.report.condition_tables import condition_columns, condition_tables
+from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.provenance import ROWS
 from vrft_aug.evaluation.report.regression import accuracy_row, check_rows, columns
 from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_of, p_value
@@ -37,16 +39,14 @@ THOUGHT = "Thought: answers whose thought names what the image shows, word for w
 
 
 def all_tables(comparisons: Sequence[Comparison]) -> list[Table]:
-    """The main tables, recall of the classes, rejected answers."""
-    rejected = rejection_table(comparisons)
-    return [*main_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
+    """The main tables, what other images and prompts do, recall of the classes, rejected answers."""
+    return [*main_tables(comparisons), *_further_tables(comparisons)]
 
 
 def page_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """The same for the page: one row per run, and two tables per data set, so that each fits into a window."""
-    rejected = rejection_table(comparisons)
     tables = [table.transposed() for name, group in by_dataset(comparisons).items() for table in _halves(*name, group)]
-    return [*tables, *recall_tables(comparisons), *([rejected] if rejected else [])]
+    return [*tables, *_further_tables(comparisons)]
 
 
 def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
@@ -56,10 +56,9 @@ def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     return [Table(first.title, first.header, first.rows + second.rows) for first, second in halves]
 
 
-def by_dataset(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], list[Comparison]]:
-    """{("<data_source>/<task>", split): the comparisons}."""
-    named = [((one.dataset, one.evaluation.facts.split), one) for one in comparisons]
-    return {name: [one for other, one in named if other == name] for name, _ in named}
+def _further_tables(comparisons: Sequence[Comparison]) -> list[Table]:
+    rejected = rejection_table(comparisons)
+    return [*condition_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
 
 
 def _halves(dataset: str, split: str, group: list[Comparison]) -> tuple[Table, Table]:
@@ -107,11 +106,6 @@ def _sample_rows(samples: list[dict | None]) -> list[list[str]]:
     ]
 
 
-def title_of(dataset: str, split: str) -> str:
-    """The name of a data set and split in headings."""
-    return f"{dataset}, {split} split" if split else dataset
-
-
 def recall_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """Recall of every class, one table per data set that has classes."""
     tables = []
@@ -157,6 +151,7 @@ def _record(one: Comparison) -> dict:
         "most_frequent_prediction": metrics["most_frequent"]["prediction"],
         "p_against_shuffled": p_of(one.test("shuffled")),
         **columns(one),
+        **condition_columns(one),
         "baseline": one.baseline,
         "p_against_baseline": p_of(one.against_baseline),
         **{f"{name}_{key}": (getattr(facts, name) or {}).get(key) for name, key in PROVENANCE},

@@ -10,8 +10,8 @@ import pandas as pd
 from vrft_aug.evaluation.answers.voting import votes
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.metrics.measure import NOT_A_PART
+from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.page.thumbnails import thumbnails
-from vrft_aug.evaluation.report.result_tables import by_dataset, title_of
 from vrft_aug.rewards.parsing import parse
 
 LONGEST = 4000  # characters of a response that the page shows
