@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vrft_aug.data.rows.parquet_files import parquet_files, splits_in
+from vrft_aug.evaluation.answers.row_columns import row_columns
 
 SIDE = 28  # pixels: MedMNIST's side; larger images are reduced to it
 C = 0.01  # of LogisticRegression: the inverse of the penalty's strength
@@ -97,8 +98,7 @@ def _table(rows: pd.DataFrame, answers: Sequence[str]) -> pd.DataFrame:
     infos, truth = list(rows["extra_info"]), [model["ground_truth"] for model in rows["reward_model"]]
     return pd.DataFrame({
         "data_source": rows["data_source"],
-        **{key: [info[key] for info in infos] for key in ("task", "index", "source_id", "group_id")},
-        "classes": [list(info["classes"]) for info in infos],
+        **pd.DataFrame(list(map(row_columns, infos)), index=rows.index),
         "prediction": list(map(str, answers)),
         "ground_truth": truth,
         "rejected": "",

@@ -9,6 +9,7 @@ import pandas as pd
 from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
+from vrft_aug.evaluation.answers.row_columns import row_columns
 from vrft_aug.rewards import Objective, compute_score
 from vrft_aug.rewards.thought import thought_right
 
@@ -43,8 +44,7 @@ def predict(rows: pd.DataFrame, images: list[bytes], objective: Objective, answe
         scored = [
             {
                 "data_source": row["data_source"],
-                **{key: info[key] for key in ("task", "index", "source_id", "group_id")},
-                "classes": list(info["classes"]),
+                **row_columns(info),
                 "prompt": info["prompt"],
                 "response": text,
                 "response_length": length,
