@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from vrft_aug.data.datasets.sample import SPLITS
-from vrft_aug.data.preparation.contract import check_rows
+from vrft_aug.data.preparation.contract import check_classes, check_rows
 from vrft_aug.data.rows.parquet_files import parquet_files, splits_in
 from vrft_aug.data.setting_checks import check_choice, check_number, check_type
 from vrft_aug.data.settings import Dataset, Policy, Prompt
@@ -18,14 +18,16 @@ def check(config: DictConfig) -> None:
     """Raise InputError for a setting that is not allowed, and for rows that do not fit the other settings."""
     check_sampling(config.sampling)
     check_number("seed", config.seed, 0)
-    for check_too in ("shuffle_check", "pixel_check"):
-        check_type(check_too, config[check_too], bool, "true or false")
+    for key in ("shuffle_check", "pixel_check", "other_classes"):
+        check_type(key, config[key], bool, "true or false")
     dataset, prompt, policy = Dataset.of(config.dataset), Prompt.of(config.prompt), Policy.of(config.policy)
     check_knowledge(compose(config.objective), prompt.task or dataset.task, prompt.knowledge)
     folder = Path(config.parquet)
     check_choice("split", config.split, tuple(splits_in(folder)) or SPLITS)
     parquet_files(folder / f"{config.split}.parquet")
     check_rows(folder, policy, dataset, prompt)
+    if not config.other_classes:
+        check_classes(policy.path, dataset, prompt.task or dataset.task)
 
 
 def check_sampling(sampling: DictConfig) -> None:

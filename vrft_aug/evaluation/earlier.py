@@ -11,8 +11,8 @@ from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.errors import InputError
 
 # Settings that may differ: the folder is the same, another machine may do the work, and an evaluation of an earlier
-# version without logistic regression is made again.
-FREE = ("out", "hardware.", "pixel_check")
+# version without logistic regression is made again. other_classes only allows an evaluation.
+FREE = ("out", "hardware.", "pixel_check", "other_classes")
 
 
 def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:

@@ -27,7 +27,7 @@ def load(
 ) -> Iterator[Sample]:
     """Yield one split. csv: path of the list, relative to `root`. test, val: shares if the list has no splits.
 
-    slices: columns that divide the images; see `read_slices`. readers: {name of a human reader: column of his classes}.
+    slices: columns that divide the images; see `read_slices`. readers: {name of a human reader: column of the classes}.
 
     Raises InputError, which shows the first ten mistakes of the list. A missing image is one of them.
     """

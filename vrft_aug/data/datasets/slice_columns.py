@@ -9,6 +9,7 @@ from vrft_aug.errors import InputError
 
 Limits = Sequence[float]
 Asked = str | Mapping[str, Limits | None] | Sequence[str | Mapping[str, Limits | None]]
+MOST = 50  # values of a column; more are names or numbers, not slices
 UNKNOWN = ("", "unknown", "na", "n/a", "nan")  # what tables write for a value that is not known, in any case
 FORM = "name columns of the table, as [sex, site], and cut numbers into bands, as {age: [40, 60]}"
 
@@ -18,17 +19,22 @@ def read_slices(table: Table, asked: Asked) -> list[dict[str, str]]:
 
     asked: names of columns; {column: limits} cuts the column's numbers into bands, so that [40, 60] gives "under 40",
     "40-59" and "60+". A value that is no number is then a mistake. Raises InputError for an unknown column and for
-    limits that do not ascend.
+    limits that do not ascend, and for a column with more than 50 values.
     """
     columns = dict(_pairs(asked))
     check_columns(table, columns, "slices")
     for column, limits in columns.items():
         _check_limits(column, limits)
-    return [{column: _value(table, row, column, limits) for column, limits in columns.items()} for row in table.rows]
+    found = [{column: _value(table, row, column, limits) for column, limits in columns.items()} for row in table.rows]
+    for column in columns:
+        if (number := len({row[column] for row in found})) > MOST:
+            raise InputError(f"dataset.loader.slices: column {column} of {table.path} has {number} values, too many "
+                             f"for slices; leave it out, or cut its numbers into bands, as {{{column}: [40, 60]}}")
+    return found
 
 
 def read_readers(table: Table, asked: Mapping[str, str], classes: Sequence[str]) -> list[dict[str, str]]:
-    """The class that each human reader gave each row; "" where he gave none. Another word is a mistake.
+    """The class that each human reader gave each row; "" for none. Another word is a mistake.
 
     asked: {name of the reader: column}. Raises InputError for an unknown column.
     """

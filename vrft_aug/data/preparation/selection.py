@@ -76,7 +76,7 @@ def select(rule: PreparationRule, dataset: Dataset, task: str, indexes: Mapping[
     usable = {split: np.flatnonzero(index.boxed | (not localize)) for split, index in indexes.items()}
     external = not any(len(indexes[split].labels) for split in ("train", "val"))
     if external:
-        warnings.warn("only test images: an external test set, on which nothing can be trained", DataWarning, stacklevel=2)
+        warnings.warn("only test images: an external test set, which trains nothing", DataWarning, stacklevel=2)
     for split in ("test",) if external else SPLITS:
         if not usable[split].size:
             what = "image with a box, which prompt=localize needs" if localize else "image"

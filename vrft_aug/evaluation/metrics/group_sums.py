@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from vrft_aug.evaluation.metrics.intervals import CONFIDENCE, Quantity, estimate, wilson
 
-CHUNK = 100  # resamples at a time, so that memory does not grow with their number
 Floats = NDArray[np.float64]
 
 
@@ -16,14 +15,14 @@ def resampled_sums(table: Floats, groups: NDArray, rng: Generator, resamples: in
     """Sums of each column over the rows of each resample, (resamples, columns).
 
     A resample draws as many groups as there are, with replacement; all rows of a drawn group count as often as it was
-    drawn. table: numbers per row, (n, columns). groups: the group of each row, (n,).
+    drawn. table: numbers per row, (n, columns). groups: the group of each row, (n,). Groups with the same sums are
+    alike, so it draws how many of each kind there are: few numbers instead of one per group.
     """
     names, group_of_row = np.unique(groups, return_inverse=True)
     per_group = np.zeros((len(names), table.shape[1]))
     np.add.at(per_group, group_of_row, table)
-    even = np.full(len(names), 1 / len(names))
-    sizes = [min(CHUNK, resamples - start) for start in range(0, resamples, CHUNK)]
-    return np.concatenate([rng.multinomial(len(names), even, size) @ per_group for size in sizes])
+    kinds, number = np.unique(per_group, axis=0, return_counts=True)
+    return rng.multinomial(len(names), number / len(names), resamples) @ kinds
 
 
 def interval(value: float, resampled: Floats) -> Quantity:

@@ -12,17 +12,17 @@ from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers.row_columns import READER, names_of
 from vrft_aug.evaluation.metrics.class_metrics import class_order, matched_answers
 from vrft_aug.evaluation.metrics.confusion_metrics import METRICS
-from vrft_aug.evaluation.metrics.group_sums import Share, divided, interval, resampled_sums
+from vrft_aug.evaluation.metrics.group_sums import Share, interval, resampled_sums
 from vrft_aug.evaluation.metrics.intervals import Metrics
 from vrft_aug.rewards.parsing import normalise
 
-Codes = NDArray[np.int64]  # positions of the classes; of a reader -1: he gave none; of the policy len(classes): no answer
+Codes = NDArray[np.int64]  # positions of classes; -1: no class of the reader; len(classes): no valid answer
 
 
 def reader_metrics(task: str, rows: pd.DataFrame, rng: Generator, resamples: int) -> Metrics:
     """{"readers": {...}}, {} without columns reader_<name> and for boxes. rows: one per image, of one data source.
 
-    policy: {reader: agreement on the images that he read}. each_other: {reader: {other: their agreement on the images
+    policy: {reader: agreement on the images of this reader}. each_other: {reader: {other: their agreement on the images
     that both read, and under "policy" {reader: the policy's agreement on the same images}}}.
     An agreement: n, groups, agreement (share of equal classes), and for grades quadratic_kappa, where an answer that
     counts for nothing is the grade farthest from the reader's. Images that nobody read are in none.
@@ -67,13 +67,13 @@ def _agreement(
     facts: dict[str, Any] = {"n": len(first), "groups": len(np.unique(groups)), "agreement": None}
     if not len(first):
         return facts
-    cells = np.eye(classes * (classes + 1))[first * (classes + 1) + second]
-    sums = np.vstack([cells.sum(0), resampled_sums(cells, groups, rng, resamples)])
-    counts = sums.reshape(-1, classes, classes + 1)  # the first is that of all images
-    equal = np.trace(counts[:, :, :classes], axis1=1, axis2=2)
-    share = Share(int(equal[0]), len(first), facts["groups"], divided(equal[1:], counts[1:].sum((1, 2))))
-    facts["agreement"] = share.quantity()
+    table = np.column_stack([first == second, np.ones(len(first))]).astype(float)
     if task == "grading":
+        table = np.hstack([table, np.eye(classes * (classes + 1))[first * (classes + 1) + second]])
+    sums = resampled_sums(table, groups, rng, resamples)
+    facts["agreement"] = Share(*table[:, :2].sum(0).astype(int), facts["groups"], sums[:, 0] / sums[:, 1]).quantity()
+    if task == "grading":
+        counts = np.vstack([table.sum(0), sums])[:, 2:].reshape(-1, classes, classes + 1)  # the first: of all images
         kappa = METRICS["quadratic_kappa"](counts)
         facts["quadratic_kappa"] = interval(kappa[0], kappa[1:])
     return facts

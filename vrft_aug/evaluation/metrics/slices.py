@@ -4,7 +4,6 @@ The worst of several slices is bad by chance as well. So the gap has an interval
 together, and one test per column asks whether the accuracies differ at all.
 """
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.stats import random_table
 
 from vrft_aug.evaluation.answers.row_columns import SLICE, names_of
 from vrft_aug.evaluation.metrics.group_sums import Floats, Share, divided, resampled_sums
@@ -98,32 +98,47 @@ def difference_p(right: Floats, label: Labels, groups: NDArray, rng: Generator) 
     exchange their slices. Else groups of equal size exchange the slices of their images, in any order.
     right: 0 or 1 per image, (n,). label: the slice of each image, (n,).
     """
-    shuffled = _shuffler(label, groups, rng)
-    found = _chi_square(right, label)
-    beyond = sum(_chi_square(right, shuffled()) >= found - 1e-9 for _ in range(PERMUTATIONS))
-    return float((1 + beyond) / (1 + PERMUTATIONS))
+    _, label = np.unique(label, return_inverse=True)
+    order = np.argsort(groups, kind="stable")
+    _, starts, sizes = np.unique(groups[order], return_index=True, return_counts=True)
+    right, label = right[order], label[order]
+    if (np.repeat(label[starts], sizes) == label).all():
+        hits, number = _exchanged_groups(np.add.reduceat(right, starts), sizes, label[starts], rng)
+    else:
+        hits, number = _exchanged_images(right, label, [starts[sizes == size][:, None] + np.arange(size)
+                                                        for size in np.unique(sizes)], rng)  # fmt: skip
+    found, *permuted = _chi_square(np.vstack([np.bincount(label, right), hits]),
+                                   np.vstack([np.bincount(label), number]))  # fmt: skip
+    return float((1 + np.sum(np.array(permuted) >= found - 1e-9)) / (1 + PERMUTATIONS))
 
 
-def _chi_square(right: Floats, label: Labels) -> float:
-    """Pearson's chi-square of right and wrong answers by slice, divided by a factor that no permutation changes."""
-    number, hits = np.bincount(label), np.bincount(label, weights=right)
-    present = number > 0
-    return float(((hits[present] - number[present] * right.mean()) ** 2 / number[present]).sum())
+def _chi_square(hits: Floats, number: Floats) -> Floats:
+    """Pearson's chi-square of right and wrong answers by slice, over a factor that no permutation changes.
+
+    hits, number: right answers and images per slice, (permutations, slices).
+    """
+    mean = hits.sum(1, keepdims=True) / number.sum(1, keepdims=True)
+    return ((hits - number * mean) ** 2 / number).sum(1)
 
 
-def _shuffler(label: Labels, groups: NDArray, rng: Generator) -> Callable[[], Labels]:
-    _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    order = np.argsort(group_of_row, kind="stable")
-    starts = np.cumsum(sizes) - sizes
-    of_group = label[order][starts]
-    if (of_group[group_of_row] == label).all():
-        return lambda: rng.permutation(of_group)[group_of_row]
-    blocks = [order[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes)]
+def _exchanged_groups(right: Floats, size: Labels, label: Labels, rng: Generator) -> tuple[Floats, Floats]:
+    """Right answers and images per slice in each permutation. right, size, label: of each group.
 
-    def exchanged() -> Labels:
+    Groups with as many images and right answers are alike, so a permutation is a random table of kinds by slices.
+    """
+    kinds, number = np.unique(np.column_stack([right, size]), axis=0, return_counts=True)
+    tables = random_table(number, np.bincount(label)).rvs(PERMUTATIONS, random_state=rng)  # (.., kinds, slices)
+    hits, images = np.moveaxis(np.einsum("pks,kc->psc", tables, kinds), 2, 0)
+    return hits, images
+
+
+def _exchanged_images(right: Floats, label: Labels, blocks: list[Labels], rng: Generator) -> tuple[Floats, Floats]:
+    """The same where images of a group are in several slices. blocks: per size of groups, their images, (groups, size).
+    """
+    hits, number = np.empty((2, PERMUTATIONS, label.max() + 1))
+    for row in range(PERMUTATIONS):
         moved = label.copy()
-        for block in blocks:  # (groups, size)
+        for block in blocks:
             moved[block] = rng.permuted(label[rng.permutation(block)], axis=1)
-        return moved
-
-    return exchanged
+        hits[row], number[row] = np.bincount(moved, right), np.bincount(moved)
+    return hits, number

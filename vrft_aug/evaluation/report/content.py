@@ -11,7 +11,9 @@ from vrft_aug.evaluation.report.paper.paper_figures import figure
 from vrft_aug.evaluation.report.paper.paper_layout import footnotes
 from vrft_aug.evaluation.report.paper.paper_rows import PaperTable
 from vrft_aug.evaluation.report.paper.paper_table import Objectives, fill
+from vrft_aug.evaluation.report.provenance import EXTERNAL_MEANING
 from vrft_aug.evaluation.report.result_tables import LENIENT, THOUGHT
+from vrft_aug.evaluation.report.slice_tables import READERS, SLICES
 from vrft_aug.evaluation.runs import Found, Training, find
 from vrft_aug.experiments.cells import Table
 
@@ -46,9 +48,10 @@ class Content:
         used = "".join(one.marks for one in self.comparisons)
         used += "".join(entry.printed_mark + entry.marks for entry in self.paper.entries) if self.paper else ""
         lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
-        meanings = {"lenient_accuracy": LENIENT, "thought_accuracy": THOUGHT}
+        meanings = {"lenient_accuracy": LENIENT, "thought_accuracy": THOUGHT, "slices": SLICES, "readers": READERS}
         shown = [key for key in meanings if any(one.metrics.get(key) for one in self.comparisons)]
-        return lines + [meanings[key] for key in shown]
+        external = any(one.evaluation.facts.external for one in self.comparisons)
+        return lines + [meanings[key] for key in shown] + [EXTERNAL_MEANING] * external
 
     @property
     def paper_notes(self) -> list[str]:

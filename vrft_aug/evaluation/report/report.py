@@ -15,6 +15,7 @@ from vrft_aug.evaluation.report.paper.paper_layout import layout
 from vrft_aug.evaluation.report.provenance import training_line
 from vrft_aug.evaluation.report.result_tables import READING, all_tables, frame, main_tables, rejection_table
 from vrft_aug.evaluation.report.signs import explained, sign_table
+from vrft_aug.evaluation.report.slice_tables import frames
 from vrft_aug.files import write_whole
 
 
@@ -38,6 +39,7 @@ def write_report(
     files = {"report.html": render(content, images), "report.md": _markdown(content).encode(), **content.curves}
     if content.comparisons:
         files["table.csv"] = frame(content.comparisons).to_csv(index=False).encode()
+        files |= {name: rows.to_csv(index=False).encode() for name, rows in frames(content.comparisons).items()}
     if content.paper:
         files[f"{content.paper.name}.csv"] = paper_frame(content.paper).to_csv(index=False).encode()
         if content.claims:

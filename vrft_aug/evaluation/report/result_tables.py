@@ -7,6 +7,7 @@ import pandas as pd
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report.provenance import ROWS
 from vrft_aug.evaluation.report.regression import accuracy_row, check_rows, columns
+from vrft_aug.evaluation.report.slice_tables import slice_tables
 from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_value
 
 READING = (
@@ -37,16 +38,20 @@ THOUGHT = "Thought: answers whose thought names what the image shows, word for w
 
 
 def all_tables(comparisons: Sequence[Comparison]) -> list[Table]:
-    """The main tables, recall of the classes, rejected answers."""
-    rejected = rejection_table(comparisons)
-    return [*main_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
+    """The main tables, recall of the classes, slices and readers, rejected answers."""
+    return [*main_tables(comparisons), *_other_tables(comparisons)]
 
 
 def page_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """The same for the page: one row per run, and two tables per data set, so that each fits into a window."""
-    rejected = rejection_table(comparisons)
     tables = [table.transposed() for name, group in by_dataset(comparisons).items() for table in _halves(*name, group)]
-    return [*tables, *recall_tables(comparisons), *([rejected] if rejected else [])]
+    return [*tables, *_other_tables(comparisons)]
+
+
+def _other_tables(comparisons: Sequence[Comparison]) -> list[Table]:
+    named = {title_of(*name): group for name, group in by_dataset(comparisons).items()}
+    rejected = rejection_table(comparisons)
+    return [*recall_tables(comparisons), *slice_tables(named), *([rejected] if rejected else [])]
 
 
 def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
@@ -142,7 +147,7 @@ def _record(one: Comparison) -> dict:
     record = {
         "run": one.name,
         "set": one.dataset,
-        **{key: getattr(facts, key) for key in ("split", "policy", "dataset", "prompt", "objective")},
+        **{key: getattr(facts, key) for key in ("split", "policy", "dataset", "external", "prompt", "objective")},
         "n": metrics["n"],
         "groups": metrics["groups"],
         "marks": one.marks,
