@@ -16,7 +16,7 @@ from vrft_aug.evaluation.metrics.group_sums import Share, interval, resampled_su
 from vrft_aug.evaluation.metrics.intervals import Metrics
 from vrft_aug.rewards.parsing import normalise
 
-Codes = NDArray[np.int64]  # positions of classes; -1: no class of the reader; len(classes): no valid answer
+Codes = NDArray[np.integer]  # positions of classes; -1: no class of the reader; len(classes): no valid answer
 
 
 def reader_metrics(task: str, rows: pd.DataFrame, rng: Generator, resamples: int) -> Metrics:
@@ -71,7 +71,8 @@ def _agreement(
     if task == "grading":
         table = np.hstack([table, np.eye(classes * (classes + 1))[first * (classes + 1) + second]])
     sums = resampled_sums(table, groups, rng, resamples)
-    facts["agreement"] = Share(*table[:, :2].sum(0).astype(int), facts["groups"], sums[:, 0] / sums[:, 1]).quantity()
+    share = Share(int((first == second).sum()), len(first), facts["groups"], sums[:, 0] / sums[:, 1])
+    facts["agreement"] = share.quantity()
     if task == "grading":
         counts = np.vstack([table.sum(0), sums])[:, 2:].reshape(-1, classes, classes + 1)  # the first: of all images
         kappa = METRICS["quadratic_kappa"](counts)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy.stats import random_table
+from scipy.stats import norm, random_table
 
 from vrft_aug.evaluation.answers.row_columns import SLICE, names_of
 from vrft_aug.evaluation.metrics.group_sums import Floats, Share, divided, resampled_sums
@@ -26,7 +26,7 @@ def slice_metrics(rows: pd.DataFrame, rng: Generator, resamples: int) -> Metrics
     """{"slices": {column: {...}}}, {} without columns slice_<name>. rows: one per image, of one data source and task.
 
     of: {value: {n, groups, accuracy, too_small}}; too_small: fewer than 10 images or groups, which are not compared.
-    worst: of the compared values, the one with the lowest accuracy. gap: best minus worst accuracy, see `_gap`.
+    worst: of the compared values, the first with the lowest accuracy. gap: best minus worst accuracy, see `_gap`.
     p: of "all compared values have the same accuracy", see `difference_p`. These three are null if fewer than two
     values are compared. unknown: images without a value.
     """
@@ -50,8 +50,7 @@ def _of_column(rows: pd.DataFrame, values: pd.Series, rng: Generator, resamples:
     if compared.sum() < 2:
         return facts
     kept = [share for share, keep in zip(shares, compared, strict=True) if keep]
-    accuracy = [share.right / share.n for share in kept]
-    facts["worst"] = names[compared][int(np.argmin(accuracy))].item()
+    facts["worst"] = names[compared][int(np.argmin([share.right / share.n for share in kept]))].item()
     chosen = compared[label]
     p = difference_p(right[chosen], label[chosen], groups[chosen], rng)
     return facts | {"gap": _gap(kept), "p": p}
@@ -71,14 +70,14 @@ def _gap(shares: list[Share]) -> Quantity:
 
     Best and worst were chosen by their accuracy, so an interval for one pair alone would be too narrow. The max-t
     bootstrap (Romano and Wolf 2005, Econometrica 73, 1237-1282) takes the largest standardised error over all pairs of
-    each resample. No deviation is below Agresti and Caffo's (2000, The American Statistician 54, 280-288), because in a
-    slice whose answers are all right nothing varies.
+    each resample. No deviation is below Agresti and Caffo's (2000, The American Statistician 54, 280-288), and no
+    critical value below the normal one, because in a slice whose answers are all right nothing varies.
     """
     value = np.array([share.right / share.n for share in shares])
     error = np.stack([share.resampled for share in shares]) - value[:, None]  # (slices, resamples)
     adjusted = np.array([[(share.right + 1) / (share.n + 2), share.n + 2] for share in shares])
     least = adjusted[:, 0] * (1 - adjusted[:, 0]) / adjusted[:, 1]
-    best, worst = int(value.argmax()), int(value.argmin())
+    best, *_, worst = np.argsort(-value, kind="stable")
     largest = np.zeros(error.shape[1])
     for a, b in combinations(range(len(shares)), 2):
         apart = error[a] - error[b]
@@ -86,7 +85,7 @@ def _gap(shares: list[Share]) -> Quantity:
         largest = np.fmax(largest, np.abs(apart) / deviation)
         if {a, b} == {best, worst}:
             chosen = deviation
-    margin = np.quantile(largest, CONFIDENCE) * (chosen if best != worst else 0)
+    margin = chosen * max(np.quantile(largest, CONFIDENCE), norm.ppf((1 + CONFIDENCE) / 2))
     gap = value[best] - value[worst]
     return estimate(gap, max(-1.0, gap - margin), min(1.0, gap + margin))
 
@@ -127,7 +126,11 @@ def _exchanged_groups(right: Floats, size: Labels, label: Labels, rng: Generator
     Groups with as many images and right answers are alike, so a permutation is a random table of kinds by slices.
     """
     kinds, number = np.unique(np.column_stack([right, size]), axis=0, return_counts=True)
-    tables = random_table(number, np.bincount(label)).rvs(PERMUTATIONS, random_state=rng)  # (.., kinds, slices)
+    slices = np.bincount(label)
+    if len(kinds) == 1:  # no permutation changes anything; scipy 1.17 draws wrong tables of one row
+        tables = np.broadcast_to(slices, (PERMUTATIONS, 1, len(slices)))
+    else:
+        tables = random_table(number, slices).rvs(PERMUTATIONS, random_state=rng)
     hits, images = np.moveaxis(np.einsum("pks,kc->psc", tables, kinds), 2, 0)
     return hits, images
 

@@ -1,5 +1,7 @@
 """Makes the tables "For whom does it fail?" (accuracy per slice) and "Readers" (agreement), and their CSV files."""
 
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +12,10 @@ from vrft_aug.evaluation.metrics.verdicts import holm
 from vrft_aug.evaluation.report.text_table import Table, interval, limits
 
 SLICES = (
-    "For whom does it fail: gap is the best minus the worst accuracy, with an interval that holds for all pairs of slices "
-    "together, because the worst of several slices is low by chance as well. p: a permutation test of equal accuracy in "
-    "all slices, corrected for the number of slice columns (Holm). (few): fewer than 10 images or groups; not compared."
+    "For whom does it fail: gap is the best minus the worst accuracy, with an interval that holds for all pairs of "
+    "slices together, because the worst of several slices is low by chance as well. p: permutation test of equal "
+    "accuracy in all slices, corrected for the number of slice columns (Holm). (few): fewer than 10 images or groups; "
+    "not compared."
 )
 READERS = "Readers: agreement is the share of images with the same class. The first row of each pair is what to expect."
 LONGEST = 20  # slices of a column in a table; slices.csv has all
@@ -48,8 +51,7 @@ def _slice_rows(name: str, runs: Sequence[Comparison]) -> Iterator[list[str]]:
     """The rows of one slice column: its values, the worst, the gap, and the test."""
     columns: list[Found] = [one.metrics.get("slices", {}).get(name, {"of": {}}) for one in runs]
     known = {value: facts for column in columns for value, facts in column["of"].items()}
-    shown = sorted(known, key=lambda value: -known[value]["n"])[:LONGEST]
-    for value in (value for value in known if value in shown):
+    for value in sorted(sorted(known, key=lambda value: -known[value]["n"])[:LONGEST], key=_order):
         few = " (few)" if known[value]["too_small"] else ""
         cells = [interval(column["of"].get(value, {}).get("accuracy"), 100) for column in columns]
         yield [f"{name}: {value}{few}", _images([column["of"].get(value) for column in columns]), *cells]
@@ -61,6 +63,12 @@ def _slice_rows(name: str, runs: Sequence[Comparison]) -> Iterator[list[str]]:
         yield ["  worst", "", *(column.get("worst") or "–" for column in columns)]
         yield ["  gap, points", "", *(interval(column.get("gap"), 100) for column in columns)]
         yield ["  p, accuracy differs", "", *(_p(_corrected(one).get(name)) for one in runs)]
+
+
+def _order(value: str) -> tuple[float, bool, str]:
+    """Bands of numbers ascend, from "under 40" to "60+"; other values are in the order of the alphabet."""
+    number = re.search(r"\d+(\.\d+)?", value)
+    return float(number[0]) if number else math.inf, not value.startswith("under "), value
 
 
 def _images(found: Sequence[Found | None]) -> str:
@@ -91,10 +99,10 @@ def _reader_rows(runs: Sequence[Comparison]) -> Iterator[list[str]]:
     for pair, images in dict.fromkeys(key for found in by_run for key in found):
         found = [one.get((pair, images)) for one in by_run]
         heading = f"{pair}{images and f', images of {images}'}"
-        yield [heading, _images(found), *(interval(one and one["agreement"], 100) for one in found)]
-        if any(one and one.get("quadratic_kappa") for one in found):
-            kappas = [interval(one and one.get("quadratic_kappa"), 1) for one in found]
-            yield ["  quadratic weighted kappa", "", *kappas]
+        yield [heading, _images(found), *(interval((one or {}).get("agreement"), 100) for one in found)]
+        kappas = [(one or {}).get("quadratic_kappa") for one in found]
+        if any(kappas):
+            yield ["  quadratic weighted kappa", "", *(interval(kappa, 1) for kappa in kappas)]
 
 
 def _pairs(one: Comparison) -> dict[tuple[str, str], Found]:
@@ -106,5 +114,6 @@ def _pairs(one: Comparison) -> dict[tuple[str, str], Found]:
     for first, others in readers["each_other"].items():
         for second, agreement in others.items():
             found[f"{first} and {second}", ""] = agreement
-            found |= {(f"policy and {name}", f"{first} and {second}"): same for name, same in agreement["policy"].items()}
+            for name, same in agreement["policy"].items():
+                found[f"policy and {name}", f"{first} and {second}"] = same
     return found | {(f"policy and {name}", ""): agreement for name, agreement in readers["policy"].items()}
