@@ -51,7 +51,8 @@ def _slice_rows(name: str, runs: Sequence[Comparison]) -> Iterator[list[str]]:
     """The rows of one slice column: its values, the worst, the gap, and the test."""
     columns: list[Found] = [one.metrics.get("slices", {}).get(name, {"of": {}}) for one in runs]
     known = {value: facts for column in columns for value, facts in column["of"].items()}
-    for value in sorted(sorted(known, key=lambda value: -known[value]["n"])[:LONGEST], key=_order):
+    largest = sorted(known, key=lambda value: (-known[value]["n"], _order(value)))[:LONGEST]
+    for value in sorted(largest, key=_order):
         few = " (few)" if known[value]["too_small"] else ""
         cells = [interval(column["of"].get(value, {}).get("accuracy"), 100) for column in columns]
         yield [f"{name}: {value}{few}", _images([column["of"].get(value) for column in columns]), *cells]
