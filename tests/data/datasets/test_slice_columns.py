@@ -176,6 +176,8 @@ def test_a_data_set_of_test_images_alone_is_an_external_test_set(tmp_path):
         manifest = prepared(tmp_path, tmp_path / "out", *settings, "dataset.loader.val=0", *more)
         assert [manifest["splits"][split]["rows"] for split in ("train", "val", "test")] == [0, 0, 3]
         assert "only test images: an external test set, which trains nothing" in manifest["warnings"]
-        assert len(all_rows(tmp_path / "out")) == 3
+        files = {path.name for path in (tmp_path / "out").glob("*.parquet")}
+        assert files == {"test.parquet"} | {f"{one[7:]}_test.parquet" for one in more if one.startswith("export=")}
+        assert pq.read_table(tmp_path / "out" / "test.parquet").num_rows == 3
     with pytest.raises(InputError, match=r"must be shares .* or test=1 and val=0 for an external test set"):
         prepared(tmp_path, tmp_path / "no", *settings)

@@ -2,6 +2,7 @@
 
 import json
 
+from repository import composed
 from toy_data import compose_config
 
 from vrft_aug.data.policy_files import SETTINGS
@@ -26,7 +27,6 @@ def test_of_a_policy_that_we_have_not_trained_nothing_is_known(tmp_path):
 def test_task_and_classes_are_those_of_the_rows(tmp_path):
     few = [f"dataset.loader.{split}=16" for split in ("train", "val", "test")]
     prepare(compose_config("dataset=phantom_grade", f"out={tmp_path}", *few), None)
-    config = compose_config("dataset=phantom_grade", root="evaluate").copy()
-    config |= {"experiment_name": None, "policy_name": "tiny", "objective_name": "accuracy"}
+    config = composed("evaluate", "dataset=phantom_grade")
     found = facts.of_config(config, tmp_path)
     assert (found["task"], found["classes"]) == ("grading", list(config.dataset.classes))
