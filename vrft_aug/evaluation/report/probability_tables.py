@@ -23,7 +23,7 @@ QUANTITIES = [
 READING = (
     "Class probabilities: of each listed class at the place of the answer, after the policy's own thought. Vote "
     "shares: of several samples. AUROC and AUPRC: means over the classes, each against the rest. Brier score (0 to 2) "
-    "and calibration error: smaller is better. Area under risk-coverage: the error rate of the surest answers, averaged "
+    "and calibration error: smaller is better. Area under risk-coverage: error rate of the surest answers, averaged "
     "over how many are kept; smaller is better. Is its answer: how often the most probable class is the answer given."
 )
 
