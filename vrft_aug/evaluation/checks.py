@@ -5,7 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from vrft_aug.data.datasets.sample import SPLITS
-from vrft_aug.data.preparation.contract import check_rows
+from vrft_aug.data.preparation.contract import check_classes, check_rows
 from vrft_aug.data.rows.parquet_files import parquet_files, splits_in
 from vrft_aug.data.setting_checks import check_choice, check_names, check_number, check_type
 from vrft_aug.data.settings import Dataset, Policy, Prompt
@@ -20,7 +20,8 @@ def check(config: DictConfig) -> None:
     """Raise InputError for a setting that is not allowed, and for rows that do not fit the other settings."""
     check_sampling(config.sampling)
     check_number("seed", config.seed, 0)
-    check_type("validation", config.validation, bool, "true or false")
+    for key in ("validation", "other_classes"):
+        check_type(key, config[key], bool, "true or false")
     check_names("conditions", config.conditions, tuple(CONDITIONS))
     check_names("opponents", config.opponents, tuple(OPPONENTS))
     dataset, prompt, policy = Dataset.of(config.dataset), Prompt.of(config.prompt), Policy.of(config.policy)
@@ -29,6 +30,8 @@ def check(config: DictConfig) -> None:
     check_choice("split", config.split, tuple(splits_in(folder)) or SPLITS)
     parquet_files(folder / f"{config.split}.parquet")
     check_rows(folder, policy, dataset, prompt)
+    if not config.other_classes:
+        check_classes(policy.path, dataset, prompt.task or dataset.task)
 
 
 def check_sampling(sampling: DictConfig) -> None:

@@ -36,6 +36,7 @@ class Facts:
     experiment, dataset, shots, policy_name and seed (of draw and training) say which cell of a table the run fills.
     labels: images with a label that the training used, {"train": n, "val": n}; of an evaluation, those of the training
     that made the policy. image_tokens: visual tokens of the rows' images, {"least": n, "most": n}.
+    trained_on: data sets of the policy's trainings; external: whether this data set is none of them.
     beside: of an evaluation that another one is compared with, and in whose folder it lies: its folder's name.
     without: why an evaluation has none of this name beside it, {"pixels": reason}.
     knowledge: of the prompt's knowledge, {"unreviewed": n, "entries": m}, where n is None for knowledge in the data
@@ -61,6 +62,8 @@ class Facts:
     beside: str = ""
     without: dict[str, str] = field(default_factory=dict)
     labels: dict[str, int] | None = None
+    trained_on: list[str] | None = None
+    external: bool | None = None
     image_tokens: dict[str, int] | None = None
     knowledge: dict[str, int | None] | None = None
 

@@ -16,7 +16,7 @@ def per_class(labels: Ints, classes: int) -> Ints:
 
 def draw(labels: Ints, wanted: Ints, rng: np.random.Generator) -> Positions:
     """Positions of wanted[c] samples of each class c. From the same `rng`, 20 shots contain the 10 shots."""
-    chosen = []
+    chosen = [np.empty(0, np.int64)]  # a split may have no sample
     for label, number in enumerate(wanted.tolist()):
         members = np.flatnonzero(labels == label)
         if number > len(members):

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from vrft_aug.data.rows.parquet_files import parquet_files, splits_in
+from vrft_aug.evaluation.answers.row_columns import row_columns
 
 ITERATIONS = 5000  # at most; lbfgs needs a few hundred
 MOST = 10_000  # training images; of a larger set an even subset, so that its time is bounded
@@ -80,15 +81,14 @@ def training_images(parquet: Path, chosen: set[int]) -> Iterator[bytes]:
 
 def _table(rows: pd.DataFrame, answers: Sequence[str], shares: pd.DataFrame) -> pd.DataFrame:
     """shares: a column per class of the training rows; another class of a prompt has probability 0."""
-    infos, truth = list(rows["extra_info"]), [model["ground_truth"] for model in rows["reward_model"]]
-    classes = [list(info["classes"]) for info in infos]
+    columns = pd.DataFrame(list(map(row_columns, rows["extra_info"])))
+    truth = [model["ground_truth"] for model in rows["reward_model"]]
     by_image = shares.to_dict("records")
     return pd.DataFrame({
         "data_source": list(rows["data_source"]),
-        **{key: [info[key] for info in infos] for key in ("task", "index", "source_id", "group_id")},
-        "classes": classes,
+        **columns,
         "probabilities": [[float(one.get(name, 0.0)) for name in names]
-                          for names, one in zip(classes, by_image, strict=True)],
+                          for names, one in zip(columns["classes"], by_image, strict=True)],
         "prediction": list(map(str, answers)),
         "ground_truth": truth,
         "rejected": "",

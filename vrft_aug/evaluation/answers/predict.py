@@ -9,6 +9,7 @@ from vrft_aug.data.prompts.rendering import IMAGE_MARK
 from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
+from vrft_aug.evaluation.answers.row_columns import row_columns
 from vrft_aug.rewards import Objective, compute_score
 from vrft_aug.rewards.thought import thought_right
 
@@ -38,8 +39,7 @@ def predict(rows: pd.DataFrame, objective: Objective, answer: Answerer) -> pd.Da
         scored = [
             {
                 "data_source": row["data_source"],
-                **{key: info[key] for key in ("task", "index", "source_id", "group_id")},
-                "classes": list(info["classes"]),
+                **row_columns(info),
                 "prompt": row["prompt"][0]["content"].replace(IMAGE_MARK, "", 1),  # as asked
                 "response": text,
                 "response_length": length,

@@ -6,6 +6,7 @@ Columns of a predictions table, one row per response:
     rejected: str, why the answer was rejected, "" if it was accepted; acc: 0.0 or 1.0;
     classes: list[str], the classes in the prompt (not read for localization);
     format: 0.0 or 1.0, response_length: int, tokens, and response: str (all optional);
+    slice_<name>: str, a slice that the image is in, and reader_<name>: str, a human reader's class; "" where unknown;
     findings: str, and thought_right: 0.0, 1.0, or null without findings (both optional);
     sample: int, and vote: bool, only if a prompt has several responses: metrics are computed from the rows with vote.
 Every other numeric column except index is a part of the objective: its mean is reported under "parts".
@@ -22,6 +23,8 @@ from vrft_aug.evaluation.answers.voting import votes
 from vrft_aug.evaluation.metrics.class_metrics import class_metrics, class_order, matched_answers
 from vrft_aug.evaluation.metrics.intervals import Metrics, Quantity, Statistic, bootstrap, number, wilson
 from vrft_aug.evaluation.metrics.lenient import meant
+from vrft_aug.evaluation.metrics.readers import reader_metrics
+from vrft_aug.evaluation.metrics.slices import slice_metrics
 from vrft_aug.rewards.iou import iou, read_box
 from vrft_aug.rewards.parsing import normalise
 
@@ -63,6 +66,7 @@ def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, r
     parts {name: mean over the rows that have it}, response_length (mean, tokens), and, null without a vote, samples
     {n: per prompt, accuracy: of all samples, any_right: share of the prompts with at least one right sample}.
     Only of rows with findings, and absent if there are none: thought_accuracy, the share whose thought names them.
+    Absent without such columns: slices (slices.py), readers (readers.py).
     Classification and grading: see `class_metrics`, and lenient_accuracy (null without a column response): an answer
     that the rewards reject counts as what it meant (lenient.py). Localization: mean_iou and recall_50 (share of
     IoU >= 0.5).
@@ -87,7 +91,8 @@ def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, r
     most_frequent = {"prediction": favourite, "share": intervals.pop("most_frequent")}
     recall = {key.removeprefix("recall/"): intervals.pop(key) for key in list(intervals) if key.startswith("recall/")}
     metrics = {**common, "samples": _samples(responses), **intervals, "most_frequent": most_frequent, **facts}
-    return metrics | ({"recall": recall} if recall else {}) | _thought_accuracy(rows)
+    metrics |= ({"recall": recall} if recall else {}) | _thought_accuracy(rows)
+    return metrics | slice_metrics(rows, rng, resamples) | reader_metrics(task, rows, rng, resamples)
 
 
 def _facts(rows: pd.DataFrame) -> dict:

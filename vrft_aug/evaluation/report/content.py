@@ -1,23 +1,20 @@
 """Gathers what a report says: comparisons, curves, the filled table of the paper, its claims, and what is missing."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vrft_aug.evaluation.metrics.comparison import MARKS, Comparison, compare
-from vrft_aug.evaluation.report.condition_tables import condition_legend
 from vrft_aug.evaluation.report.curves import by_dataset, curve
-from vrft_aug.evaluation.report.groups import by_dataset as sets
-from vrft_aug.evaluation.report.groups import title_of
 from vrft_aug.evaluation.report.paper.paper_claims import Outcome, judge
 from vrft_aug.evaluation.report.paper.paper_figures import figure
 from vrft_aug.evaluation.report.paper.paper_layout import footnotes
 from vrft_aug.evaluation.report.paper.paper_rows import PaperTable
 from vrft_aug.evaluation.report.paper.paper_table import Objectives, fill
+from vrft_aug.evaluation.report.provenance import EXTERNAL_MEANING
 from vrft_aug.evaluation.report.regression import FEATURES
 from vrft_aug.evaluation.report.result_tables import LENIENT, THOUGHT
-from vrft_aug.evaluation.report.severity import severity_figure
+from vrft_aug.evaluation.report.topics import Topic, topics
 from vrft_aug.evaluation.runs import Found, Training, find
 from vrft_aug.experiments.cells import Table
 
@@ -41,7 +38,7 @@ class Content:
     paper: PaperTable | None = None
     figure: bytes | None = None  # PNG
     claims: list[Outcome] = field(default_factory=list)
-    severity: dict[str, bytes] = field(default_factory=dict)  # file name -> PNG, one per data set with degraded images
+    topics: list[Topic] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -56,7 +53,8 @@ class Content:
         meanings = {"lenient_accuracy": LENIENT, "thought_accuracy": THOUGHT}
         shown = [key for key in meanings if any(one.metrics.get(key) for one in self.comparisons)]
         features = [FEATURES] if any("features" in one.beside for one in self.comparisons) else []
-        return [*lines, *(meanings[key] for key in shown), *features, *condition_legend(self.comparisons)]
+        external = any(one.evaluation.facts.external for one in self.comparisons)
+        return [*lines, *(meanings[key] for key in shown), *features, *[EXTERNAL_MEANING] * external]
 
     @property
     def paper_notes(self) -> list[str]:
@@ -72,15 +70,15 @@ def gather(runs: Sequence[str | Path], baseline: str | None, asked: Asked | None
     comparisons = compare(found.evaluations, baseline)
     curves = _curves(found.trainings)
     missing = found.unfinished + _missing(comparisons, found.trainings, curves)
-    severity = _severity(comparisons)
+    beyond = topics(comparisons)
     if asked is None:
-        return Content(comparisons, found.trainings, curves, missing, severity=severity)
+        return Content(comparisons, found.trainings, curves, missing, topics=beyond)
     paper = fill(asked.table, asked.name, comparisons, asked.objectives, asked.untrained)
     cells = [run for entry in paper.entries for run in entry.runs]
     if empty := cells.count(None):
         missing.insert(0, f"{empty} of {len(cells)} cells have no run{_other_policies(paper, found)}")
     drawn = figure(paper, found.trainings, asked.objectives)
-    return Content(comparisons, found.trainings, curves, missing, paper, drawn, judge(paper, asked.table), severity)
+    return Content(comparisons, found.trainings, curves, missing, paper, drawn, judge(paper, asked.table), beyond)
 
 
 def _other_policies(paper: PaperTable, found: Found) -> str:
@@ -98,11 +96,6 @@ def _curves(trainings: Sequence[Training]) -> dict[str, bytes]:
     names = {dataset: f"curve-{dataset or 'other'}.png" if len(groups) > 1 else "curve.png" for dataset in groups}
     drawn = {names[dataset]: curve(group) for dataset, group in groups.items()}
     return {name: png for name, png in drawn.items() if png}
-
-
-def _severity(comparisons: Sequence[Comparison]) -> dict[str, bytes]:
-    drawn = {title_of(*name): severity_figure(group) for name, group in sets(comparisons).items()}
-    return {f"severity-{re.sub(r'[^a-z0-9]+', '-', title)}.png": png for title, png in drawn.items() if png}
 
 
 def _missing(comparisons: Sequence[Comparison], trainings: Sequence[Training], curves: dict[str, bytes]) -> list[str]:

@@ -11,6 +11,7 @@ from vrft_aug.evaluation.metrics.intervals import McNemar
 from vrft_aug.evaluation.metrics.too_little import too_little
 
 OPPONENTS = {"pixels": "logistic regression on its pixels", "features": "logistic regression on its own image features"}
+HEADING = "What these runs show"
 GOOD, BAD, OPEN = "good", "bad", "open"  # kinds of findings; open: the data do not decide it
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
-from vrft_aug.evaluation.report.condition_tables import condition_columns, condition_tables
+from vrft_aug.evaluation.report.condition_tables import condition_columns
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.provenance import ROWS
 from vrft_aug.evaluation.report.regression import accuracy_row, check_rows, columns
@@ -39,7 +39,7 @@ THOUGHT = "Thought: answers whose thought names what the image shows, word for w
 
 
 def all_tables(comparisons: Sequence[Comparison]) -> list[Table]:
-    """The main tables, what other images and prompts do, recall of the classes, rejected answers."""
+    """The main tables, recall of the classes, rejected answers."""
     return [*main_tables(comparisons), *_further_tables(comparisons)]
 
 
@@ -58,7 +58,7 @@ def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
 
 def _further_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     rejected = rejection_table(comparisons)
-    return [*condition_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
+    return [*recall_tables(comparisons), *([rejected] if rejected else [])]
 
 
 def _halves(dataset: str, split: str, group: list[Comparison]) -> tuple[Table, Table]:
@@ -137,7 +137,7 @@ def _record(one: Comparison) -> dict:
     record = {
         "run": one.name,
         "set": one.dataset,
-        **{key: getattr(facts, key) for key in ("split", "policy", "dataset", "prompt", "objective")},
+        **{key: getattr(facts, key) for key in ("split", "policy", "dataset", "external", "prompt", "objective")},
         "n": metrics["n"],
         "groups": metrics["groups"],
         "marks": one.marks,

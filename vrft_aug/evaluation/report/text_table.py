@@ -33,7 +33,7 @@ class Table:
     def markdown(self) -> str:
         numbers = range(len(self.header))
         rows = [[self._markdown_cell(row, column) for column in numbers] for row in range(len(self.rows))]
-        lines = [[*map(_escaped, self.header)], ["---"] + ["---:"] * (len(self.header) - 1), *rows]
+        lines = [[*map(escaped, self.header)], ["---"] + ["---:"] * (len(self.header) - 1), *rows]
         return "\n".join([f"### {self.title}", "", *("| " + " | ".join(line) + " |" for line in lines)])
 
     def rich(self) -> RichTable:
@@ -55,10 +55,10 @@ class Table:
 
     def _markdown_cell(self, row: int, column: int) -> str:
         marks = [(MARKDOWN.get(rank, ("", "")), text) for text, rank in self.lines(row, column)]
-        return "<br>".join(f"{start}{_escaped(text)}{end}" for (start, end), text in marks)
+        return "<br>".join(f"{start}{escaped(text)}{end}" for (start, end), text in marks)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """A text without a new column, a new line, or HTML from a policy's answer."""
     return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text.replace("|", "\\|")).replace("\n", "<br>")
 
