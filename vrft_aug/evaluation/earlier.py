@@ -10,9 +10,9 @@ from vrft_aug.configs import flatten
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.errors import InputError
 
-# Settings that may differ: the folder is the same, another machine may do the work, and an evaluation of an earlier
-# version without logistic regression is made again.
-FREE = ("out", "hardware.", "pixel_check")
+# Settings that may differ: the folder is the same, another machine may do the work, and where the same policy is to be
+# compared with more or with less, its evaluation is made again. The last two are keys of an earlier version.
+FREE = ("out", "hardware.", "conditions", "opponents", "validation", "shuffle_check", "pixel_check")
 
 
 def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:
@@ -30,8 +30,7 @@ def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:
     if changed := [key for key in different if not key.startswith(FREE)]:
         raise InputError(f"out={run.folder} holds the evaluation {_of(changed, then, asked)}: choose another out, or "
                          "remove that folder")  # fmt: skip
-    names = ["predictions.parquet", "metrics.json", *(["shuffled/metrics.json"] if config.shuffle_check else [])]
-    names += [] if run.earlier.get("no_pixels") else ["pixels/metrics.json"]
+    names = ["predictions.parquet", "metrics.json", *(f"{name}/metrics.json" for name in run.earlier.get("has", []))]
     changed = [*different, *(key for key in now if run.earlier.get(key) != now[key])]
     return all((run.folder / name).is_file() for name in names) and set(changed) <= {"out"}
 

@@ -1,11 +1,10 @@
-"""Makes a table of scored predictions from prepared rows, also with the images dealt to the wrong prompts."""
+"""Makes a table of scored predictions from prepared rows."""
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 
 from vrft_aug.data.rows.parquet_files import parquet_files
@@ -39,22 +38,17 @@ def read_rows(parquet: Path, split: str) -> pd.DataFrame:
     return rows
 
 
-def deal_images(rows: pd.DataFrame, seed: int) -> list[bytes]:
-    """The rows' images in a random order drawn by `seed`: a policy that uses its images must fall to chance level."""
-    images = [images[0]["bytes"] for images in rows["images"]]
-    return [images[index] for index in np.random.default_rng(seed).permutation(len(images))]
-
-
 def predict(
-    rows: pd.DataFrame, images: list[bytes], objective: Objective, answer: Answerer, weigher: Weigher | None = None
+    rows: pd.DataFrame, objective: Objective, answer: Answerer, weigher: Weigher | None = None
 ) -> pd.DataFrame:
     """Scored predictions, one row per response (columns: vrft_aug/evaluation/metrics/measure.py).
 
-    If a prompt has several responses, they also get `sample`, `vote` and `vote_shares` (voting.py). images: the image
-    that each row's prompt gets. answer: takes prompts and images; yields each prompt's responses as (text, number of
-    tokens). weigher: adds the column `probabilities`, for the response that counts.
+    If a prompt has several responses, they also get `sample`, `vote` and `vote_shares` (voting.py). answer: takes
+    prompts and images; yields each prompt's responses as (text, number of tokens). weigher: adds the column
+    `probabilities`, for the response that counts.
     """
     prompts = [prompt[0]["content"] for prompt in rows["prompt"]]
+    images = [images[0]["bytes"] for images in rows["images"]]
     answers = iter(answer(prompts, images))
     table: list[dict] = []
     size = weigher.at_once if weigher else len(rows)
