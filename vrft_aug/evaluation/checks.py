@@ -20,7 +20,8 @@ def check(config: DictConfig) -> None:
     """Raise InputError for a setting that is not allowed, and for rows that do not fit the other settings."""
     check_sampling(config.sampling)
     check_number("seed", config.seed, 0)
-    check_type("validation", config.validation, bool, "true or false")
+    for key in ("probabilities", "validation"):
+        check_type(key, config[key], bool, "true or false")
     check_names("conditions", config.conditions, tuple(CONDITIONS))
     check_names("opponents", config.opponents, tuple(OPPONENTS))
     dataset, prompt, policy = Dataset.of(config.dataset), Prompt.of(config.prompt), Policy.of(config.policy)

@@ -12,7 +12,7 @@ from vrft_aug.errors import InputError
 
 # Settings that may differ: the folder is the same, another machine may do the work, and where the same policy is to be
 # compared with more or with less, its evaluation is made again. The last two are keys of an earlier version.
-FREE = ("out", "hardware.", "conditions", "opponents", "validation", "shuffle_check", "pixel_check")
+FREE = ("out", "hardware.", "probabilities", "conditions", "opponents", "validation", "shuffle_check", "pixel_check")
 
 
 def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:

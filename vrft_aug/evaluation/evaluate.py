@@ -78,12 +78,13 @@ def _answers(
 
     folder, objective = Path(config.parquet), compose(config.objective)
     with shards.generator(path, policy, config.hardware, config.sampling, config.seed) as generator:
-        answer = partial(generator.answer, say=run.say)
-        yield "", predict(rows, objective, answer)
+        answer, weigher = partial(generator.answer, say=run.say), generator if config.probabilities else None
+        ask = partial(predict, objective=objective, answer=answer, weigher=weigher)
+        yield "", ask(rows)
         for name in beside.conditions:
-            yield name, predict(CONDITIONS[name].alter(rows, beside.asked), objective, answer)
+            yield name, ask(CONDITIONS[name].alter(rows, beside.asked))
         if beside.validation:
-            yield VALIDATION, predict(read_rows(folder, "val"), objective, answer)
+            yield VALIDATION, ask(read_rows(folder, "val"))
     for name in beside.opponents:
         yield name, OPPONENTS[name].answer(folder, rows)
 

@@ -3,13 +3,14 @@
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig
 from PIL import Image
 
 from vrft_aug.data.settings import Policy
-from vrft_aug.evaluation.answers.probabilities import Branch, Path, branches, class_shares, name_paths
+from vrft_aug.evaluation.answers.probabilities import Branch, Path, branches, class_shares, encode_text, name_paths
 
 CHUNK = 256  # prompts per call of vLLM and progress line; limits the decoded images in memory
 
@@ -76,7 +77,8 @@ class Generator:
         prompts, images: as for `answer`, at most `at_once`. classes: of each prompt; the probabilities are in their
         order.
         """
-        paths = [name_paths(*pair, self._encode, self._room) for pair in zip(responses, classes, strict=True)]
+        encode = partial(encode_text, self._processor.tokenizer)
+        paths = [name_paths(*pair, encode, self._room) for pair in zip(responses, classes, strict=True)]
         asked = [(row, branch) for row, of_row in enumerate(paths) for branch in branches(of_row)]
         begun = [self._as_tokens(self._request(*pair)) for pair in zip(prompts, images, strict=True)]
         found: list[dict[Path, dict[int, float]]] = [{} for _ in paths]
@@ -84,6 +86,11 @@ class Generator:
         for (row, (path, _)), log_probs in zip(asked, answers, strict=True):
             found[row].setdefault(path, {}).update(log_probs)
         return [class_shares(*pair) for pair in zip(paths, found, strict=True)]
+
+    def forget(self) -> None:
+        """Empty the engine's caches of prompts and images, for measurements that must not profit from earlier ones."""
+        self._llm.reset_prefix_cache()
+        self._llm.reset_mm_cache()
 
     def _next_tokens(self, asked: Sequence[tuple[dict[str, Any], Branch]]) -> list[dict[int, float]]:
         """The logarithm of the probability of each of a branch's tokens, after a request and the branch's path."""
@@ -101,10 +108,6 @@ class Generator:
         """The request with its text as tokens: one stands for the image, which vLLM repeats as in a text."""
         tokens = self._processor.tokenizer(request["prompt"]).input_ids
         return {"prompt_token_ids": tokens, "multi_modal_data": request["multi_modal_data"]}
-
-    def _encode(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of texts. What looks like a special token, such as an image's, is text: a policy may write it."""
-        return self._processor.tokenizer(texts, add_special_tokens=False, split_special_tokens=True).input_ids
 
     def _request(self, prompt: str, encoded: bytes) -> dict[str, Any]:
         """The same text and image that verl's agent loop sends to vLLM."""

@@ -38,9 +38,7 @@ def read_rows(parquet: Path, split: str) -> pd.DataFrame:
     return rows
 
 
-def predict(
-    rows: pd.DataFrame, objective: Objective, answer: Answerer, weigher: Weigher | None = None
-) -> pd.DataFrame:
+def predict(rows: pd.DataFrame, objective: Objective, answer: Answerer, weigher: Weigher | None = None) -> pd.DataFrame:
     """Scored predictions, one row per response (columns: vrft_aug/evaluation/metrics/measure.py).
 
     If a prompt has several responses, they also get `sample`, `vote` and `vote_shares` (voting.py). answer: takes

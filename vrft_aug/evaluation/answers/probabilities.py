@@ -19,6 +19,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
+from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
@@ -37,6 +38,11 @@ def place(response: str) -> str:
     r"""The response up to and including its last `\boxed{`; with a `\boxed{` at its end if it has none."""
     ends = [found.end() for found in _BOX.finditer(response)]
     return response[: ends[-1]] if ends else response + BOX
+
+
+def encode_text(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    """Token ids of texts. What looks like a special token, such as an image's, is text: a policy may write it."""
+    return tokenizer(texts, add_special_tokens=False, split_special_tokens=True).input_ids
 
 
 def name_paths(response: str, classes: Sequence[str], encode: Encode, longest: int) -> list[Path]:
