@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -41,8 +42,8 @@ def main() -> None:
     found = measure(prepared(options.classes, options.images), options.rounds)
     print(json.dumps({"machine": machine.describe(), **vars(options), **found}))
     print(f"{options.images} images, {options.classes} classes: greedy answers {found['greedy']:.1f} s, with class "
-          f"probabilities {found['weighed']:.1f} s, {found['ratio']:.2f} times (bar: {BAR}); the most probable class is "
-          f"the answer of {100 * found['agreement']:.1f} %; {machine.describe()}")  # fmt: skip
+          f"probabilities {found['weighed']:.1f} s, {found['ratio']:.2f} times (bar: {BAR}); the most probable class "
+          f"is the answer for {100 * found['agreement']:.1f} %; {machine.describe()}")  # fmt: skip
 
 
 def prepared(classes: int, images: int) -> pd.DataFrame:
@@ -60,14 +61,15 @@ def measure(rows: pd.DataFrame, rounds: int) -> dict[str, float]:
     preflight.prepare_environment(config.hardware)
     from vrft_aug.evaluation.answers.generation import Generator  # only now: vLLM reads the environment
 
-    policy = Policy.of(config.policy)
+    policy, objective = Policy.of(config.policy), compose_objective("accuracy")
     generator = Generator(str(shipped.FOLDER), policy, config.hardware, config.sampling, seed=0)
+    answer = partial(generator.answer, say=print)
     seconds: dict[str, list[float]] = {"greedy": [], "weighed": []}
     for turn in range(rounds + 1):
         for name, weigher in {"greedy": None, "weighed": generator}.items():
             generator.forget()
             start = time.perf_counter()
-            table = predict(rows, compose_objective("accuracy"), lambda *asked: generator.answer(*asked, print), weigher)
+            table = predict(rows, objective, answer, weigher)
             if turn:
                 seconds[name].append(time.perf_counter() - start)
     best = [names[np.argmax(found)] for names, found in zip(table["classes"], table["probabilities"], strict=True)]

@@ -194,7 +194,7 @@ def test_the_exported_policy_is_described(runs, grpo):
 
 
 def probabilities_agree(predictions: pd.DataFrame) -> None:
-    """The class probabilities of 64 greedy answers sum to 1, and the most probable class is nearly always the answer."""
+    """Class probabilities of 64 greedy answers sum to 1, and the most probable class is nearly always the answer."""
     table = np.stack(predictions["probabilities"])
     assert table.shape == (64, 4) and np.allclose(table.sum(1), 1) and (table >= 0).all()
     names = [row[best] for row, best in zip(predictions["classes"], table.argmax(1), strict=True)]
