@@ -131,6 +131,7 @@ def test_weights_are_told_apart_by_size_and_time(tmp_path):
     ("split=tests", "split=tests: must be one of train, val, test"),
     ("sampling.n=0", "sampling.n=0: must be a whole number, 1 or more"),
     ("sampling.temperature=hot", "sampling.temperature=hot: must be a number, 0 or more"),
+    ("probabilities=1", "probabilities=1: must be true or false"),
     ("validation=maybe", "validation=maybe: must be true or false"),
     ("conditions=[dark]", "conditions=['dark']: must be a list of some of shuffled"),
     ("opponents=pixels", "opponents=pixels: must be a list of some of pixels"),

@@ -20,7 +20,7 @@ def check(config: DictConfig) -> None:
     """Raise InputError for a setting that is not allowed, and for rows that do not fit the other settings."""
     check_sampling(config.sampling)
     check_number("seed", config.seed, 0)
-    for key in ("validation", "other_classes"):
+    for key in ("probabilities", "validation", "other_classes"):
         check_type(key, config[key], bool, "true or false")
     check_names("conditions", config.conditions, tuple(CONDITIONS))
     check_names("opponents", config.opponents, tuple(OPPONENTS))

@@ -13,7 +13,8 @@ from vrft_aug.errors import InputError
 # Settings that may differ: the folder is the same, another machine may do the work, and where the same policy is to be
 # compared with more or with less, its evaluation is made again. other_classes only allows one. The last two are keys of
 # an earlier version.
-FREE = ("out", "hardware.", "conditions", "opponents", "validation", "other_classes", "shuffle_check", "pixel_check")
+FREE = ("out", "hardware.", "probabilities", "conditions", "opponents", "validation", "other_classes", "shuffle_check",
+        "pixel_check")  # fmt: skip
 
 
 def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:

@@ -83,12 +83,13 @@ def _answers(
     for name in beside.opponents:  # first, because vLLM does not give the device's memory back
         yield name, OPPONENTS[name].answer(folder, rows, tower)
     with shards.generator(path, policy, config.hardware, config.sampling, config.seed) as generator:
-        answer = partial(generator.answer, say=run.say)
-        yield "", predict(rows, objective, answer)
+        ask = partial(predict, objective=objective, answer=partial(generator.answer, say=run.say))
+        weigher = generator if config.probabilities else None
+        yield "", ask(rows, weigher=weigher)
         for name in beside.conditions:
-            yield name, predict(CONDITIONS[name].alter(rows, beside.asked), objective, answer)
+            yield name, ask(CONDITIONS[name].alter(rows, beside.asked))
         if beside.validation:
-            yield VALIDATION, predict(read_rows(folder, "val"), objective, answer)
+            yield VALIDATION, ask(read_rows(folder, "val"), weigher=weigher)
 
 
 def _remove(folder: Path) -> None:
