@@ -1,6 +1,6 @@
 """Decides what becomes of an earlier evaluation in the same folder: it stands, is made again, or is not overwritten."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from vrft_aug.errors import InputError
 FREE = ("out", "hardware.", "pixel_check")
 
 
-def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:
+def stands(config: DictConfig, run: Run, now: Mapping[str, Any], files: Sequence[str] = ()) -> bool:
     """Whether a finished evaluation in the run's folder has the same settings, rows and weights, so nothing is to do.
 
-    now: what run.json will say about rows (`sha256`, `sha256_train`) and policy (`weights`). False if there is no
-    finished evaluation, or if what it was about has changed since under the same names. Raises InputError for other
-    settings.
+    now: what run.json will say about rows (`sha256`, `sha256_train`) and policy (`weights`). files: what it has written, if that
+    is not an evaluation's. False if there is no finished evaluation, or if what it was about has changed since under the
+    same names. Raises InputError for other settings.
     """
     if run.earlier.get("state") != "finished":
         return False
@@ -28,12 +28,18 @@ def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:
     asked = flatten(OmegaConf.to_container(config, resolve=True))
     different = sorted(key for key in then.keys() | asked.keys() if then.get(key) != asked.get(key))
     if changed := [key for key in different if not key.startswith(FREE)]:
-        raise InputError(f"out={run.folder} holds the evaluation {_of(changed, then, asked)}: choose another out, or "
+        work = "evaluation" if run.recipe == "evaluate" else run.recipe
+        raise InputError(f"out={run.folder} holds the {work} {_of(changed, then, asked)}: choose another out, or "
                          "remove that folder")  # fmt: skip
-    names = ["predictions.parquet", "metrics.json", *(["shuffled/metrics.json"] if config.shuffle_check else [])]
-    names += [] if run.earlier.get("no_pixels") else ["pixels/metrics.json"]
+    names = files or _written(config, run)
     changed = [*different, *(key for key in now if run.earlier.get(key) != now[key])]
     return all((run.folder / name).is_file() for name in names) and set(changed) <= {"out"}
+
+
+def _written(config: DictConfig, run: Run) -> list[str]:
+    """The files of a finished evaluation."""
+    names = ["predictions.parquet", "metrics.json", *(["shuffled/metrics.json"] if config.shuffle_check else [])]
+    return names + ([] if run.earlier.get("no_pixels") else ["pixels/metrics.json"])
 
 
 def weights_of(path: str | None) -> dict[str, str]:

@@ -19,6 +19,7 @@ from vrft_aug.engine.run.progress import MetricsFollower
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training import policy, start_checks, verl_settings
 from vrft_aug.engine.training.checkpoints import Checkpoints, Criterion
+from vrft_aug.engine.training.difficulty import Selection
 from vrft_aug.errors import InputError
 
 
@@ -31,6 +32,7 @@ class Trainer:
     criterion: what makes a checkpoint the best. execute: runs verl to the end, with the resolved config.
     warn: lines about what is wrong with a step's metrics.
     validates_in_batches: verl drops an incomplete batch of validation rows.
+    select: chooses some of the training rows; None: all.
     """
 
     headline: dict[str, str]
@@ -40,6 +42,7 @@ class Trainer:
     execute: Callable[[DictConfig], None]
     warn: Callable[[dict[str, float]], list[str]] = lambda metrics: []
     validates_in_batches: bool = False
+    select: Callable[[list[str]], Selection | None] = lambda files: None
 
 
 def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
@@ -52,10 +55,11 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     preflight.check_batches(config)
     train_files, val_files = _files(config.data.train_files), _files(config.data.val_files)
     rows = start_checks.check_rows_fit(config, [*train_files, *val_files])
+    selection = trainer.select(train_files)
     train_files = fill_batch(train_files, config.data.train_batch_size, run.say)
     if trainer.validates_in_batches:
         val_files = fill_batch(val_files, config.data.train_batch_size, run.say)
-    total = count_steps(config, train_files)
+    total = count_steps(config, selection.rows if selection else _count_rows(train_files))
     checkpoints = Checkpoints.of_config(config, trainer.limit_key, trainer.criterion)
     if config.policy.path:
         policy.find(config.policy.path)  # a wrong path is refused before anything large is imported
@@ -65,10 +69,12 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     preflight.check_memory(start, config.hardware, run.recipe)
     about = facts.of_config(config, rows)
     trainings = trainings_of(config.policy.path, run.recipe, about)
-    run.record(**about, policy=start, steps=total)
+    run.record(**about, policy=start, steps=total, **({"difficulty": selection.facts} if selection else {}))
 
     if checkpoints.newest():
         _check_same_training(config, run)
+        if selection:
+            selection.check_same(run.earlier)
     metrics_file.recover(run.folder)
     done = checkpoints.newest_whole(run.say)
     metrics_file.drop_after(run.folder, done)
@@ -78,6 +84,9 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
         to_come = checkpoints.to_come(range(done + 1, total + 1), config.trainer.save_freq)
         preflight.check_disk(start, checkpoints.folder, to_come, config.hardware)
         run.say(f"steps {done + 1} to {total}{', resumed' if done else ''}; log: {run.log}")
+        if selection:
+            run.say(selection.text)
+            train_files = [str(selection.write(run.folder / "rows"))]
         with MetricsFollower(run.folder, total, trainer.headline, run.say, trainer.warn, checkpoints.prune) as follower:
             os.environ["VERL_FILE_LOGGER_PATH"] = str(follower.source)
             os.environ["TENSORBOARD_DIR"] = str(run.folder / "tensorboard")
@@ -99,12 +108,11 @@ def trainings_of(path: str | None, recipe: str, about: Mapping[str, Any]) -> lis
     return [*before, {"recipe": recipe} | {key: about[key] for key in keys}]
 
 
-def count_steps(config: DictConfig, files: list[str]) -> int:
+def count_steps(config: DictConfig, rows: int) -> int:
     """The number of steps: `trainer.total_training_steps`, or `trainer.total_epochs` if they end earlier.
 
     An epoch has rows // data.train_batch_size steps, since verl drops an incomplete batch. Raises InputError for 0.
     """
-    rows = _count_rows(files)
     epochs, steps = config.trainer.total_epochs, config.trainer.total_training_steps
     total = rows // config.data.train_batch_size * epochs
     total = total if steps is None else min(total, steps)
