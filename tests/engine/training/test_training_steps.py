@@ -13,7 +13,8 @@ from vrft_aug.configs import compose
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.engine.run import preflight
 from vrft_aug.engine.training.checkpoints import Criterion
-from vrft_aug.engine.training.common import Trainer, count_steps, fill_batch, train
+from vrft_aug.engine.training.common import Trainer, train
+from vrft_aug.engine.training.row_files import count_steps, fill_batch
 from vrft_aug.errors import InputError
 
 

@@ -1,18 +1,15 @@
 """Trains with one of verl's trainers: checks the input, resumes, shows progress, exports the policy."""
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.configs import flatten
 from vrft_aug.data import policy_files
-from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.data.settings import Policy
 from vrft_aug.engine.run import facts, metrics_file, preflight, profile_checks
 from vrft_aug.engine.run.progress import MetricsFollower
@@ -20,6 +17,7 @@ from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training import policy, start_checks, verl_settings
 from vrft_aug.engine.training.checkpoints import Checkpoints, Criterion
 from vrft_aug.engine.training.difficulty import Selection
+from vrft_aug.engine.training.row_files import count_rows, count_steps, fill_batch, found_files
 from vrft_aug.errors import InputError
 
 
@@ -53,13 +51,13 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     """
     start_checks.check_recipe(config, run.recipe)
     preflight.check_batches(config)
-    train_files, val_files = _files(config.data.train_files), _files(config.data.val_files)
+    train_files, val_files = found_files(config.data.train_files), found_files(config.data.val_files)
     rows = start_checks.check_rows_fit(config, [*train_files, *val_files])
     selection = trainer.select(train_files)
     train_files = fill_batch(train_files, config.data.train_batch_size, run.say)
     if trainer.validates_in_batches:
         val_files = fill_batch(val_files, config.data.train_batch_size, run.say)
-    total = count_steps(config, selection.rows if selection else _count_rows(train_files))
+    total = count_steps(config, selection.rows if selection else count_rows(train_files))
     checkpoints = Checkpoints.of_config(config, trainer.limit_key, trainer.criterion)
     if config.policy.path:
         policy.find(config.policy.path)  # a wrong path is refused before anything large is imported
@@ -108,36 +106,6 @@ def trainings_of(path: str | None, recipe: str, about: Mapping[str, Any]) -> lis
     return [*before, {"recipe": recipe} | {key: about[key] for key in keys}]
 
 
-def count_steps(config: DictConfig, rows: int) -> int:
-    """The number of steps: `trainer.total_training_steps`, or `trainer.total_epochs` if they end earlier.
-
-    An epoch has rows // data.train_batch_size steps, since verl drops an incomplete batch. Raises InputError for 0.
-    """
-    epochs, steps = config.trainer.total_epochs, config.trainer.total_training_steps
-    total = rows // config.data.train_batch_size * epochs
-    total = total if steps is None else min(total, steps)
-    if total < 1:
-        raise InputError(f"{rows} rows, data.train_batch_size={config.data.train_batch_size}, trainer.total_epochs="
-                         f"{epochs} and trainer.total_training_steps={steps} give no step: raise one")  # fmt: skip
-    return total
-
-
-def fill_batch(files: list[str], batch_size: int, say: Callable[[str], None]) -> list[str]:
-    """The files, repeated until their rows fill a batch.
-
-    verl drops an incomplete batch, and 10 images for each of two classes are fewer than the paper's batch of 256.
-    """
-    rows = _count_rows(files)
-    times = math.ceil(batch_size / rows)
-    if times > 1:
-        say(f"{rows} rows of {Path(files[0]).name} do not fill a batch of {batch_size}: each is used {times} times")
-    return files * times
-
-
-def _count_rows(files: list[str]) -> int:
-    return sum(pq.ParquetFile(file).metadata.num_rows for file in files)
-
-
 def _export(config: DictConfig, run: Run, checkpoints: Checkpoints, trainings: list[dict[str, Any]]) -> Path:
     """Merge the chosen checkpoint, describe it in a model card, and record in run.json which one it is."""
     from vrft_aug.engine.training import model_card  # imports huggingface_hub, which no check needs
@@ -169,15 +137,6 @@ def _check_same_training(config: DictConfig, run: Run) -> None:
         shown = ", ".join(f"{key}: {then.get(key)} -> {now.get(key)}" for key in changed[:3])
         raise InputError(f"out={run.folder} holds a training with other settings ({len(changed)} differ: {shown}): "
                          "choose another out, or remove that folder")  # fmt: skip
-
-
-def _files(files: str | list[str]) -> list[str]:
-    """Absolute paths of parquet files, with all shards of a file that preparation has cut. InputError: no rows."""
-    named = [files] if isinstance(files, str) else files
-    found = [str(path) for file in named for path in parquet_files(Path(file).resolve())]
-    if empty := [file for file in found if not _count_rows([file])]:
-        raise InputError(f"{empty[0]} holds no rows: prepare again with a data set that has that split")
-    return found
 
 
 def _for_verl(config: DictConfig, settings: Mapping[str, object]) -> DictConfig:

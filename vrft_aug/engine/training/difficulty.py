@@ -75,15 +75,14 @@ class Selection:
     def write(self, folder: Path) -> Path:
         """Write the chosen rows to `<folder>/train.parquet`, row group by row group, in their order."""
         folder.mkdir(exist_ok=True)
-        done = 0
-        with replacing(folder / "train.parquet") as part:
-            with pq.ParquetWriter(part, pq.read_schema(self.files[0])) as writer:
-                for file in map(pq.ParquetFile, self.files):
-                    for number in range(file.num_row_groups):
-                        group = file.read_row_group(number)
-                        writer.write_table(group.filter(self.keep[done : done + len(group)]))
-                        done += len(group)
-        return folder / "train.parquet"
+        target, done = folder / "train.parquet", 0
+        with replacing(target) as part, pq.ParquetWriter(part, pq.read_schema(self.files[0])) as writer:
+            for file in map(pq.ParquetFile, self.files):
+                for number in range(file.num_row_groups):
+                    group = file.read_row_group(number)
+                    writer.write_table(group.filter(self.keep[done : done + len(group)]))
+                    done += len(group)
+        return target
 
 
 def select(config: DictConfig, files: list[str], say: Callable[[str], None] = print) -> Selection | None:
@@ -105,8 +104,8 @@ def select(config: DictConfig, files: list[str], say: Callable[[str], None] = pr
     numbers = {name: int(rows.sum()) for name, rows in counts.items()}
     chosen = Selection(files, ~(hard | easy | unknown), about | numbers)
     if chosen.rows < (batch := config.data.train_batch_size):
-        raise InputError(f"{chosen.text}; a batch has {batch}: probe all rows (images=null), widen difficulty.least and "
-                         "difficulty.most, or lower schedule.batch_size and schedule.mini_batch_size")  # fmt: skip
+        raise InputError(f"{chosen.text}; a batch has {batch}: probe all rows (images=null), widen difficulty.least "
+                         "and difficulty.most, or lower schedule.batch_size and schedule.mini_batch_size")  # fmt: skip
     return chosen
 
 

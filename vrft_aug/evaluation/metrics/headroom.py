@@ -23,7 +23,7 @@ def by_prompt(predictions: pd.DataFrame, group: int, main: Sequence[str] = ()) -
     """One row per prompt, in the order of the predictions. Every prompt needs the same number of samples, n >= group.
 
     predictions: columns of measure.py, and score. main: columns of the rewards for a right answer (`Objective.main`).
-    Columns: source_id, group_id, class ("" for a box), samples (n), right (number of right samples), solved (right / n),
+    Columns: source_id, group_id, class ("" for a box), samples (n), right (how many are), solved (right / n),
     mean_score, score_spread (standard deviation over the samples), mixed (chance that a group has different scores),
     mixed_answer (likewise for the rewards `main` alone; that of the score without them).
     """
@@ -47,7 +47,7 @@ def by_prompt(predictions: pd.DataFrame, group: int, main: Sequence[str] = ()) -
 
 
 def headroom(table: pd.DataFrame, group: int, seed: int = 0, resamples: int = 1000) -> Metrics:
-    """The measures over all prompts and per class, as JSON can hold them; a quantity is {"value", "low", "high"} (95 %).
+    """The measures over all prompts and per class, as JSON can hold them; a quantity has a 95 % interval (`Quantity`).
 
     table: what `by_prompt` returns for the same group. The bootstrap resamples groups of images (patients, lesions).
 
@@ -56,7 +56,8 @@ def headroom(table: pd.DataFrame, group: int, seed: int = 0, resamples: int = 10
     per_class {class: the same without samples, group and constant}, verdict {kind, text}}.
     """
     classes = sorted(set(table["class"]) - {""})
-    found: Metrics = {"samples": int(table["samples"].iloc[0]), "group": group, **_measures(table, group, seed, resamples)}
+    found: Metrics = {"samples": int(table["samples"].iloc[0]), "group": group}
+    found |= _measures(table, group, seed, resamples)
     found["constant"] = float(table["class"].value_counts(normalize=True).iloc[0]) if classes else None
     found["per_class"] = {name: _measures(table[table["class"] == name], group, seed, resamples) for name in classes}
     kind, text = verdict(found)
@@ -84,28 +85,24 @@ def verdict(found: Metrics) -> tuple[str, str]:
     Kinds: solved, nothing, stuck (no mixed groups; right, wrong, or some of both), form (mixed, but not by the answer),
     little, something.
     """
-    group = found["group"]
-    mixed, answer, right, wrong = (_value(found[key]) for key in ("mixed", "mixed_answer", "all_right", "all_wrong"))
+    names = ("mixed", "mixed_answer", "all_right", "all_wrong")
+    mixed, answer, right, wrong = (_value(found[name]) for name in names)
+    groups, are_mixed = f"of groups of {found['group']}", f"{_percent(mixed)} are mixed"
+    sft = "start with V-SFT (experiment=v_sft_v_rft)"
     if mixed < ENOUGH and right >= MOST:
-        return "solved", (f"Already solved: {_percent(right)} of groups of {group} are all right, {_percent(mixed)} are "
-                          "mixed; take harder images or another task")  # fmt: skip
+        return "solved", f"Already solved: {_percent(right)} {groups} are all right and {are_mixed}; take harder images"
     if mixed < ENOUGH and wrong >= MOST:
-        return "nothing", (f"Nothing to reinforce: {_percent(wrong)} of groups of {group} are all wrong, "
-                           f"{_percent(mixed)} are mixed; start with V-SFT (experiment=v_sft_v_rft)")  # fmt: skip
+        return "nothing", f"Nothing to reinforce: {_percent(wrong)} {groups} are all wrong and {are_mixed}; {sft}"
     if mixed < ENOUGH:
-        return "stuck", (f"Almost nothing to reinforce: {_percent(mixed)} of groups of {group} are mixed, "
-                         f"{_percent(right)} are all right and {_percent(wrong)} all wrong; more varied answers "
-                         "(sampling.temperature) or V-SFT may help")  # fmt: skip
+        return "stuck", (f"Almost nothing to reinforce: {_percent(right)} {groups} are all right, "
+                         f"{_percent(wrong)} all wrong, and {are_mixed}; {sft}")  # fmt: skip
     if answer < ENOUGH:
-        return "form", (f"Reinforcement would teach the form of an answer alone: {_percent(mixed)} of groups of {group} "
-                        f"are mixed, but {_percent(answer)} by the answer itself; start with V-SFT "
-                        "(experiment=v_sft_v_rft)")  # fmt: skip
-    first, best = (_value(found["pass_at"][str(k)]) for k in (1, group))
-    facts = (f"{_percent(mixed)} of groups of {group} are mixed and pass@{group} is {100 * (best - first):.0f} points "
-             f"above pass@1{_luck(found)}")  # fmt: skip
-    if mixed < PLENTY:
-        return "little", f"Reinforcement has little to work with: {facts}"
-    return "something", f"Reinforcement has something to work with: {facts}"
+        return "form", (f"Reinforcement would teach the form of an answer alone: {_percent(mixed)} {groups} have mixed "
+                        f"scores, but {_percent(answer)} by the answer itself; {sft}")  # fmt: skip
+    first, best = (_value(found["pass_at"][str(k)]) for k in (1, found["group"]))
+    much = "something" if mixed >= PLENTY else "little"
+    return much, (f"Reinforcement has {much} to work with: {_percent(mixed)} {groups} are mixed and "
+                  f"pass@{found['group']} is {100 * (best - first):.0f} points above pass@1{_luck(found)}")  # fmt: skip
 
 
 def _luck(found: Metrics) -> str:
