@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.data.rows.parquet_files import sha256
+from vrft_aug.data.setting_checks import written
 from vrft_aug.data.settings import Settings
 from vrft_aug.engine.run import facts
 from vrft_aug.errors import InputError
@@ -36,7 +37,7 @@ class DifficultyRule(Settings):
         for key in ("least", "most"):
             value = getattr(self, key)
             if type(value) not in (int, float) or not 0 <= value <= 1:
-                raise InputError(f"difficulty.{key}={value}: must be a share from 0 to 1")
+                raise InputError(f"difficulty.{key}={written(value)}: must be a share from 0 to 1")
         if self.least > self.most:
             raise InputError(f"difficulty.least={self.least} is above difficulty.most={self.most}: exchange them")
 
@@ -55,13 +56,13 @@ class Selection:
     @property
     def rows(self) -> int:
         """The number of chosen rows."""
-        return int(self.keep.sum())
+        return int(self.facts["chosen"])
 
     @property
     def text(self) -> str:
         """What was chosen, for the terminal."""
-        left = {"too_hard": f"solved in less than {self.facts['least']:.0%}",
-                "too_easy": f"solved in more than {self.facts['most']:.0%}", "not_probed": "not probed"}  # fmt: skip
+        left = {"too_hard": f"solved in less than {100 * self.facts['least']:g} %",
+                "too_easy": f"in more than {100 * self.facts['most']:g} %", "not_probed": "not probed"}  # fmt: skip
         out = ", ".join(f"{self.facts[key]} {text}" for key, text in left.items())
         return f"difficulty: trains on {self.rows} of {len(self.keep)} prompts; left out: {out}"
 
@@ -101,8 +102,9 @@ def select(config: DictConfig, files: list[str], say: Callable[[str], None] = pr
     hard, easy, unknown = found < rule.least, found > rule.most, np.isnan(found)
     counts = {"too_hard": hard, "too_easy": easy, "not_probed": unknown}
     about = {"probe": str(folder), "least": rule.least, "most": rule.most, "sha256": sha256(folder / TABLE)}
-    numbers = {name: int(rows.sum()) for name, rows in counts.items()}
-    chosen = Selection(files, ~(hard | easy | unknown), about | numbers)
+    keep = ~(hard | easy | unknown)
+    numbers = {name: int(rows.sum()) for name, rows in ({"chosen": keep} | counts).items()}
+    chosen = Selection(files, keep, about | numbers)
     if chosen.rows < (batch := config.data.train_batch_size):
         raise InputError(f"{chosen.text}; a batch has {batch}: probe all rows (images=null), widen difficulty.least "
                          "and difficulty.most, or lower schedule.batch_size and schedule.mini_batch_size")  # fmt: skip
@@ -151,5 +153,5 @@ def _are_of(files: list[str], checksums: Mapping[str, str]) -> bool:
 
 def _source_ids(files: list[str]) -> list[str]:
     """The source id of every row, in the order of the files."""
-    tables = [pq.read_table(file, columns=["extra_info.source_id"]) for file in files]
+    tables = [pq.ParquetFile(file).read(columns=["extra_info.source_id"]) for file in files]
     return [row["source_id"] for table in tables for row in table["extra_info"].to_pylist()]
