@@ -175,7 +175,7 @@ def test_a_checkpoint_is_merged_and_its_samples_vote(runs, grpo):
     step, out = json.loads((grpo / "run.json").read_text())["exported_step"], runs / "vote"
     checkpoint = grpo / "checkpoints" / f"global_step_{step}"
     recipe("evaluate", f"parquet={runs / 'classification'}", "prompt=knowledge", "sampling.n=4",
-           "sampling.temperature=0.9", f"policy.path={checkpoint}", "shuffle_check=false", f"out={out}")  # fmt: skip
+           "sampling.temperature=0.9", f"policy.path={checkpoint}", "conditions=[]", f"out={out}")  # fmt: skip
     merged, exported = weights(out / "policy"), weights(grpo / "policy")
     assert all(np.array_equal(merged[name], exported[name]) for name in exported)
     predictions = pd.read_parquet(out / "predictions.parquet")

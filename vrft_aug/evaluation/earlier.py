@@ -10,9 +10,9 @@ from vrft_aug.configs import flatten
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.errors import InputError
 
-# Settings that may differ: the folder is the same, another machine may do the work, and an evaluation of an earlier
-# version without logistic regression is made again.
-FREE = ("out", "hardware.", "pixel_check")
+# Settings that may differ: the folder is the same, another machine may do the work, and where the same policy is to be
+# compared with more or with less, its evaluation is made again. The last two are keys of an earlier version.
+FREE = ("out", "hardware.", "conditions", "opponents", "validation", "shuffle_check", "pixel_check")
 
 
 def stands(config: DictConfig, run: Run, now: Mapping[str, Any], files: Sequence[str] = ()) -> bool:
@@ -31,15 +31,10 @@ def stands(config: DictConfig, run: Run, now: Mapping[str, Any], files: Sequence
         work = "evaluation" if run.recipe == "evaluate" else run.recipe
         raise InputError(f"out={run.folder} holds the {work} {_of(changed, then, asked)}: choose another out, or "
                          "remove that folder")  # fmt: skip
-    names = files or _written(config, run)
+    beside = [f"{name}/metrics.json" for name in run.earlier.get("has", [])]
+    names = files or ["predictions.parquet", "metrics.json", *beside]
     changed = [*different, *(key for key in now if run.earlier.get(key) != now[key])]
     return all((run.folder / name).is_file() for name in names) and set(changed) <= {"out"}
-
-
-def _written(config: DictConfig, run: Run) -> list[str]:
-    """The files of a finished evaluation."""
-    names = ["predictions.parquet", "metrics.json", *(["shuffled/metrics.json"] if config.shuffle_check else [])]
-    return names + ([] if run.earlier.get("no_pixels") else ["pixels/metrics.json"])
 
 
 def weights_of(path: str | None) -> dict[str, str]:

@@ -95,8 +95,7 @@ def answered(config: DictConfig, path: str, policy: Policy, rows: pd.DataFrame, 
     from vrft_aug.evaluation.answers import shards
 
     with shards.generator(path, policy, config.hardware, config.sampling, config.seed) as answering:
-        images = [images[0]["bytes"] for images in rows["images"]]
-        return predict(rows, images, compose(config.objective), partial(answering.answer, say=run.say))
+        return predict(rows, compose(config.objective), partial(answering.answer, say=run.say))
 
 
 def write(predictions: pd.DataFrame, config: DictConfig, run: Run) -> None:

@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
-from vrft_aug.evaluation.answers.predict import deal_images, predict
+from vrft_aug.evaluation.answers.conditions import deal_images
+from vrft_aug.evaluation.answers.predict import predict
 from vrft_aug.evaluation.checks import check_sampling
 from vrft_aug.evaluation.metrics.measure import measure
 from vrft_aug.rewards import compose
@@ -32,8 +33,7 @@ def rows(truth: list[str], task: str = "classification") -> pd.DataFrame:
 
 
 def answered(table: pd.DataFrame, *responses: list[str]) -> pd.DataFrame:
-    images = [images[0]["bytes"] for images in table["images"]]
-    return predict(table, images, OBJECTIVE, lambda *_: [[(text, 3) for text in texts] for texts in responses])
+    return predict(table, OBJECTIVE, lambda *_: [[(text, 3) for text in texts] for texts in responses])
 
 
 def label(name: str) -> str:
@@ -116,9 +116,9 @@ def test_rows_of_an_earlier_version_have_no_findings():
 
 def test_images_are_dealt_by_the_seed():
     table = rows(["cat"] * 20)
-    straight = [images[0]["bytes"] for images in table["images"]]
-    dealt = deal_images(table, 0)
-    assert sorted(dealt) == straight != dealt == deal_images(table, 0) != deal_images(table, 1)
+    straight, dealt, again, other = ([images[0]["bytes"] for images in one["images"]] for one in (
+        table, deal_images(table, 0), deal_images(table, 0), deal_images(table, 1)))  # fmt: skip
+    assert sorted(dealt) == straight != dealt == again != other
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
-"""Makes a table of scored predictions from prepared rows, also with the images dealt to the wrong prompts."""
+"""Makes a table of scored predictions from prepared rows."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from vrft_aug.data.rows.parquet_files import parquet_files
@@ -24,19 +23,14 @@ def read_rows(parquet: Path, split: str) -> pd.DataFrame:
     return rows
 
 
-def deal_images(rows: pd.DataFrame, seed: int) -> list[bytes]:
-    """The rows' images in a random order drawn by `seed`: a policy that uses its images must fall to chance level."""
-    images = [images[0]["bytes"] for images in rows["images"]]
-    return [images[index] for index in np.random.default_rng(seed).permutation(len(images))]
-
-
-def predict(rows: pd.DataFrame, images: list[bytes], objective: Objective, answer: Answerer) -> pd.DataFrame:
+def predict(rows: pd.DataFrame, objective: Objective, answer: Answerer) -> pd.DataFrame:
     """Scored predictions, one row per response (columns: vrft_aug/evaluation/metrics/measure.py).
 
-    If a prompt has several responses, they also get `sample` and `vote` (voting.py). images: the image that each row's
-    prompt gets. answer: takes prompts and images; returns each prompt's responses as (text, number of tokens).
+    If a prompt has several responses, they also get `sample` and `vote` (voting.py). answer: takes prompts and images;
+    returns each prompt's responses as (text, number of tokens).
     """
     prompts = [prompt[0]["content"] for prompt in rows["prompt"]]
+    images = [images[0]["bytes"] for images in rows["images"]]
     table: list[dict] = []
     for row, responses in zip(rows.to_dict("records"), answer(prompts, images), strict=True):
         info, truth = row["extra_info"], row["reward_model"]["ground_truth"]

@@ -5,7 +5,7 @@ from statistics import fmean
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.metrics.intervals import Quantity
-from vrft_aug.evaluation.report.text_table import interval, limits, p_value
+from vrft_aug.evaluation.report.text_table import interval, limits, p_of, p_value
 
 ACCURACY = "Logistic regression on pixels, %"
 # key in metrics.json, heading, factor (100: per cent)
@@ -26,7 +26,7 @@ def check_rows(group: Sequence[Comparison]) -> list[list[str]]:
         return []
     shown = [check for check in CHECKS if any(one.metrics.get(check[0]) for one in group)]
     rows = [[heading, *(interval(_of(one, key), factor) for one in group)] for key, heading, factor in shown]
-    return [*rows, [P, *(p_value(one.against_pixels) for one in group)]]
+    return [*rows, [P, *(p_value(one.test("pixels")) for one in group)]]
 
 
 def columns(one: Comparison) -> dict[str, float | None]:
@@ -34,7 +34,7 @@ def columns(one: Comparison) -> dict[str, float | None]:
     record: dict[str, float | None] = {}
     for key in ("accuracy", *(key for key, *_ in CHECKS)):
         record |= limits(f"pixels_{key}", _of(one, key))
-    return record | {"p_against_pixels": one.against_pixels and one.against_pixels["p"]}
+    return record | {"p_against_pixels": p_of(one.test("pixels"))}
 
 
 def lines(runs: Iterable[Comparison]) -> Iterable[str]:
@@ -51,7 +51,7 @@ def lines(runs: Iterable[Comparison]) -> Iterable[str]:
 
 
 def _of(one: Comparison, key: str) -> Quantity | None:
-    return (one.pixels or {}).get(key)
+    return one.metrics_of("pixels").get(key)
 
 
 def _text(shots: int | None, by_seed: dict[int | None, float]) -> str:

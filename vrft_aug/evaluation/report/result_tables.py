@@ -7,7 +7,7 @@ import pandas as pd
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report.provenance import ROWS
 from vrft_aug.evaluation.report.regression import accuracy_row, check_rows, columns
-from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_value
+from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_of, p_value
 
 READING = (
     "Value (95 % interval). The interval of an accuracy is Wilson's; the others come from a bootstrap over groups of "
@@ -77,11 +77,12 @@ def _halves(dataset: str, split: str, group: list[Comparison]) -> tuple[Table, T
 
 
 def _checks(group: list[Comparison]) -> list[list[str]]:
+    blind = [one.metrics_of("shuffled") for one in group]
     rows = [
         ["Most frequent answer, % of all"] + [_favourite(one.metrics["most_frequent"]) for one in group],
-        ["Accuracy, images shuffled, %"] + [interval((one.shuffled or {}).get("accuracy"), 100) for one in group],
-        ["  chance level of these answers, %"] + [interval((one.shuffled or {}).get("chance"), 100) for one in group],
-        ["  p, against shuffled"] + [p_value(one.against_shuffled) for one in group],
+        ["Accuracy, images shuffled, %"] + [interval(one.get("accuracy"), 100) for one in blind],
+        ["  chance level of these answers, %"] + [interval(one.get("chance"), 100) for one in blind],
+        ["  p, against shuffled"] + [p_value(one.test("shuffled")) for one in group],
     ]
     rows += check_rows(group)
     if baseline := next((one.baseline for one in group if one.baseline), None):
@@ -149,15 +150,15 @@ def _record(one: Comparison) -> dict:
     }
     quantities = {key: metrics.get(key) for key, *_ in QUANTITIES}
     quantities |= {"most_frequent_share": metrics["most_frequent"]["share"]}
-    quantities |= {f"shuffled_{key}": (one.shuffled or {}).get(key) for key in ("accuracy", "chance")}
+    quantities |= {f"shuffled_{key}": one.metrics_of("shuffled").get(key) for key in ("accuracy", "chance")}
     for key, quantity in quantities.items():
         record |= limits(key, quantity)
     return record | {
         "most_frequent_prediction": metrics["most_frequent"]["prediction"],
-        "p_against_shuffled": one.against_shuffled and one.against_shuffled["p"],
+        "p_against_shuffled": p_of(one.test("shuffled")),
         **columns(one),
         "baseline": one.baseline,
-        "p_against_baseline": one.against_baseline and one.against_baseline["p"],
+        "p_against_baseline": p_of(one.against_baseline),
         **{f"{name}_{key}": (getattr(facts, name) or {}).get(key) for name, key in PROVENANCE},
     }
 

@@ -101,6 +101,11 @@ def p_value(test: McNemar | None) -> str:
     return f"{p} (+{test['only_b']} −{test['only_a']})"
 
 
+def p_of(test: McNemar | None) -> float | None:
+    """The p-value; None without a test."""
+    return test["p"] if test else None
+
+
 def limits(name: str, quantity: Quantity | None) -> dict[str, float | None]:
     """A quantity as three columns: <name>, <name>_low, <name>_high."""
     value, low, high = (quantity["value"], quantity["low"], quantity["high"]) if quantity else (None, None, None)
