@@ -28,7 +28,7 @@ CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY)
 
 export PYTHON UV_VERSION
 .DEFAULT_GOAL := help
-.PHONY: help audit bench check-vllm-cuda gpu-check a-gpu setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare show reporting-checklist serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help audit bench check-vllm-cuda gpu-check a-gpu setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare probe show reporting-checklist serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -83,6 +83,9 @@ data: setup ## fetch a data set whose source allows it (DATASET=, DATA_ROOT=)
 
 prepare: setup ## parquet rows and manifest (DATASET=, PROMPT=, SHOTS=, DATA_ROOT=, POLICY=, OUT=, ARGS=)
 	@$(BIN)/python recipes/prepare.py $(ROWS) $(if $(POLICY),policy=$(POLICY)) $(if $(OUT),out=$(OUT)) $(ARGS)
+
+probe: setup ## will reinforcement help? pass@k and mixed groups of the policy as it is (DATASET=, PROMPT=, SHOTS=, POLICY=, OUT=, ARGS=)
+	@$(BIN)/python recipes/probe.py $(ROWS) hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) $(if $(OUT),out=$(OUT)) $(ARGS)
 
 show: setup ## contact sheet of prepared rows (DATA=<folder of prepare>)
 	$(if $(DATA),,$(call missing,DATA=<folder that prepare wrote>))

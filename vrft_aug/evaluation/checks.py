@@ -18,12 +18,17 @@ from vrft_aug.rewards.objective import check_knowledge
 
 def check(config: DictConfig) -> None:
     """Raise InputError for a setting that is not allowed, and for rows that do not fit the other settings."""
-    check_sampling(config.sampling)
-    check_number("seed", config.seed, 0)
     for key in ("probabilities", "validation", "other_classes"):
         check_type(key, config[key], bool, "true or false")
     check_names("conditions", config.conditions, tuple(CONDITIONS))
     check_names("opponents", config.opponents, tuple(OPPONENTS))
+    check_answers(config)
+
+
+def check_answers(config: DictConfig) -> None:
+    """As `check`, for what every recipe that lets a policy answer has: sampling, seed, split, rows."""
+    check_sampling(config.sampling)
+    check_number("seed", config.seed, 0)
     dataset, prompt, policy = Dataset.of(config.dataset), Prompt.of(config.prompt), Policy.of(config.policy)
     check_knowledge(compose(config.objective), prompt.task or dataset.task, prompt.knowledge)
     folder = Path(config.parquet)
