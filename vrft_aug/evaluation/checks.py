@@ -23,6 +23,9 @@ def check(config: DictConfig) -> None:
     check_names("conditions", config.conditions, tuple(CONDITIONS))
     check_names("opponents", config.opponents, tuple(OPPONENTS))
     check_answers(config)
+    if not config.other_classes:
+        dataset, prompt = Dataset.of(config.dataset), Prompt.of(config.prompt)
+        check_classes(config.policy.path, dataset, prompt.task or dataset.task)
 
 
 def check_answers(config: DictConfig) -> None:
@@ -35,8 +38,6 @@ def check_answers(config: DictConfig) -> None:
     check_choice("split", config.split, tuple(splits_in(folder)) or SPLITS)
     parquet_files(folder / f"{config.split}.parquet")
     check_rows(folder, policy, dataset, prompt)
-    if not config.other_classes:
-        check_classes(policy.path, dataset, prompt.task or dataset.task)
 
 
 def check_sampling(sampling: DictConfig) -> None:
