@@ -27,7 +27,8 @@ def test_rows_of_an_earlier_version_have_none():
 def test_the_policys_and_the_opponents_predictions_have_the_same_columns():
     rows = pd.DataFrame([{"data_source": "toy", "prompt": [{"role": "user", "content": "<image>What?"}],
                           "reward_model": {"ground_truth": "a"}, "extra_info": INFO | TAGS | {"prompt": "What?"}}])
-    answered = predict(rows, [b""], compose("accuracy"), lambda *_: [[("\\boxed{a}", 3), ("\\boxed{b}", 3)]])
+    responses = [[("\\boxed{a}", 3), ("\\boxed{b}", 3)]]
+    answered = predict(rows.assign(images=[[{"bytes": b""}]]), compose("accuracy"), lambda *_: responses)
     assert answered["slice_sex"].to_list() == ["F", "F"] and answered["reader_R"].to_list() == ["a", "a"]
     regression = pixels._table(rows.set_axis([7]), ["b"])
     for column in ("slice_sex", "slice_site (city)", "reader_R", "source_id"):
