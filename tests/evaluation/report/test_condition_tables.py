@@ -10,8 +10,9 @@ from vrft_aug.evaluation.answers.conditions import CONDITIONS
 from vrft_aug.evaluation.metrics.comparison import Comparison, compare
 from vrft_aug.evaluation.report.condition_tables import LOOK, LOOKS, READ, condition_legend, condition_tables
 from vrft_aug.evaluation.report.content import gather
+from vrft_aug.evaluation.report.markdown import markdown
 from vrft_aug.evaluation.report.page.render import render
-from vrft_aug.evaluation.report.result_tables import all_tables, frame, page_tables
+from vrft_aug.evaluation.report.result_tables import frame
 from vrft_aug.evaluation.report.severity import severity, severity_figure
 from vrft_aug.evaluation.runs import find
 
@@ -62,16 +63,16 @@ def test_each_condition_has_its_accuracy_and_its_difference(comparisons: list[Co
 
 def test_they_are_in_the_report_the_page_and_the_csv(folder: Path, comparisons: list[Comparison]):
     titles = ["Does it look? toy/grading, test split", "Does it read? toy/grading, test split"]
-    for tables in (all_tables(comparisons), page_tables(comparisons)):
-        assert [table.title for table in tables if table.title.startswith("Does it")] == titles
     row = frame(comparisons).set_index("run").loc["after"]
     assert row["blank_accuracy"] == 0.25 and row["blank_difference"] == pytest.approx(-0.55)
     assert row["blank_difference_low"] < -0.55 < row["blank_difference_high"] and row["kept"] == pytest.approx(0.75)
     content = gather([folder], None, None)
-    assert {LOOK, READ} <= set(content.legend)
-    assert list(content.severity) == ["severity-toy-grading-test-split.png"]
+    (topic,) = [one for one in content.topics if one.anchor == "conditions"]
+    assert [table.title for table in topic.tables] == titles and topic.reading == [LOOK, READ]
+    assert [one.name for one in topic.drawings] == ["severity-toy-grading-test-split.png"]
     page = render(content, images=0).decode()
-    assert all(title in page for title in titles) and page.count('<figure class="drawing">') == 1
+    assert all(title in page and title in markdown(content) for title in titles)
+    assert page.count('<figure class="drawing">') == 1
 
 
 def test_without_conditions_there_is_no_table(comparisons: list[Comparison]):

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from vrft_aug.evaluation.report.content import Content
-from vrft_aug.evaluation.report.findings import HEADING, lines
 from vrft_aug.evaluation.report.paper.claims_layout import claims_notes, claims_table
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import layout
 from vrft_aug.evaluation.report.provenance import training_line
 from vrft_aug.evaluation.report.result_tables import READING, all_tables
+from vrft_aug.evaluation.report.shown import HEADING, lines
 from vrft_aug.evaluation.report.signs import explained, sign_table
 from vrft_aug.evaluation.report.text_table import escaped
 

@@ -7,13 +7,13 @@ from rich.console import Console
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.report.content import Asked, Content, gather
-from vrft_aug.evaluation.report.findings import lines
 from vrft_aug.evaluation.report.markdown import markdown
 from vrft_aug.evaluation.report.page.render import IMAGES, render
 from vrft_aug.evaluation.report.paper.claims_layout import claims_frame, claims_notes, claims_table
 from vrft_aug.evaluation.report.paper.paper_layout import frame as paper_frame
 from vrft_aug.evaluation.report.paper.paper_layout import layout
 from vrft_aug.evaluation.report.result_tables import frame, main_tables, rejection_table
+from vrft_aug.evaluation.report.shown import lines
 from vrft_aug.evaluation.report.slice_tables import frames
 from vrft_aug.files import write_whole
 

@@ -12,7 +12,6 @@ from markupsafe import Markup, escape
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report import curves
 from vrft_aug.evaluation.report.content import Content
-from vrft_aug.evaluation.report.findings import HEADING, Finding, findings
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.page.gallery import gallery
 from vrft_aug.evaluation.report.paper.claims_layout import claims_notes, claims_table
@@ -20,6 +19,7 @@ from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import layout
 from vrft_aug.evaluation.report.provenance import training_line
 from vrft_aug.evaluation.report.result_tables import READING, page_tables
+from vrft_aug.evaluation.report.shown import HEADING, Finding, findings
 from vrft_aug.evaluation.report.signs import explained, sign_table
 
 FOLDER = Path(__file__).parent
