@@ -73,7 +73,7 @@ def average_precision(curve: Roc) -> Floats:
 
 
 def sensitivity_at(curve: Roc, specificity: float) -> Floats:
-    """The highest sensitivity at a threshold with at least this specificity; NaN without positive or negative images."""
+    """The highest sensitivity at a threshold with at least this specificity; NaN without both kinds of images."""
     allowed = curve.after <= (1 - specificity) * curve.negatives + 1e-9
     hits = np.where(allowed, curve.hits, 0.0).max(0, initial=0.0)
     return np.where(curve.negatives > 0, _quotient(hits, curve.positives), np.nan)

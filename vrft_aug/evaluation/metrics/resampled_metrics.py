@@ -47,6 +47,6 @@ def _of_probabilities(name: str, task: str, rows: pd.DataFrame, disease: Sequenc
         raise InputError("the predictions have class probabilities for some of the images only; evaluate again")
     disease = known_disease(scores, disease)
     if name == "sensitivity_at_90_specificity" and not disease:
-        raise InputError(f"{name} needs the data set's classes of disease: add `disease` to its yaml and evaluate again")
+        raise InputError(f"{name} needs classes of disease: add `disease` to the data set's yaml and evaluate again")
     statistic = FAMILIES[name](scores, disease)
     return lambda weights: statistic(weights)[name]

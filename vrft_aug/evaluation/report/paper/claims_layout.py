@@ -16,8 +16,9 @@ POINTS = ("accuracy", "balanced_accuracy", "macro_f1", "format", "thought_accura
           "accuracy_at_80", "accuracy_at_90", "greedy_agreement", "sensitivity_at_90_specificity")  # fmt: skip
 READING = (
     "Difference: of accuracy in points, unless the claim names another metric, on the same test images and seeds, "
-    "on average over the data sets and numbers of images of the claim; positive: as claimed, also of an error. Interval and p: bootstrap "
-    "over seeds and groups of images together. p, corrected: Holm's correction over all tests of this table. "
+    "on average over the data sets and numbers of images of the claim; positive: as claimed, also of an error. "
+    "Interval and p: bootstrap over seeds and groups of images together. p, corrected: Holm's correction over all "
+    "tests of this table. "
     f"Supported or contradicted: corrected p < {SIGNIFICANCE}. A claim with lines below it must hold in each."
 )
 
@@ -47,9 +48,14 @@ def _text(one: Outcome) -> str:
     return f"{one.claim.text} ({about})" if about else one.claim.text
 
 
+def _is_printed(one: Outcome) -> bool:
+    """Whether the paper's numbers are about the same: the accuracy on all test images."""
+    return one.claim.metric == "accuracy" and one.claim.slice is None
+
+
 def _row(text: str, one: Outcome, test: Result) -> list[str]:
     in_points = one.claim.metric in POINTS
-    paper = points(test.printed, 2) if one.claim.metric == "accuracy" else "–"
+    paper = points(test.printed, 2) if _is_printed(one) else "–"
     counts = ["–" if count is None else str(count) for count in (test.images, test.seeds)]
     return [text, test.verdict, _difference(test.difference, in_points), _p(test.p), _p(test.corrected), paper, *counts]
 
@@ -86,5 +92,5 @@ def _record(one: Outcome, test: Result) -> dict:
         "seeds": test.seeds,
         "datasets": " ".join(test.datasets),
         "shots": " ".join("all" if one is None else str(one) for one in test.shots),
-        "paper": test.printed if claim.metric == "accuracy" else None,
+        "paper": test.printed if _is_printed(one) else None,
     }
