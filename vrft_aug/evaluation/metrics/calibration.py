@@ -21,7 +21,7 @@ from vrft_aug.evaluation.metrics.intervals import CONFIDENCE, Quantity, estimate
 Floats = NDArray[np.float64]
 BINS = 15
 EDGES = np.linspace(0, 1, BINS + 1)
-CANDIDATES = 61  # errors that `error_interval` tries; it interpolates between them
+CANDIDATES = 41  # errors that `error_interval` tries; it interpolates between them
 
 
 def bins(confidence: Floats) -> NDArray[np.intp]:
@@ -56,20 +56,25 @@ def error_interval(gap: Floats, resampled: Floats) -> Quantity:
 
     gap: the mean of `gaps` over the images, (BINS,). resampled: the same in each resample, (resamples, BINS).
 
-    What resampling adds to the gaps stands for the chance in them. A candidate error e is the gaps made smaller or
-    larger, to e in sum; with the added chance it gives the errors that samples would show. The interval ends where the
-    error that was seen is at their 97.5 % (low) and 2.5 % (high) quantile. The gaps' shape is taken from the sample,
-    without the part that chance explains. The interval is always widened to hold the value itself.
+    What resampling adds to the gaps stands for the chance in them. A candidate error e is a set of gaps whose absolute
+    values sum to e; with the added chance it gives the errors that samples would show. The interval ends where the
+    error that was seen is at their 97.5 % (low) and 2.5 % (high) quantile. How e is spread over the bins is unknown: as
+    it was seen for the low end; for the high end with the chance of each bin added, since chance makes few bins stand
+    out. In simulations this covers the true error in 93 to 97 %, or in more where it is 0 (test_coverage.py).
+    The interval is widened to hold the value, which is biased upward and may lie above it.
     """
     value, chance = float(np.abs(gap).sum()), resampled - gap
-    shape = np.sign(gap) * np.sqrt(np.maximum(gap**2 - chance.var(0), 0))
-    shape = shape if shape.any() else gap
-    largest = value + np.quantile(np.abs(chance).sum(1), CONFIDENCE)
-    tried = np.linspace(0, largest, CANDIDATES)
-    if not value:
-        return estimate(value, value, largest)
-    scaled = tried[:, None, None] * (shape / np.abs(shape).sum())
-    seen = np.abs(scaled + chance).sum(2)  # (candidates, resamples)
-    low, high = (np.interp(value, np.maximum.accumulate(np.quantile(seen, at, axis=1)), tried)
-                 for at in ((1 + CONFIDENCE) / 2, (1 - CONFIDENCE) / 2))  # fmt: skip
+    spread = np.sign(gap) * (np.abs(gap) + chance.std(0))
+    low = _inverted(value, gap, chance, (1 + CONFIDENCE) / 2)
+    high = _inverted(value, spread, chance, (1 - CONFIDENCE) / 2)
     return estimate(value, min(low, value), max(high, value))
+
+
+def _inverted(value: float, shape: Floats, chance: Floats, at: float) -> float:
+    """The error of this shape for which samples show less than `value` with probability `at`."""
+    if not shape.any():
+        return value
+    tried = np.linspace(0, value + np.quantile(np.abs(chance).sum(1), CONFIDENCE), CANDIDATES)
+    scaled = tried[:, None, None] * (shape / np.abs(shape).sum())
+    seen = np.quantile(np.abs(scaled + chance).sum(2), at, axis=1)
+    return float(np.interp(value, np.maximum.accumulate(seen), tried))

@@ -16,6 +16,7 @@ CONFIDENCE = 0.95
 IMAGE = ["data_source", "task", "source_id"]  # the columns that identify an image
 Metrics = dict[str, Any]  # of one data source and task, as JSON holds it: see measure.py
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 # Weights of the rows, (resamples, n) -> named numbers, (resamples,) each, NaN where undefined.
 Statistic = Callable[[Floats], dict[str, Floats]]
 ELEMENTS = 500_000  # weights at a time: they fit into a processor's cache
@@ -52,6 +53,18 @@ def wilson(hits: int, n: int) -> Quantity:
     """Share hits / n with Wilson's score interval (Wilson 1927), which treats the n trials as independent."""
     interval = binomtest(hits, n).proportion_ci(CONFIDENCE, method="wilson")
     return estimate(hits / n, interval.low, interval.high)
+
+
+def share(hits: Bools, among: Bools, groups: np.ndarray, rng: Generator, resamples: int) -> Quantity:
+    """Share of hits among some rows, each (n,), with Wilson's interval; over groups that hold several rows with the
+    bootstrap's, if that is wider (of shares of 0 or 1 it has no width). None without a row."""
+    if not among.any():
+        return estimate(None)
+    alone, groups = wilson(int(hits[among].sum()), int(among.sum())), groups[among]
+    if len(np.unique(groups)) == len(groups):
+        return alone
+    grouped = bootstrap(weighted_means({"share": hits[among]}), groups, rng, resamples)["share"]
+    return max(alone, grouped, key=lambda one: (one["high"] or 0) - (one["low"] or 0))
 
 
 def bootstrap(statistic: Statistic, groups: np.ndarray, rng: Generator, resamples: int) -> dict[str, Quantity]:
