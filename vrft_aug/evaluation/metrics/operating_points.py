@@ -38,8 +38,8 @@ def operating(
     """
     fitted, tested = votes(validation), votes(test)
     if both := set(fitted["source_id"]) & set(tested["source_id"]):
-        raise InputError(f"image {min(both)} is in the validation and in the test predictions; thresholds must be fitted "
-                         "on other images: prepare again")  # fmt: skip
+        raise InputError(f"image {min(both)} is in the validation and in the test predictions; thresholds must be "
+                         "fitted on other images: prepare again")  # fmt: skip
     known, scores = (read_scores(str(rows["task"].iloc[0]), rows) if len(rows) else None for rows in (fitted, tested))
     if known is None or scores is None:
         return None
