@@ -32,6 +32,13 @@ def test_a_missing_key_is_named():
     ({"classes": ["a", "a"]}, "the classes must be different strings"),
     ({"task": "grading"}, "the classes of a grading task must be integers"),
     ({"aliases": {"c": ["see"]}}, "'c' has aliases but is not a class"),
+    ({"disease": ["c"]}, "disease=.'c'.: must be a list of some, not all, of the classes a, b"),
+    ({"disease": ["a", "b"]}, "must be a list of some, not all, of the classes a, b"),
+    ({"disease": "a"}, "disease=a: must be a list of some"),
+    ({"disease": []}, "must be a list of some"),
+    ({"classes": ["0", "1"], "disease": [1]}, "quote grades"),
+    ({"disease": ["a"], "harm_of_referral": 0}, "harm_of_referral=0: must be a number above 0"),
+    ({"harm_of_referral": 0.1}, "harm_of_referral=0.1: must be a number above 0, beside `disease`, or null"),
     ({"knowledge": {"a": "a bright spot"}}, "toy.yaml: dataset.knowledge describes a, but dataset.classes has a, b; "),
     ({"knowledge": {"b": "a bright spot", "a": "a dark spot"}}, "describes b, a, but dataset.classes has a, b; "),
 ])  # fmt: skip

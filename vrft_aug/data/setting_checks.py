@@ -39,6 +39,27 @@ def check_names(key: str, value: Any, choices: tuple[str, ...]) -> None:
         raise InputError(f"{key}={written(value)}: must be a list of some of {', '.join(choices)}, each once")
 
 
+def check_classes(where: str, names: list[str], grades: bool) -> None:
+    """Raise InputError unless the classes are different texts; grades must be whole numbers. where: the file."""
+    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise InputError(f"{where}: the classes must be different strings (quote grades, as in \"0\")")
+    if grades and not all(name.isdecimal() for name in names):
+        raise InputError(f"{where}: the classes of a grading task must be integers, as \"0\", \"1\"")
+
+
+def check_disease(where: str, names: list[str], disease: Any, harm: Any) -> None:
+    """Raise InputError unless `disease` names some of the classes, or is None; harm is a number above 0, or None."""
+    if disease is not None:
+        listed = isinstance(disease, list) and len(disease) > 0 and set(map(str, disease)) == set(disease)
+        if not listed or not set(disease) < set(names):
+            raise InputError(f"{where}: disease={written(disease)}: must be a list of some, not all, of the classes "
+                             f"{', '.join(names)} (quote grades, as in \"0\"), or null")  # fmt: skip
+    number = isinstance(harm, int | float) and not isinstance(harm, bool)
+    if harm is not None and not (number and harm > 0 and disease):
+        raise InputError(f"{where}: harm_of_referral={written(harm)}: must be a number above 0, beside `disease`, or "
+                         "null")  # fmt: skip
+
+
 def check_choice(key: str, value: Any, choices: tuple) -> None:
     """Raise InputError, which lists the choices, for any other value."""
     if value not in choices:

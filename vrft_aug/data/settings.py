@@ -12,6 +12,7 @@ from typing import Any, Self
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from vrft_aug.data import setting_checks as checks
 from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.data.setting_checks import check_choice, check_number, check_numbers, check_type
 from vrft_aug.errors import InputError
@@ -44,7 +45,8 @@ class Dataset(Settings):
 
     aliases: class -> its other names. knowledge: path of a bank file, or class -> what it looks like, in the order of
     the classes; None: the bank's file of the same name. paper_train, paper_test: how the paper draws from it ("whole",
-    "quarter"). loader: `_target_` and its options.
+    "quarter"). disease: the classes that screening is to find; None: not stated. harm_of_referral: of an unneeded
+    referral, where missing a disease is 1; None: not stated. loader: `_target_` and its options.
     """
 
     name: str
@@ -61,14 +63,14 @@ class Dataset(Settings):
     knowledge: str | dict[str, str] | None = None
     paper_train: str | None = None
     paper_test: str | None = None
+    disease: list[str] | None = None
+    harm_of_referral: float | None = None
 
     def __post_init__(self) -> None:
         where, names = f"conf/dataset/{self.name}.yaml", self.classes
         check_choice("dataset.task", self.task, TASKS)
-        if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-            raise InputError(f"{where}: the classes must be different strings (quote grades, as in \"0\")")
-        if self.task == "grading" and not all(name.isdecimal() for name in names):
-            raise InputError(f"{where}: the classes of a grading task must be integers, as \"0\", \"1\"")
+        checks.check_classes(where, names, grades=self.task == "grading")
+        checks.check_disease(where, names, self.disease, self.harm_of_referral)
         if unknown := set(self.aliases) - set(names):
             raise InputError(f"{where}: '{min(unknown)}' has aliases but is not a class; correct the name")
         if isinstance(self.knowledge, dict) and list(self.knowledge) != names:

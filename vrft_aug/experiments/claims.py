@@ -1,4 +1,4 @@
-"""A claim of a table: one experiment has a larger value of a metric than another. The report tests it."""
+"""A claim of a table: one experiment has a better value of a metric than another. The report tests it."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,16 @@ AXES = ("shots", "datasets")
 class Claim:
     """An entry of a table's `claims`; conf/table/table1.yaml explains its keys.
 
-    better, worse: experiments; `better` is claimed to have the larger value of `metric`. every: an axis of the table:
-    the claim must hold at each of its values. not_tested: why no test set can show the claim; it is only stated then.
+    better, worse: experiments; `better` is claimed to have the better value of `metric`: the larger one, or the smaller
+    one of an error. slice: "<name>=<value>", the test images that it is about. every: an axis of the table: the claim
+    must hold at each of its values. not_tested: why no test set can show the claim; it is only stated then.
     """
 
     text: str
     better: str
     worse: str
     metric: str = "accuracy"
+    slice: str | None = None
     datasets: list[str] | None = None
     shots: list[int | None] | None = None
     every: str | None = None
@@ -32,6 +34,9 @@ class Claim:
         for key in ("text", "better", "worse", "metric"):
             if not isinstance(value := getattr(self, key), str) or not value:
                 raise InputError(f"claim {self.text!r}: {key}={value!r} must be a text")
+        if self.slice is not None and not all(str(self.slice).partition("=")):
+            raise InputError(f"claim {self.text!r}: slice={self.slice!r} must be null or \"<name>=<value>\", as in "
+                             "\"sex=female\"")  # fmt: skip
         for key in AXES:
             if not isinstance(value := getattr(self, key), list | None) or value == []:
                 raise InputError(f"claim {self.text!r}: {key}={value!r} must be a list, or null for all of the table's")

@@ -5,7 +5,7 @@ import pytest
 from toy_runs import predictions
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics.intervals import bootstrap, mcnemar, wilson
+from vrft_aug.evaluation.metrics.intervals import bootstrap, mcnemar, merged, weighted_means, wilson
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def test_wilson_stays_inside_zero_and_one():
 
 
 def _mean(values):
-    return lambda weight: {"mean": float(np.average(values, weights=weight)), "never": float("nan")}
+    return merged([weighted_means({"mean": values}), lambda weights: {"never": np.full(len(weights), np.nan)}])
 
 
 def test_bootstrap_of_a_mean_has_the_width_of_its_standard_error():

@@ -5,8 +5,8 @@ import pytest
 from toy_runs import predictions
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics.confusion_metrics import metric_of_weights
-from vrft_aug.evaluation.metrics.intervals import bootstrap
+from vrft_aug.evaluation.metrics.intervals import bootstrap, weighted_means
+from vrft_aug.evaluation.metrics.resampled_metrics import metric_of_weights
 from vrft_aug.evaluation.metrics.seeds import Replicates, aligned, crossed, mean_of, spread
 
 
@@ -23,7 +23,7 @@ def planted(seeds: int, images: int, by_seed: float, by_image: float, by_both: f
 
 def test_with_one_seed_it_is_the_bootstrap_over_groups():
     values, groups = rng(1).normal(size=120), np.repeat(np.arange(40), 3)
-    alone = bootstrap(lambda weight: {"mean": float(np.average(values, weights=weight))}, groups, rng(), 500)["mean"]
+    alone = bootstrap(weighted_means({"mean": values}), groups, rng(), 500)["mean"]
     found = crossed(mean_of(values[:, None]), groups, rng(), 500).interval()
     assert found == pytest.approx(alone, abs=1e-12)
 

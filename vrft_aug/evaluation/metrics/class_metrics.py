@@ -1,14 +1,13 @@
 """Computes the metrics of classification and grading. An unparseable answer has its own column and is never right."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
-from sklearn import config_context
-from sklearn.metrics import cohen_kappa_score, confusion_matrix, precision_recall_fscore_support
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics.intervals import Statistic, wilson
+from vrft_aug.evaluation.metrics import confusion_metrics
+from vrft_aug.evaluation.metrics.intervals import Floats, Statistic, wilson
 from vrft_aug.rewards.parsing import normalise
 
 UNPARSEABLE = "unparseable"
@@ -47,7 +46,7 @@ def matched_answers(rows: pd.DataFrame, classes: list[str]) -> pd.Series:
 
 
 def class_metrics(task: str, classes: list[str], truth: pd.Series, answers: pd.Series) -> tuple[dict, Statistic]:
-    """Two facts about the answers, and a statistic of row weights (shape (n,)) for the bootstrap.
+    """Two facts about the answers, and a statistic of row weights for the bootstrap.
 
     Facts: majority {class, value, low, high} is the accuracy of the constant predictor, which always gives the most
     frequent class of this test set. confusion {classes, columns, counts} has a row per ground truth and a column per
@@ -59,54 +58,29 @@ def class_metrics(task: str, classes: list[str], truth: pd.Series, answers: pd.S
     grade farthest from the ground truth: to leave it out would reward silence. parsed_mean_absolute_error does so.
     """
     n = len(classes)
-    columns = [*classes, UNPARSEABLE]
-    code = {name: position for position, name in enumerate(columns)} | {"": n}
-    true, answer = (_match(truth, classes).map(code).to_numpy(int), answers.map(code).to_numpy(int))
+    true, answer = codes(classes, truth, answers)
     counts = confusion_matrix(true, answer, labels=range(n + 1))[:n]
     majority = int(counts.sum(1).argmax())
     facts = {
         "majority": {"class": classes[majority], **wilson(int(counts.sum(1)[majority]), len(true))},
-        "confusion": {"classes": classes, "columns": columns, "counts": counts.tolist()},
+        "confusion": {"classes": classes, "columns": [*classes, UNPARSEABLE], "counts": counts.tolist()},
     }
-    # Every metric depends only on the confusion matrix, so a resample costs O(classes ** 2).
-    cell_truth, cell_answer = np.divmod(np.arange(n * (n + 1)), n + 1)
-    grades = _grade_statistic([int(name) for name in classes]) if task == "grading" else lambda *_: {}
+    counts_of = confusion_metrics.counts_of(true, answer, n)
+    names = [name for name in confusion_metrics.METRICS if task == "grading" or name not in confusion_metrics.OF_GRADES]
 
-    def statistic(weight: np.ndarray) -> dict[str, float]:
-        count = np.bincount(true * (n + 1) + answer, weights=weight, minlength=n * (n + 1))
-        share = count.reshape(n, n + 1) / count.sum()
-        with config_context(assume_finite=True, skip_parameter_validation=True):  # checks take half of the time
-            _, recall, f1, support = precision_recall_fscore_support(
-                cell_truth, cell_answer, labels=range(n), sample_weight=count, zero_division=np.nan
-            )
-            return {
-                "chance": float(share.sum(1) @ share.sum(0)[:n]),
-                "balanced_accuracy": recall[support > 0].mean(),
-                "macro_f1": f1[support > 0].mean(),
-                **grades(cell_truth, cell_answer, count),
-                **{f"recall/{name}": value for name, value in zip(classes, recall, strict=True)},
-            }
+    def statistic(weights: Floats) -> dict[str, Floats]:
+        found = counts_of(weights)
+        recalls = zip(classes, confusion_metrics.recalls(found).T, strict=True)
+        metrics = {name: confusion_metrics.METRICS[name](found) for name in names}
+        return metrics | {f"recall/{name}": recall for name, recall in recalls}
 
     return facts, statistic
 
 
-def _grade_statistic(grades: list[int]) -> Callable[..., dict[str, float]]:
-    value, labels = np.array(grades), range(len(grades))
-    farthest = np.where(value - value.min() >= value.max() - value, 0, len(grades) - 1)
-
-    def statistic(truth: np.ndarray, answer: np.ndarray, count: np.ndarray) -> dict[str, float]:
-        parsed = (answer < len(grades)) & (count > 0)
-        given = np.where(answer < len(grades), answer, farthest[truth])
-        error = np.abs(value[truth] - value[given])
-        kappa = parsed_error = np.nan
-        if len(np.unique(np.r_[truth[count > 0], given[count > 0]])) > 1:  # kappa is 0 / 0 otherwise
-            kappa = cohen_kappa_score(truth, given, labels=labels, weights="quadratic", sample_weight=count)
-        if parsed.any():
-            parsed_error = np.average(error[parsed], weights=count[parsed])
-        mean_error = np.average(error, weights=count)
-        return {"quadratic_kappa": kappa, "mean_absolute_error": mean_error, "parsed_mean_absolute_error": parsed_error}
-
-    return statistic
+def codes(classes: list[str], truth: pd.Series, answers: pd.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Positions of the ground truths and of the matched answers in `classes`; of the answer "" it is len(classes)."""
+    code = {name: position for position, name in enumerate(classes)} | {"": len(classes)}
+    return _match(truth, classes).map(code).to_numpy(np.intp), answers.map(code).to_numpy(np.intp)
 
 
 def _match(names: pd.Series, classes: list[str]) -> pd.Series:

@@ -1,33 +1,34 @@
-"""Computes metrics that are not a mean over images (kappa, F1 and others) for many resamples of the images at once."""
+"""Computes the metrics of a confusion matrix (kappa, F1 and others) for many resamples of the images at once.
+
+counts: (resamples, classes, classes + 1), a row per ground truth, a column per answer; the last: unparseable.
+"""
 
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-
-from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics.class_metrics import class_order, matched_answers
-from vrft_aug.rewards.parsing import normalise
 
 Floats = NDArray[np.float64]
 
 
-def metric_of_weights(name: str, task: str, rows: pd.DataFrame) -> Callable[[Floats], Floats]:
-    """The metric as a function of row weights, (resamples, n) -> (resamples,).
-
-    rows: predictions of one data source and task, as `measure` reads them. Raises InputError if the task has no such
-    metric.
-    """
-    if task == "localization" or name not in METRICS or (task != "grading" and name in OF_GRADES):
-        raise InputError(f"{task} has no {name}")
-    classes = class_order(task, rows)
-    position = {normalise(one): number for number, one in enumerate(classes)}
-    truth = rows["ground_truth"].map(normalise).map(position).to_numpy(int)
-    answer = matched_answers(rows, classes).map(normalise).map(position).fillna(len(classes)).to_numpy(int)
-    size = len(classes), len(classes) + 1
+def counts_of(truth: NDArray[np.intp], answer: NDArray[np.intp], classes: int) -> Callable[[Floats], Floats]:
+    """Weights of the rows, (resamples, n) -> counts. truth, answer: positions of classes, (n,)."""
+    size = classes, classes + 1
     cells = np.eye(size[0] * size[1])[truth * size[1] + answer]
-    return lambda weights: METRICS[name]((weights @ cells).reshape(-1, *size))
+    return lambda weights: (weights @ cells).reshape(-1, *size)
+
+
+def recalls(counts: Floats) -> Floats:
+    """(resamples, classes); NaN for a class without an image."""
+    images = counts.sum(2)
+    hits = np.diagonal(counts, axis1=1, axis2=2)
+    return np.divide(hits, images, out=np.full(images.shape, np.nan), where=images > 0)
+
+
+def _chance(counts: Floats) -> Floats:
+    """The sum over classes of p(answer) p(label)."""
+    share = counts / counts.sum((1, 2), keepdims=True)
+    return (share.sum(2) * share.sum(1)[:, :-1]).sum(1)
 
 
 def _balanced_accuracy(counts: Floats) -> Floats:
@@ -57,6 +58,12 @@ def _mean_absolute_error(counts: Floats) -> Floats:
     return (_distances(counts) * _parsed(counts)).sum((1, 2)) / counts.sum((1, 2))
 
 
+def _parsed_mean_absolute_error(counts: Floats) -> Floats:
+    parsed = counts[:, :, :-1].sum((1, 2))
+    error = (_distances(counts) * counts[:, :, :-1]).sum((1, 2))
+    return np.divide(error, parsed, out=np.full(len(counts), np.nan), where=parsed > 0)
+
+
 def _parsed(counts: Floats) -> Floats:
     """(resamples, grades, grades): an unparseable answer counts as the grade farthest from the ground truth."""
     farthest = _distances(counts).argmax(1)
@@ -68,6 +75,12 @@ def _distances(counts: Floats) -> Floats:
     return np.abs(grades[:, None] - grades).astype(float)
 
 
-METRICS = {"balanced_accuracy": _balanced_accuracy, "macro_f1": _macro_f1, "quadratic_kappa": _quadratic_kappa,
-           "mean_absolute_error": _mean_absolute_error}  # fmt: skip
-OF_GRADES = ("quadratic_kappa", "mean_absolute_error")
+METRICS = {
+    "chance": _chance,
+    "balanced_accuracy": _balanced_accuracy,
+    "macro_f1": _macro_f1,
+    "quadratic_kappa": _quadratic_kappa,
+    "mean_absolute_error": _mean_absolute_error,
+    "parsed_mean_absolute_error": _parsed_mean_absolute_error,
+}
+OF_GRADES = ("quadratic_kappa", "mean_absolute_error", "parsed_mean_absolute_error")

@@ -1,12 +1,13 @@
 """Computes how certain a number is: Wilson and bootstrap intervals, McNemar's test. Every interval is a 95 % one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from vrft_aug.errors import InputError
@@ -14,7 +15,11 @@ from vrft_aug.errors import InputError
 CONFIDENCE = 0.95
 IMAGE = ["data_source", "task", "source_id"]  # the columns that identify an image
 Metrics = dict[str, Any]  # of one data source and task, as JSON holds it: see measure.py
-Statistic = Callable[[np.ndarray], dict[str, float]]  # weights of the rows, (n,) -> named numbers, NaN where undefined
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+# Weights of the rows, (resamples, n) -> named numbers, (resamples,) each, NaN where undefined.
+Statistic = Callable[[Floats], dict[str, Floats]]
+ELEMENTS = 500_000  # weights at a time: they fit into a processor's cache
 
 
 class Quantity(TypedDict):
@@ -50,6 +55,18 @@ def wilson(hits: int, n: int) -> Quantity:
     return estimate(hits / n, interval.low, interval.high)
 
 
+def share(hits: Bools, among: Bools, groups: np.ndarray, rng: Generator, resamples: int) -> Quantity:
+    """Share of hits among some rows, each (n,), with Wilson's interval; over groups that hold several rows with the
+    bootstrap's, if that is wider (of shares of 0 or 1 it has no width). None without a row."""
+    if not among.any():
+        return estimate(None)
+    alone, groups = wilson(int(hits[among].sum()), int(among.sum())), groups[among]
+    if len(np.unique(groups)) == len(groups):
+        return alone
+    grouped = bootstrap(weighted_means({"share": hits[among]}), groups, rng, resamples)["share"]
+    return max(alone, grouped, key=lambda one: (one["high"] or 0) - (one["low"] or 0))
+
+
 def bootstrap(statistic: Statistic, groups: np.ndarray, rng: Generator, resamples: int) -> dict[str, Quantity]:
     """Percentile bootstrap of many statistics at once, which resamples whole groups (images of one patient or lesion).
 
@@ -58,11 +75,42 @@ def bootstrap(statistic: Statistic, groups: np.ndarray, rng: Generator, resample
 
     groups: the group of each row, shape (n,). Returns {name: quantity}; "value" is the statistic with all weights 1.
     """
+    return quantities(*resample(statistic, groups, rng, resamples))
+
+
+def resample(
+    statistic: Statistic, groups: np.ndarray, rng: Generator, resamples: int
+) -> tuple[dict[str, float], dict[str, Floats]]:
+    """Each statistic with all weights 1, and in each resample of `bootstrap`, shape (resamples,)."""
     names, group_of_row = np.unique(groups, return_inverse=True)
-    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-    values = statistic(np.ones(len(groups)))
-    resampled = pd.DataFrame([statistic(draw[group_of_row].astype(float)) for draw in draws], columns=list(values))
-    limits = resampled.quantile([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    values = {name: float(found[0]) for name, found in statistic(np.ones((1, len(groups)))).items()}
+    chunks = []
+    size = max(1, ELEMENTS // len(groups))
+    for start in range(0, resamples, size):
+        draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), min(size, resamples - start))
+        # One image's weights lie side by side in memory, since metrics of a ranking take the images in another order.
+        chunks.append(statistic(draws.T.astype(float, order="C")[group_of_row].T))
+    return values, {name: np.concatenate([chunk[name] for chunk in chunks]) for name in values}
+
+
+def merged(statistics: Sequence[Statistic]) -> Statistic:
+    """All numbers of several statistics."""
+    return lambda weights: {name: value for one in statistics for name, value in one(weights).items()}
+
+
+def weighted_means(columns: Mapping[str, NDArray]) -> Statistic:
+    """The mean of each column, a number per row, (n,)."""
+    table = np.column_stack([np.asarray(column, float) for column in columns.values()])
+
+    def statistic(weights: Floats) -> dict[str, Floats]:
+        return dict(zip(columns, (weights @ table / weights.sum(1, keepdims=True)).T, strict=True))
+
+    return statistic
+
+
+def quantities(values: Mapping[str, float], resampled: Mapping[str, Floats]) -> dict[str, Quantity]:
+    """The 95 % percentile interval of each number; resamples that are NaN do not count."""
+    limits = pd.DataFrame(resampled).quantile([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return {
         name: estimate(value, *limits[name]) if isfinite(value) else estimate(None) for name, value in values.items()
     }

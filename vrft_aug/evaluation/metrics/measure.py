@@ -8,11 +8,13 @@ Columns of a predictions table, one row per response:
     format: 0.0 or 1.0, response_length: int, tokens, and response: str (all optional);
     slice_<name>: str, a slice that the image is in, and reader_<name>: str, a human reader's class; "" where unknown;
     findings: str, and thought_right: 0.0, 1.0, or null without findings (both optional);
+    probabilities: list[float], of the row's classes in their order, null where there are none; vote_shares: likewise,
+    the share of the prompt's samples that gave each class (both optional);
     sample: int, and vote: bool, only if a prompt has several responses: metrics are computed from the rows with vote.
 Every other numeric column except index is a part of the objective: its mean is reported under "parts".
 """
 
-import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,20 +22,31 @@ import pandas as pd
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers.voting import votes
+from vrft_aug.evaluation.metrics.box_metrics import box_statistic, box_votes, overlaps
 from vrft_aug.evaluation.metrics.class_metrics import class_metrics, class_order, matched_answers
-from vrft_aug.evaluation.metrics.intervals import Metrics, Quantity, Statistic, bootstrap, number, wilson
+from vrft_aug.evaluation.metrics.intervals import (
+    Metrics,
+    Quantity,
+    Statistic,
+    bootstrap,
+    merged,
+    number,
+    weighted_means,
+    wilson,
+)
 from vrft_aug.evaluation.metrics.lenient import meant
+from vrft_aug.evaluation.metrics.probability_metrics import probability_metrics
 from vrft_aug.evaluation.metrics.readers import reader_metrics
 from vrft_aug.evaluation.metrics.slices import slice_metrics
-from vrft_aug.rewards.iou import iou, read_box
 from vrft_aug.rewards.parsing import normalise
 
 REQUIRED = ["data_source", "task", "source_id", "group_id", "prediction", "ground_truth", "rejected", "acc"]
 NOT_A_PART = ["index", "acc", "response_length", "sample", "thought_right"]
-IOU_THRESHOLD = 0.5
 
 
-def measure(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> dict[str, Metrics]:
+def measure(
+    predictions: pd.DataFrame, seed: int = 0, resamples: int = 2000, disease: Sequence[str] | None = None
+) -> dict[str, Metrics]:
     """All metrics of each data source and task, as JSON can hold them; a quantity is {"value", "low", "high"} (95 %).
 
     The intervals of `accuracy`, `lenient_accuracy`, `thought_accuracy` and `majority` are Wilson's; all others come
@@ -41,8 +54,8 @@ def measure(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> 
     If images share groups, Wilson's interval is too narrow: quote `accuracy_grouped` (bootstrap) instead. It is null if
     every row has its own group. Undefined quantities are null.
 
-    predictions: see the module's docstring. resamples: of the bootstrap; their cost does not depend on the number of
-    rows. The same predictions and seed give the same numbers.
+    predictions: see the module's docstring. resamples: of the bootstrap. disease: the classes of the data set that are
+    a disease, for the sensitivity. The same predictions and seed give the same numbers.
     Returns {"<data_source>/<task>": {...}}; keys in `_measure_one`.
     Raises InputError for a missing column, no rows, or a row that contradicts itself.
     """
@@ -53,12 +66,14 @@ def measure(predictions: pd.DataFrame, seed: int = 0, resamples: int = 1000) -> 
     if not predictions["acc"].isin([0, 1]).all():
         raise InputError("predictions: acc must be 0 or 1 in every row; 1 is a right answer")
     return {
-        f"{source}/{task}": _measure_one(str(task), rows, np.random.default_rng(seed), resamples)
+        f"{source}/{task}": _measure_one(str(task), rows, disease or (), np.random.default_rng(seed), resamples)
         for (source, task), rows in predictions.groupby(["data_source", "task"], sort=True)
     }
 
 
-def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, resamples: int) -> Metrics:
+def _measure_one(
+    task: str, responses: pd.DataFrame, disease: Sequence[str], rng: np.random.Generator, resamples: int
+) -> Metrics:
     """The metrics of one data source and task.
 
     Every task: n, groups, accuracy, accuracy_grouped, unparseable (share of rows without an accepted answer),
@@ -70,12 +85,15 @@ def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, r
     Classification and grading: see `class_metrics`, and lenient_accuracy (null without a column response): an answer
     that the rewards reject counts as what it meant (lenient.py). Localization: mean_iou and recall_50 (share of
     IoU >= 0.5).
+    Absent without such columns: probabilities and votes, from class probabilities and from vote shares
+    (probability_metrics.py); of boxes votes with several samples (box_metrics.py).
     """
     rows = votes(responses).reset_index(drop=True)
     facts: dict[str, Any] = {}
     if task == "localization":
         answers = rows["prediction"].where(rows["rejected"] == "", "")
-        statistic = _box_statistic(rows["ground_truth"], answers)
+        overlap = overlaps(rows["ground_truth"], answers)
+        statistic = box_statistic(overlap)
     else:
         classes = class_order(task, rows)
         answers = matched_answers(rows, classes)
@@ -84,7 +102,7 @@ def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, r
     favourite = min(answers[answers != ""].mode(), default=None)
     shares = _share_statistic(rows, answers, favourite)
     intervals: dict[str, Quantity | None] = {}
-    intervals |= bootstrap(lambda w: shares(w) | statistic(w), rows["group_id"].to_numpy(), rng, resamples)
+    intervals |= bootstrap(merged([shares, statistic]), rows["group_id"].to_numpy(), rng, resamples)
     common = _facts(rows)
     if common["groups"] == common["n"]:
         intervals["accuracy_grouped"] = None
@@ -92,7 +110,13 @@ def _measure_one(task: str, responses: pd.DataFrame, rng: np.random.Generator, r
     recall = {key.removeprefix("recall/"): intervals.pop(key) for key in list(intervals) if key.startswith("recall/")}
     metrics = {**common, "samples": _samples(responses), **intervals, "most_frequent": most_frequent, **facts}
     metrics |= ({"recall": recall} if recall else {}) | _thought_accuracy(rows)
-    return metrics | slice_metrics(rows, rng, resamples) | reader_metrics(task, rows, rng, resamples)
+    metrics |= slice_metrics(rows, rng, resamples) | reader_metrics(task, rows, rng, resamples)
+    if task == "localization":
+        boxes = box_votes(responses, rows, overlap, rng, resamples) if "vote" in responses else None
+        return metrics | ({"votes": boxes} if boxes else {})
+    blocks = {"probabilities": "probabilities", "votes": "vote_shares"}
+    scored = {key: probability_metrics(task, rows, column, disease, rng, resamples) for key, column in blocks.items()}
+    return metrics | {key: found for key, found in scored.items() if found}
 
 
 def _facts(rows: pd.DataFrame) -> dict:
@@ -139,12 +163,4 @@ def _share_statistic(rows: pd.DataFrame, answers: pd.Series, favourite: str | No
         "most_frequent": answers == favourite,
         "format": rows["format"] if "format" in rows else pd.Series(np.nan, rows.index),
     }
-    table = np.stack([column.to_numpy(float) for column in columns.values()])
-    return lambda weight: dict(zip(columns, table @ weight / weight.sum(), strict=True))
-
-
-def _box_statistic(truth: pd.Series, answers: pd.Series) -> Statistic:
-    """Statistic of the IoU of each box with the ground truth; it is 0 if there is no box."""
-    overlap = [iou(json.loads(box), read_box(true)) if box else 0.0 for box, true in zip(answers, truth, strict=True)]
-    table = np.stack([np.array(overlap), np.greater_equal(overlap, IOU_THRESHOLD)])
-    return lambda weight: dict(zip(["mean_iou", "recall_50"], table @ weight / weight.sum(), strict=True))
+    return weighted_means({name: column.to_numpy(float) for name, column in columns.items()})

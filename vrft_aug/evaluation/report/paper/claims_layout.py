@@ -12,11 +12,13 @@ from vrft_aug.evaluation.report.text_table import Table, limits, points
 
 HEADER = ["Claim", "Verdict", "Difference (95 % interval)", "p", "p, corrected", "Paper", "Images", "Seeds"]
 # Metrics that are shown in points; the others as they are.
-POINTS = ("accuracy", "balanced_accuracy", "macro_f1", "format", "thought_accuracy", "thought_right")
+POINTS = ("accuracy", "balanced_accuracy", "macro_f1", "format", "thought_accuracy", "thought_right",
+          "accuracy_at_80", "accuracy_at_90", "greedy_agreement", "sensitivity_at_90_specificity")  # fmt: skip
 READING = (
     "Difference: of accuracy in points, unless the claim names another metric, on the same test images and seeds, "
-    "on average over the data sets and numbers of images of the claim; positive: as claimed. Interval and p: bootstrap "
-    "over seeds and groups of images together. p, corrected: Holm's correction over all tests of this table. "
+    "on average over the data sets and numbers of images of the claim; positive: as claimed, also of an error. "
+    "Interval and p: bootstrap over seeds and groups of images together. p, corrected: Holm's correction over all "
+    "tests of this table. "
     f"Supported or contradicted: corrected p < {SIGNIFICANCE}. A claim with lines below it must hold in each."
 )
 
@@ -41,12 +43,19 @@ def claims_frame(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def _text(one: Outcome) -> str:
-    return one.claim.text if one.claim.metric == "accuracy" else f"{one.claim.text} ({one.claim.metric})"
+    metric = None if one.claim.metric == "accuracy" else one.claim.metric
+    about = ", ".join(filter(None, [metric, one.claim.slice]))
+    return f"{one.claim.text} ({about})" if about else one.claim.text
+
+
+def _is_printed(one: Outcome) -> bool:
+    """Whether the paper's numbers are about the same: the accuracy on all test images."""
+    return one.claim.metric == "accuracy" and one.claim.slice is None
 
 
 def _row(text: str, one: Outcome, test: Result) -> list[str]:
     in_points = one.claim.metric in POINTS
-    paper = points(test.printed, 2) if one.claim.metric == "accuracy" else "–"
+    paper = points(test.printed, 2) if _is_printed(one) else "–"
     counts = ["–" if count is None else str(count) for count in (test.images, test.seeds)]
     return [text, test.verdict, _difference(test.difference, in_points), _p(test.p), _p(test.corrected), paper, *counts]
 
@@ -74,6 +83,7 @@ def _record(one: Outcome, test: Result) -> dict:
         "better": claim.better,
         "worse": claim.worse,
         "metric": claim.metric,
+        "slice": claim.slice,
         "verdict": test.verdict,
         **limits("difference", test.difference),
         "p": test.p,
@@ -82,5 +92,5 @@ def _record(one: Outcome, test: Result) -> dict:
         "seeds": test.seeds,
         "datasets": " ".join(test.datasets),
         "shots": " ".join("all" if one is None else str(one) for one in test.shots),
-        "paper": test.printed if claim.metric == "accuracy" else None,
+        "paper": test.printed if _is_printed(one) else None,
     }

@@ -83,7 +83,7 @@ def _measured(claim: Claim, paper: PaperTable, table: Table) -> Outcome:
     if reason := claim.not_tested or missing(claim, pairs, paper):
         return Outcome(claim, Result(f"{NOT_TESTED}: {reason}", printed=theirs), [])
     try:
-        differences = [difference(*pair.entries, claim.metric) for pair in pairs]
+        differences = [difference(*pair.entries, claim.metric, claim.slice) for pair in pairs]
         whole = _test(pairs, differences, paper)
     except InputError as error:
         return Outcome(claim, Result(f"{NOT_TESTED}: {error}", printed=theirs), [])
