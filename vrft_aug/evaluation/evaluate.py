@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from vrft_aug.data.settings import Policy
+from vrft_aug.data.settings import Dataset, Policy
 from vrft_aug.engine.run import facts, preflight, profile_checks
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training.policy import resolve
@@ -64,12 +64,13 @@ def evaluate(config: DictConfig, run: Run) -> None:
     run.say(f"{len(rows)} rows of {config.split} for {path}; log: {run.log}")
     for name, why in beside.without.items():
         run.say(f"without {TITLES[name]}: {why}")
+    found = {}
     for name, predictions in _answers(config, policy, path, rows, beside, run):
+        if name in ("", VALIDATION):
+            found[name] = predictions
         if name:
-            _write_beside(name, predictions, run, config.seed, about)
-        else:
-            whole = predictions
-    _write(run.folder, whole, config.seed, run, headline)
+            _write_beside(name, predictions, run, config, about)
+    _write(run.folder, found[""], config, run, headline, found.get(VALIDATION))
 
 
 def _answers(
@@ -100,21 +101,32 @@ def _remove(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _write_beside(name: str, predictions: pd.DataFrame, run: Run, seed: int, about: dict[str, Any]) -> None:
+def _write_beside(name: str, predictions: pd.DataFrame, run: Run, config: DictConfig, about: dict[str, Any]) -> None:
     """Write an evaluation into a folder of the run's folder. about: what run.json says of both."""
     folder = run.folder / name
     folder.mkdir()
-    _write(folder, predictions, seed, run, accuracy_text)
+    _write(folder, predictions, config, run, accuracy_text)
     record = {"name": f"{run.folder.name}, {TITLES[name]}", "recipe": "evaluate", **about, "beside": name}
     if name == VALIDATION:
         record["split"] = "val"
     write_whole(folder / "run.json", json.dumps(record, indent=2) + "\n")
 
 
-def _write(folder: Path, predictions: pd.DataFrame, seed: int, run: Run, text: Callable[[dict[str, Any]], str]) -> None:
+def _write(
+    folder: Path, predictions: pd.DataFrame, config: DictConfig, run: Run, text: Callable[[dict[str, Any]], str],
+    validation: pd.DataFrame | None = None,
+) -> None:  # fmt: skip
+    """validation: predictions that choose the thresholds of the operating points; None: there are none."""
     from vrft_aug.evaluation.metrics.measure import measure  # imports scikit-learn, which no check needs
+    from vrft_aug.evaluation.metrics.operating_points import operating
 
-    metrics = measure(predictions, seed)
+    dataset = Dataset.of(config.dataset)
+    metrics = measure(predictions, config.seed, disease=dataset.disease)
+    if validation is not None and (points := operating(
+        validation, predictions, dataset.disease, config.seed, dataset.harm_of_referral
+    )):  # fmt: skip
+        for values in metrics.values():  # of one data source and task, as the rows are
+            values["operating"] = points
     with replacing(folder / "predictions.parquet") as part:
         predictions.to_parquet(part)
         write_whole(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")

@@ -9,6 +9,7 @@ from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report import calibration_figure, severity
 from vrft_aug.evaluation.report.condition_tables import condition_legend, condition_tables
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
+from vrft_aug.evaluation.report.operating_tables import operating_legend, operating_tables
 from vrft_aug.evaluation.report.probability_tables import probability_legend, probability_tables
 from vrft_aug.evaluation.report.slice_tables import READERS, SLICES, slice_tables
 from vrft_aug.evaluation.report.text_table import Table
@@ -39,8 +40,9 @@ def topics(comparisons: Sequence[Comparison]) -> list[Topic]:
     """The topics that have a table."""
     groups = {title_of(*name): group for name, group in by_dataset(comparisons).items()}
     found = [
-        Topic("probabilities", "Is it sure?", probability_legend(comparisons),
-              [table for title, group in groups.items() for table in probability_tables(title, group)],
+        Topic("probabilities", "Is it sure?", probability_legend(comparisons) + operating_legend(comparisons),
+              [table for title, group in groups.items()
+               for table in (*probability_tables(title, group), *operating_tables(title, group))],
               _drawings("calibration", groups, calibration_figure.calibration_figure, calibration_figure.CAPTION)),
         Topic("conditions", "Does it look and read?", condition_legend(comparisons), condition_tables(comparisons),
               _drawings("severity", groups, severity.severity_figure, severity.CAPTION)),
