@@ -8,7 +8,7 @@ shuffled: the images dealt to the wrong prompts. blank: grey images. blur_1 to d
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,8 @@ def redraw(rows: pd.DataFrame, draw: Callable[[bytes, str], bytes]) -> pd.DataFr
     encoded = [images[0]["bytes"] for images in rows["images"]]
     with ThreadPoolExecutor() as pool:  # Pillow and zlib work outside of Python's lock
         drawn = list(pool.map(draw, encoded, (info["source_id"] for info in rows["extra_info"])))
-    return rows.assign(images=[[{"bytes": image, "path": None}] for image in drawn])
+    images: list[Any] = [[{"bytes": image, "path": None}] for image in drawn]
+    return rows.assign(images=images)
 
 
 def _degraded(kind: str, level: int) -> Condition:

@@ -5,6 +5,7 @@ The prompts are made anew by the template, from the classes and descriptions tha
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import pandas as pd
 
@@ -61,7 +62,8 @@ def asked_again(rows: pd.DataFrame, dataset: Dataset, prompt: Prompt, change: Ch
         return IMAGE_MARK + render(prompt.template, dataset, classes, change(classes, knowledge))
 
     texts = [text(tuple(info["classes"]), tuple(info["knowledge"])) for info in rows["extra_info"]]
-    return rows.assign(prompt=[[{"role": "user", "content": one}] for one in texts])
+    messages: list[Any] = [[{"role": "user", "content": one}] for one in texts]
+    return rows.assign(prompt=messages)
 
 
 def _contents(rows: pd.DataFrame) -> list[str]:

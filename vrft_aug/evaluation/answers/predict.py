@@ -1,6 +1,6 @@
 """Makes a table of scored predictions from prepared rows."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,7 +61,7 @@ def predict(rows: pd.DataFrame, objective: Objective, answer: Answerer, weigher:
     return pd.DataFrame(table)
 
 
-def _scored(row: dict[str, Any], responses: Sequence[tuple[str, int]], objective: Objective) -> list[dict[str, Any]]:
+def _scored(row: Mapping[Any, Any], responses: Sequence[tuple[str, int]], objective: Objective) -> list[dict[str, Any]]:
     """The rows of the table for one prompt."""
     info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
     scored = [

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from vrft_aug.evaluation.metrics.intervals import Quantity, bootstrap
+from vrft_aug.evaluation.metrics.intervals import Floats, Quantity, Statistic, bootstrap, merged, weighted_means
 from vrft_aug.evaluation.metrics.seeds import aligned
 
 RESAMPLES = 1000
@@ -43,14 +43,19 @@ def reliance(
     tables = aligned([real, *others.values()])
     right = {name: table["acc"].to_numpy(float) for name, table in zip(others, tables[1:], strict=True)}
     true, worse = tables[0]["acc"].to_numpy(float), [name for name in others if name in set(degraded)]
-
-    def statistic(weight: np.ndarray) -> dict[str, float]:
-        found = {name: float((column - true) @ weight / weight.sum()) for name, column in right.items()}
-        if worse:
-            whole = true @ weight
-            found[KEPT] = float(np.mean([right[name] @ weight for name in worse]) / whole) if whole else float("nan")
-        return found
-
+    statistics = [weighted_means({name: column - true for name, column in right.items()})]
+    if worse:
+        statistics.append(_kept(true, np.mean([right[name] for name in worse], axis=0)))
     groups = tables[0]["group_id"].to_numpy()
-    quantities = bootstrap(statistic, groups, np.random.default_rng(seed), resamples)
+    quantities = bootstrap(merged(statistics), groups, np.random.default_rng(seed), resamples)
     return Reliance({name: quantities[name] for name in right}, quantities.get(KEPT), len(worse))
+
+
+def _kept(true: Floats, degraded: Floats) -> Statistic:
+    """The mean of `degraded` divided by that of `true`, NaN where this is 0; both (n,)."""
+
+    def statistic(weights: Floats) -> dict[str, Floats]:
+        whole = weights @ true
+        return {KEPT: np.where(whole > 0, weights @ degraded / np.where(whole > 0, whole, 1), np.nan)}
+
+    return statistic
