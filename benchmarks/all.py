@@ -21,6 +21,7 @@ BENCHMARKS = [
     ("step.py", "--ranks", "2"),
     ("step.py", "--prompts", "256", "--steps", "2"),
     ("rewards.py", "--memory"),
+    ("evaluation_metrics.py",),
     ("refusals.py",),
     ("data_preparation.py", "--sizes", "28"),
     ("data_preparation.py", "--sizes", "224", "--counts", "10000", "--rounds", "1"),
