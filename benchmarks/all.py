@@ -23,6 +23,7 @@ BENCHMARKS = [
     ("class_probabilities.py",),
     ("class_probabilities.py", "--classes", "11"),
     ("rewards.py", "--memory"),
+    ("evaluation_metrics.py",),
     ("refusals.py",),
     ("data_preparation.py", "--sizes", "28"),
     ("data_preparation.py", "--sizes", "224", "--counts", "10000", "--rounds", "1"),

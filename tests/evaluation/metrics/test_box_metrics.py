@@ -24,7 +24,7 @@ def test_by_hand():
     votes = found["votes"]
     assert (votes["n"], found["recall_50"]["value"]) == (4, 0.5)
     assert votes["agreement"]["value"] == pytest.approx((1 + 1 + 0.6 + 0) / 4)
-    assert votes["ap_50"]["value"] == pytest.approx((1 / 2 + 2 / 3) / 4)  # the two surest are equal; one is right
+    assert votes["average_precision"]["value"] == pytest.approx((1 / 2 + 2 / 3) / 4)  # of the two surest one is right
     assert votes["accuracy_at_80"]["value"] == pytest.approx(2 / 3.2)
     assert votes["risk_coverage"] == {"coverage": [0.5, 0.75, 1], "risk": pytest.approx([0.5, 1 / 3, 0.5])}
 
@@ -37,7 +37,7 @@ def test_average_precision_is_scikit_learns_times_the_share_that_is_found():
     chosen = rows[rows["vote"]]
     right = chosen["prediction"].str.extract(r"(\d+)\]")[0].astype(int) >= 5
     expected = average_precision_score(right, box_agreement(rows)[chosen["source_id"]]) * right.mean()
-    assert found["votes"]["ap_50"]["value"] == pytest.approx(expected)
+    assert found["votes"]["average_precision"]["value"] == pytest.approx(expected)
     assert found["recall_50"]["value"] == right.mean()
 
 

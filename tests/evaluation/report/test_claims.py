@@ -8,16 +8,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 from toy_runs import predictions, write_cell
-from toy_tables import TRUTH, filled, table
+from toy_tables import HELPS, ROWS, TRUTH, judged, table
 
 from vrft_aug.evaluation.report.content import Asked
 from vrft_aug.evaluation.report.paper.claims_layout import claims_frame, claims_notes, claims_table
-from vrft_aug.evaluation.report.paper.paper_claims import Outcome, judge
 from vrft_aug.evaluation.report.report import write_report
-
-ROWS = [{"experiment": "zero_shot", "shots": 256}, {"experiment": "v_rft", "shots": None},
-        {"experiment": "v_rft_pa_p", "shots": None}]  # fmt: skip
-HELPS = {"text": "PA_P helps", "better": "v_rft_pa_p", "worse": "v_rft"}
 
 
 def right(share: float, shift: int = 0, truth: list[str] = TRUTH) -> list[str]:
@@ -29,11 +24,6 @@ def right(share: float, shift: int = 0, truth: list[str] = TRUTH) -> list[str]:
 def write(root: Path, experiment: str, answers: list[str], dataset: str = "retina", shots: int = 256, **run) -> None:
     rows = predictions(TRUTH, answers, data_source=dataset)
     write_cell(root, "tiny", dataset, shots, experiment, rows=rows, **run)
-
-
-def judged(root: Path, *claims: dict, name: str = "mine", untrained=(), **changes) -> list[Outcome]:
-    spec = {"rows": ROWS, "datasets": ["retina"]} | changes | {"claims": list(claims)}
-    return judge(filled(root, name, untrained=untrained, **spec), table(name, **spec))
 
 
 def test_planted_differences_are_supported_contradicted_or_neither(tmp_path: Path):

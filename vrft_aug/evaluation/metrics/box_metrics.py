@@ -31,9 +31,9 @@ def box_statistic(overlap: Floats) -> Statistic:
 def box_votes(samples: pd.DataFrame, rows: pd.DataFrame, overlap: Floats, rng: Generator, resamples: int) -> Metrics:
     """Whether the samples' agreement tells which boxes are right; the confidence is the mean IoU of all their pairs.
 
-    n; agreement, its mean. ap_50: average precision at IoU 0.5 with this confidence: the area under precision and
-    recall, where recall counts the images without a right box as well. aurc, accuracy_at_80, accuracy_at_90 and
-    risk_coverage: as in probability_metrics.py; a box is right if its IoU is at least 0.5.
+    n; agreement, its mean. average_precision: AP at IoU 0.5 with this confidence, the area under precision and recall,
+    where recall counts the images without a right box as well. aurc, accuracy_at_80, accuracy_at_90 and risk_coverage:
+    as in probability_metrics.py; a box is right if its IoU is at least 0.5.
 
     samples: all of each image, at least two. rows: the chosen ones, one per image. overlap: of these.
     """
@@ -53,6 +53,6 @@ def _average_precision(confidence: Floats, right: NDArray[np.bool_]) -> Statisti
         curve = curve_of(weights)
         gained = np.diff(curve.right, axis=0, prepend=0)
         precision = np.divide(curve.right, curve.covered, out=np.zeros_like(curve.right), where=curve.covered > 0)
-        return {"ap_50": (gained * precision).sum(0) / weights.sum(1)}
+        return {"average_precision": (gained * precision).sum(0) / weights.sum(1)}
 
     return statistic
