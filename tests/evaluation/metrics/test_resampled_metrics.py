@@ -33,11 +33,7 @@ def test_errors_are_lower_is_better():
 def test_what_is_missing_is_said():
     some = rows().assign(probabilities=[None, *rows()["probabilities"][1:]])
     none = rows().drop(columns="probabilities")
-<<<<<<< HEAD
-    for wrong, message in ((none, "no class probabilities; evaluate with"), (some, "some of the images")):
-=======
     for wrong, message in ((none, "no class probabilities; evaluate with"), (some, "some of the images only")):
->>>>>>> metrics
         with pytest.raises(InputError, match=message):
             metric_of_weights("auroc", "classification", wrong)
     with pytest.raises(InputError, match="needs classes of disease: add `disease`"):
