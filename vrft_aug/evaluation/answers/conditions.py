@@ -48,7 +48,7 @@ def redraw(rows: pd.DataFrame, draw: Callable[[bytes, str], bytes]) -> pd.DataFr
     encoded = [images[0]["bytes"] for images in rows["images"]]
     with ThreadPoolExecutor() as pool:  # Pillow and zlib work outside of Python's lock
         drawn = list(pool.map(draw, encoded, (info["source_id"] for info in rows["extra_info"])))
-    return rows.assign(images=[[{"bytes": image, "path": None}] for image in drawn])
+    return rows.assign(images=pd.Series([[{"bytes": image, "path": None}] for image in drawn], rows.index))
 
 
 def _degraded(kind: str, level: int) -> Condition:

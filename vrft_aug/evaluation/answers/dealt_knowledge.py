@@ -61,7 +61,7 @@ def asked_again(rows: pd.DataFrame, dataset: Dataset, prompt: Prompt, change: Ch
         return IMAGE_MARK + render(prompt.template, dataset, classes, change(classes, knowledge))
 
     texts = [text(tuple(info["classes"]), tuple(info["knowledge"])) for info in rows["extra_info"]]
-    return rows.assign(prompt=[[{"role": "user", "content": one}] for one in texts])
+    return rows.assign(prompt=pd.Series([[{"role": "user", "content": one}] for one in texts], rows.index))
 
 
 def _contents(rows: pd.DataFrame) -> list[str]:

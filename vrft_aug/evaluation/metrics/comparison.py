@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from vrft_aug.errors import InputError
@@ -104,7 +105,7 @@ def compare(evaluations: Sequence[Evaluation], baseline: str | None = None) -> l
     for one in sorted(normal, key=lambda one: one.name != baseline):
         for dataset in one.metrics:
             first.setdefault((dataset, one.facts.split), one)
-    inside = {one.folder.resolve(): [] for one in normal}
+    inside: dict[Path, list[Evaluation]] = {one.folder.resolve(): [] for one in normal}
     for other in evaluations:
         if other.facts.beside:
             inside.get(other.folder.parent.resolve(), []).append(other)

@@ -43,7 +43,8 @@ def condition_legend(comparisons: Sequence[Comparison]) -> list[str]:
 
 def condition_columns(one: Comparison) -> dict[str, float | None]:
     """Columns of table.csv: <condition>_accuracy and <condition>_difference with their limits, and kept."""
-    found, record = one.reliance, {}
+    found = one.reliance
+    record: dict[str, float | None] = {}
     for name, difference in found.differences.items():
         record |= limits(f"{name}_accuracy", _accuracy(one, name)) | limits(f"{name}_difference", difference)
     return record | (limits("kept", found.kept) if found.kept else {})
