@@ -40,6 +40,8 @@ def reliance(
     averages; others' names that are not among them only get a difference.
     Raises InputError if a condition has other images than the real rows.
     """
+    if not others:
+        return Reliance({}, None, 0)
     tables = aligned([real, *others.values()])
     right = {name: table["acc"].to_numpy(float) for name, table in zip(others, tables[1:], strict=True)}
     true, worse = tables[0]["acc"].to_numpy(float), [name for name in others if name in set(degraded)]
