@@ -28,7 +28,7 @@ CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY)
 
 export PYTHON UV_VERSION
 .DEFAULT_GOAL := help
-.PHONY: help audit bench check-vllm-cuda gpu-check a-gpu setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare show serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help audit bench check-vllm-cuda gpu-check a-gpu setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare probe show reporting-checklist serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -59,7 +59,7 @@ gpu-check: a-gpu setup ## a GPU profile tried by short trainings: what they show
 
 quickstart: setup ## the main job: prepare, GRPO with and without knowledge, evaluate, report (DATASET=, DATA_ROOT=: your images; RUNS=, ARGS=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --quick
-	@$(CELLS) table=$(QUICK) table.datasets=[$(DATASET)] table.shots=[$(SHOTS)] $(ARGS)
+	@$(CELLS) table=$(QUICK) $(if $(filter file,$(origin DATASET)),,table.datasets=[$(DATASET)]) table.shots=[$(SHOTS)] $(ARGS)
 
 miniature: setup ## the paper's tables and figures with the tiny policy on phantoms: MINIATURE=small: fewer tasks and images (RUNS=, ARGS=)
 	@$(CELLS) table=miniature$(MINIATURE:%=_%) $(ARGS)
@@ -84,9 +84,16 @@ data: setup ## fetch a data set whose source allows it (DATASET=, DATA_ROOT=)
 prepare: setup ## parquet rows and manifest (DATASET=, PROMPT=, SHOTS=, DATA_ROOT=, POLICY=, OUT=, ARGS=)
 	@$(BIN)/python recipes/prepare.py $(ROWS) $(if $(POLICY),policy=$(POLICY)) $(if $(OUT),out=$(OUT)) $(ARGS)
 
+probe: setup ## will reinforcement help? pass@k and mixed groups of the policy as it is (DATASET=, PROMPT=, SHOTS=, POLICY=, OUT=, ARGS=)
+	@$(BIN)/python recipes/probe.py $(ROWS) hardware=$(HARDWARE) $(if $(POLICY),policy=$(POLICY)) $(if $(OUT),out=$(OUT)) $(ARGS)
+
 show: setup ## contact sheet of prepared rows (DATA=<folder of prepare>)
 	$(if $(DATA),,$(call missing,DATA=<folder that prepare wrote>))
 	@$(BIN)/python recipes/show.py data=$(DATA) $(ARGS)
+
+reporting-checklist: setup ## CLAIM and TRIPOD-LLM, a journal's checklists, filled from a run (RUN=<folder of an evaluation or of a table's cell>)
+	$(if $(RUN),,$(call missing,RUN=<folder of an evaluation or of a cell of a table>))
+	@$(BIN)/python recipes/reporting_checklist.py run='$(RUN)' $(ARGS)
 
 serve: setup ## answer over HTTP on this machine with `vllm serve` (POLICY=<folder>, HARDWARE=, ARGS='--port 8000')
 	$(if $(filter file,$(origin POLICY)),$(call missing,POLICY=<folder of a policy>))

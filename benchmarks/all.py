@@ -20,6 +20,8 @@ BENCHMARKS = [
     ("arithmetic.py",),
     ("step.py", "--ranks", "2"),
     ("step.py", "--prompts", "256", "--steps", "2"),
+    ("class_probabilities.py",),
+    ("class_probabilities.py", "--classes", "11"),
     ("rewards.py", "--memory"),
     ("evaluation_metrics.py",),
     ("refusals.py",),

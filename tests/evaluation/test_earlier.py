@@ -53,7 +53,7 @@ def out(settings, rows, tmp_path) -> Path:
 def finish(folder: Path, rows: Path, policy: Path, **changes: object) -> None:
     about = {"sha256": facts.checksums(rows, "test"), "sha256_train": facts.checksums(rows, "train")}
     about |= {"weights": weights_of(str(policy))}
-    record = {"recipe": "evaluate", "state": "finished", **about, **changes}
+    record = {"recipe": "evaluate", "state": "finished", "has": ["shuffled", "pixels"], **about, **changes}
     (folder / "run.json").write_text(json.dumps(record))
 
 
@@ -105,10 +105,10 @@ def test_an_evaluation_without_logistic_regression_is_made_again_unless_it_could
 ):
     (out / "pixels" / "metrics.json").unlink()
     assert "no config.json" in refused(*settings)
-    finish(out, rows, tmp_path / "policy", no_pixels="boxes are no classes")
+    finish(out, rows, tmp_path / "policy", has=["shuffled"], without={"pixels": "boxes are no classes"})
     assert "nothing to do" in evaluate(*settings).stdout
     config = composed("evaluate", *settings)
-    del config.pixel_check  # as an earlier version wrote it
+    del config.opponents  # as an earlier version wrote it
     OmegaConf.save(config, out / "config.yaml")
     assert "no config.json" in refused(*settings)
 
@@ -131,8 +131,10 @@ def test_weights_are_told_apart_by_size_and_time(tmp_path):
     ("split=tests", "split=tests: must be one of train, val, test"),
     ("sampling.n=0", "sampling.n=0: must be a whole number, 1 or more"),
     ("sampling.temperature=hot", "sampling.temperature=hot: must be a number, 0 or more"),
-    ("shuffle_check=maybe", "shuffle_check=maybe: must be true or false"),
-    ("pixel_check=1", "pixel_check=1: must be true or false"),
+    ("probabilities=1", "probabilities=1: must be true or false"),
+    ("validation=maybe", "validation=maybe: must be true or false"),
+    ("conditions=[dark]", "conditions=['dark']: must be a list of some of shuffled"),
+    ("opponents=pixels", "opponents=pixels: must be a list of some of pixels"),
     ("parquet=nowhere", "nowhere/test.parquet does not exist: run recipes/prepare.py first"),
     ("dataset=phantom_grade", "the rows are of dataset=phantom, but dataset=phantom_grade is chosen"),
     ("policy.max_pixels=25088", "the rows were prepared for policy=tiny"),

@@ -41,7 +41,7 @@ def runs(tmp_path_factory) -> Path:
     rows = f"parquet={folder / 'rows'}"
     run("recipes/grpo.py", *ROWS, *policy, *BFLOAT16, *STEP, rows, f"out={folder / 'trained'}", env=environment(),
         timeout=3600)  # fmt: skip
-    trained = [*POLICY, f"policy.path={folder / 'trained' / 'policy'}", "shuffle_check=false", "pixel_check=false"]
+    trained = [*POLICY, f"policy.path={folder / 'trained' / 'policy'}", "conditions=[]", "opponents=[]"]
     run("recipes/evaluate.py", *ROWS, *trained, *BFLOAT16, rows, f"out={folder / 'evaluated'}", env=environment(),
         timeout=3600)  # fmt: skip
     return folder

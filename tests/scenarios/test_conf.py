@@ -15,7 +15,7 @@ from vrft_aug.data.settings import Policy
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 OURS = ("seed", "shots", "data_root", "parquet", "allow_unverified", "partial", "out", "warn", "keep", "method")
-OURS += ("experiment_name", "objective_name", "policy_name", "task_seed")
+OURS += ("experiment_name", "objective_name", "policy_name", "task_seed", "difficulty")
 GROUPS = ("dataset", "prompt", "objective", "schedule", "policy", "hardware")
 SCHEMA = {"grpo": "ppo_trainer", "sft": "sft_trainer_engine"}
 DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its YAML
@@ -54,7 +54,7 @@ def verl_keys() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("group", GROUPS)
-@pytest.mark.parametrize("root", ["prepare", "sft", "grpo", "evaluate"])
+@pytest.mark.parametrize("root", ["prepare", "sft", "grpo", "evaluate", "probe"])
 def test_every_choice_of_every_group_composes(root, group):
     for choice in choices(group):
         config = composed(root, f"{group}={choice}")
@@ -123,7 +123,7 @@ def test_every_experiment_on_every_machine_and_data_set(experiment, hardware, ve
 @pytest.mark.parametrize("preset", choices("preset"))
 def test_every_preset_sets_keys_that_exist(preset, root, verl_keys):
     assert stray_keys(keys_of(root, f"preset={preset}"), root, verl_keys[SCHEMA[root]]) == set()
-    for other in ("prepare", "evaluate"):
+    for other in ("prepare", "evaluate", "probe"):
         assert composed(other, f"preset={preset}").policy == composed(other).policy
 
 

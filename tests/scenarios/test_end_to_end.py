@@ -175,11 +175,13 @@ def test_a_checkpoint_is_merged_and_its_samples_vote(runs, grpo):
     step, out = json.loads((grpo / "run.json").read_text())["exported_step"], runs / "vote"
     checkpoint = grpo / "checkpoints" / f"global_step_{step}"
     recipe("evaluate", f"parquet={runs / 'classification'}", "prompt=knowledge", "sampling.n=4",
-           "sampling.temperature=0.9", f"policy.path={checkpoint}", "shuffle_check=false", f"out={out}")  # fmt: skip
+           "sampling.temperature=0.9", f"policy.path={checkpoint}", "conditions=[]", f"out={out}")  # fmt: skip
     merged, exported = weights(out / "policy"), weights(grpo / "policy")
     assert all(np.array_equal(merged[name], exported[name]) for name in exported)
     predictions = pd.read_parquet(out / "predictions.parquet")
     assert (len(predictions), predictions["vote"].sum()) == (4 * 32, 32)
+    assert predictions["probabilities"].notna().equals(predictions["vote"])
+    assert predictions["vote_shares"].map(len).eq(4).all() and predictions["vote_shares"].map(sum).le(1 + 1e-9).all()
     metrics = json.loads((out / "metrics.json").read_text())["phantom/classification"]
     assert (metrics["n"], metrics["samples"]["n"]) == (32, 4)
 
@@ -191,10 +193,19 @@ def test_the_exported_policy_is_described(runs, grpo):
     assert "Not a medical device" in card and str(runs) not in card
 
 
+def probabilities_agree(predictions: pd.DataFrame) -> None:
+    """Class probabilities of 64 greedy answers sum to 1, and the most probable class is nearly always the answer."""
+    table = np.stack(predictions["probabilities"])
+    assert table.shape == (64, 4) and np.allclose(table.sum(1), 1) and (table >= 0).all()
+    names = [row[best] for row, best in zip(predictions["classes"], table.argmax(1), strict=True)]
+    assert np.mean(names == predictions["prediction"]) >= 0.95
+
+
 def test_evaluation_and_report(runs, grpo):
     policies = {"before": [], "after": [f"policy.path={grpo / 'policy'}"]}
     side_by_side([("evaluate", f"parquet={runs / 'classification'}", "prompt=knowledge", *policy, f"out={runs / name}")
                   for name, policy in policies.items()])  # fmt: skip
+    probabilities_agree(pd.concat([pd.read_parquet(runs / name / "predictions.parquet") for name in policies]))
     for name in policies:
         metrics = json.loads((runs / name / "metrics.json").read_text())["phantom/classification"]
         assert metrics["n"] == 32

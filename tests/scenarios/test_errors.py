@@ -52,6 +52,7 @@ def test_an_unknown_key_names_the_one_that_was_meant(recipe, override, meant):
     ("recipe", "arguments", "reason"),
     [
         ("show", [], "data is missing: set data=<folder of prepare.py, or a parquet file>"),
+        ("reporting_checklist", [], "run is missing: set run=<folder of an evaluation, or of a table's cell"),
         ("prepare", ["shots=[1"], "shots=[1: not a setting; write key=value"),
         ("grpo", ["-m", "seed=0,1", "--cfg", "job"], "Only one of --run, --multirun, --cfg"),
         ("grpo", ["--resolve"], "The --resolve flag can only be used"),
@@ -112,7 +113,7 @@ def test_a_recipe_outside_the_environment_says_how_to_activate_it(recipe):
 
 
 @pytest.mark.parametrize(("target", "argument"), [("show", "DATA="), ("serve", "POLICY="), ("plan", "TABLE=<one of: "),
-                                                  ("submit", "FOLDER=")])  # fmt: skip
+                                                  ("submit", "FOLDER="), ("reporting-checklist", "RUN=<")])  # fmt: skip
 def test_a_make_target_names_the_argument_that_it_needs(target, argument):
     """-o setup: as if everything were installed."""
     command = ["make", "-o", "setup", target]

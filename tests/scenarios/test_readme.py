@@ -114,7 +114,7 @@ def what_is_missing(config: DictConfig, folder: Path) -> str:
     names = list(config.table.datasets) if config.get("table") else [config.dataset.name] if "dataset" in config else []
     if strangers := [name for name in names if name not in ("phantom", "phantom_grade")]:
         return f"the data set {strangers[0]}"
-    absent = [path for path in [*config.get("runs", []), config.get("data", "")]
+    absent = [path for path in [*config.get("runs", []), config.get("data", ""), config.get("run", "")]
               if isinstance(path, str) and not (folder / path).exists()]  # fmt: skip
     return f"{absent[0]}, which such a command made" if absent else ""
 

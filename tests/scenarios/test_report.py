@@ -32,7 +32,7 @@ def runs(tmp_path: Path) -> Path:
     write_evaluation(folder / "before", "before", predictions(TRUTH, ["0"] * 100), ended="2025-01-01T00:00:00Z")
     write_evaluation(folder / "after", "after", predictions(TRUTH, TRUTH), ended="2025-01-02T00:00:00Z")
     shuffled = predictions(TRUTH, TRUTH[::-1])
-    write_evaluation(folder / "after_shuffled", "after", shuffled, shuffled_images=True)
+    write_evaluation(folder / "after" / "shuffled", "after", shuffled, beside="shuffled")
     write_training(folder / "grpo", 30)
     return folder
 

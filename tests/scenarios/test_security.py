@@ -22,7 +22,7 @@ def composed(root: str, *overrides: str) -> DictConfig:
 
 
 @pytest.mark.parametrize("hardware", sorted(path.stem for path in (CONF / "hardware").glob("*.yaml")))
-@pytest.mark.parametrize("root", ["grpo", "sft", "evaluate", "prepare"])
+@pytest.mark.parametrize("root", ["grpo", "sft", "evaluate", "probe", "prepare"])
 def test_no_composed_config_trusts_remote_code(root, hardware):
     pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
     config = OmegaConf.to_container(composed(root, f"hardware={hardware}"), resolve=False)

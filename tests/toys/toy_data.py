@@ -92,7 +92,10 @@ def write_ham10000(root: Path, dataset: dict) -> None:
     rng, folder, rows = np.random.default_rng(RNG_SEED), root / "ham10000", []
     for code in dataset["loader"]["codes"]:
         for lesion in range(10):
-            rows += [{"lesion_id": f"HAM_{code}{lesion}", "image_id": f"ISIC_{code}{lesion}{copy}", "dx": code}
+            about = {"dx_type": "histo" if lesion % 3 else "follow_up",
+                     "age": "" if lesion == 9 else f"{25 + 5 * lesion}.0",
+                     "sex": ("male", "female", "unknown")[lesion % 3], "localization": ("back", "face")[lesion % 2]}
+            rows += [{"lesion_id": f"HAM_{code}{lesion}", "image_id": f"ISIC_{code}{lesion}{copy}", "dx": code} | about
                      for copy in range(1 + lesion % 2)]
     for i, row in enumerate(rows):
         write_image(folder / f"HAM10000_images_part_{1 + i % 2}" / f"{row['image_id']}.jpg", rng)

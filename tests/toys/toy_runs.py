@@ -43,7 +43,7 @@ def write_evaluation(folder: Path, name: str, rows: pd.DataFrame, **run) -> Path
     """An output folder of recipes/evaluate.py."""
     folder.mkdir(parents=True)
     record = {"name": name, "recipe": "evaluate", "policy": f"runs/{name}/policy", "dataset": "toy", "prompt": "names"}
-    record |= {"objective": "accuracy", "split": "test", "shuffled_images": False, "state": "finished"} | run
+    record |= {"objective": "accuracy", "split": "test", "state": "finished"} | run
     (folder / "run.json").write_text(json.dumps(record))
     (folder / "metrics.json").write_text(json.dumps(measure(rows, resamples=30), allow_nan=False))
     rows.to_parquet(folder / "predictions.parquet")

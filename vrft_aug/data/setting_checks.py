@@ -1,5 +1,6 @@
 """Checks the type and range of single settings; the errors name the key, the value and what is allowed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from vrft_aug.errors import InputError
@@ -29,6 +30,13 @@ def check_numbers(key: str, value: Any, names: tuple[str, ...]) -> None:
         raise InputError(f"{key}={written(value)}: must be {{{form}}}; set {key}.{names[0]}=<number>, for example")
     for name in names:
         check_number(f"{key}.{name}", value[name], 1, optional=True)
+
+
+def check_names(key: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise InputError unless the value is a list of some of these names, each once."""
+    wrong = isinstance(value, str) or not isinstance(value, Sequence) or not set(value) <= set(choices)
+    if wrong or len(set(value)) < len(value):
+        raise InputError(f"{key}={written(value)}: must be a list of some of {', '.join(choices)}, each once")
 
 
 def check_classes(where: str, names: list[str], grades: bool) -> None:

@@ -5,21 +5,33 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from vrft_aug.data.datasets.sample import SPLITS
-from vrft_aug.data.preparation.contract import check_rows
+from vrft_aug.data.preparation.contract import check_classes, check_rows
 from vrft_aug.data.rows.parquet_files import parquet_files, splits_in
-from vrft_aug.data.setting_checks import check_choice, check_number, check_type
+from vrft_aug.data.setting_checks import check_choice, check_names, check_number, check_type
 from vrft_aug.data.settings import Dataset, Policy, Prompt
 from vrft_aug.errors import InputError
+from vrft_aug.evaluation.answers.conditions import CONDITIONS
+from vrft_aug.evaluation.answers.opponents import OPPONENTS
 from vrft_aug.rewards import compose
 from vrft_aug.rewards.objective import check_knowledge
 
 
 def check(config: DictConfig) -> None:
     """Raise InputError for a setting that is not allowed, and for rows that do not fit the other settings."""
+    for key in ("probabilities", "validation", "other_classes"):
+        check_type(key, config[key], bool, "true or false")
+    check_names("conditions", config.conditions, tuple(CONDITIONS))
+    check_names("opponents", config.opponents, tuple(OPPONENTS))
+    check_answers(config)
+    if not config.other_classes:
+        dataset, prompt = Dataset.of(config.dataset), Prompt.of(config.prompt)
+        check_classes(config.policy.path, dataset, prompt.task or dataset.task)
+
+
+def check_answers(config: DictConfig) -> None:
+    """As `check`, for what every recipe that lets a policy answer has: sampling, seed, split, rows."""
     check_sampling(config.sampling)
     check_number("seed", config.seed, 0)
-    for check_too in ("shuffle_check", "pixel_check"):
-        check_type(check_too, config[check_too], bool, "true or false")
     dataset, prompt, policy = Dataset.of(config.dataset), Prompt.of(config.prompt), Policy.of(config.policy)
     check_knowledge(compose(config.objective), prompt.task or dataset.task, prompt.knowledge)
     folder = Path(config.parquet)

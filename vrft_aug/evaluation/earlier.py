@@ -1,6 +1,6 @@
 """Decides what becomes of an earlier evaluation in the same folder: it stands, is made again, or is not overwritten."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,19 @@ from vrft_aug.configs import flatten
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.errors import InputError
 
-# Settings that may differ: the folder is the same, another machine may do the work, and an evaluation of an earlier
-# version without logistic regression is made again.
-FREE = ("out", "hardware.", "pixel_check")
+# Settings that may differ: the folder is the same, another machine may do the work, and where the same policy is to be
+# compared with more or with less, its evaluation is made again. other_classes only allows one. The last two are keys of
+# an earlier version.
+FREE = ("out", "hardware.", "probabilities", "conditions", "opponents", "validation", "other_classes", "shuffle_check",
+        "pixel_check")  # fmt: skip
 
 
-def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:
+def stands(config: DictConfig, run: Run, now: Mapping[str, Any], files: Sequence[str] = ()) -> bool:
     """Whether a finished evaluation in the run's folder has the same settings, rows and weights, so nothing is to do.
 
-    now: what run.json will say about rows (`sha256`, `sha256_train`) and policy (`weights`). False if there is no
-    finished evaluation, or if what it was about has changed since under the same names. Raises InputError for other
-    settings.
+    now: what run.json will say about rows (`sha256`, `sha256_train`) and policy (`weights`). files: what the run has
+    written if it is no evaluation. False if there is no finished evaluation, or if what it was about has changed since
+    under the same names. Raises InputError for other settings.
     """
     if run.earlier.get("state") != "finished":
         return False
@@ -28,10 +30,11 @@ def stands(config: DictConfig, run: Run, now: Mapping[str, Any]) -> bool:
     asked = flatten(OmegaConf.to_container(config, resolve=True))
     different = sorted(key for key in then.keys() | asked.keys() if then.get(key) != asked.get(key))
     if changed := [key for key in different if not key.startswith(FREE)]:
-        raise InputError(f"out={run.folder} holds the evaluation {_of(changed, then, asked)}: choose another out, or "
+        work = "evaluation" if run.recipe == "evaluate" else run.recipe
+        raise InputError(f"out={run.folder} holds the {work} {_of(changed, then, asked)}: choose another out, or "
                          "remove that folder")  # fmt: skip
-    names = ["predictions.parquet", "metrics.json", *(["shuffled/metrics.json"] if config.shuffle_check else [])]
-    names += [] if run.earlier.get("no_pixels") else ["pixels/metrics.json"]
+    beside = [f"{name}/metrics.json" for name in run.earlier.get("has", [])]
+    names = files or ["predictions.parquet", "metrics.json", *beside]
     changed = [*different, *(key for key in now if run.earlier.get(key) != now[key])]
     return all((run.folder / name).is_file() for name in names) and set(changed) <= {"out"}
 

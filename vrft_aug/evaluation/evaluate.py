@@ -1,8 +1,8 @@
-"""Evaluates a policy: answers, scores and metrics; beside it, wrong images and logistic regression on the pixels."""
+"""Evaluates a policy: answers, scores and metrics, and the same for everything that it is compared with."""
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,23 +10,24 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from vrft_aug.data.settings import Policy
+from vrft_aug.data.settings import Dataset, Policy
 from vrft_aug.engine.run import facts, preflight, profile_checks
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training.policy import resolve
-from vrft_aug.evaluation.answers.pixels import answer_from_pixels, obstacle
-from vrft_aug.evaluation.answers.predict import deal_images, predict, read_rows
+from vrft_aug.evaluation.answers.conditions import CONDITIONS
+from vrft_aug.evaluation.answers.features import Tower
+from vrft_aug.evaluation.answers.opponents import OPPONENTS
+from vrft_aug.evaluation.answers.predict import predict, read_rows
+from vrft_aug.evaluation.beside import TITLES, VALIDATION, Beside
 from vrft_aug.evaluation.earlier import stands, weights_of
 from vrft_aug.evaluation.metrics.too_little import too_little
 from vrft_aug.files import replacing, write_whole
 from vrft_aug.rewards import compose
 
-BESIDE = {"shuffled": "shuffled images", "pixels": "logistic regression on pixels"}  # folder: what it holds
-
 
 def evaluate(config: DictConfig, run: Run) -> None:
-    """Write predictions.parquet and metrics.json into the run's folder; for shuffled images into its folder `shuffled`,
-    and for logistic regression into `pixels`.
+    """Write predictions.parquet and metrics.json into the run's folder, and likewise into a folder inside it for each
+    evaluation that it is compared with (beside.py).
 
     config: it has passed checks.py. A finished evaluation with the same settings, rows and weights stands. Files of
     another earlier evaluation are deleted when all is checked; new files are written at the end: an interruption leaves
@@ -36,14 +37,14 @@ def evaluate(config: DictConfig, run: Run) -> None:
     evaluation of something else.
     """
     folder = Path(config.parquet)
-    trained = facts.checksums(folder, "train") if config.pixel_check else None
+    trained = facts.checksums(folder, "train") if config.opponents else None
     now = {"sha256": facts.checksums(folder, config.split), "sha256_train": trained}
     now["weights"] = weights_of(config.policy.path)
     if stands(config, run, now):
         run.stand(f"evaluated before with the same settings, rows and policy: nothing to do; {run.folder}")
         return
     rows = read_rows(folder, config.split)
-    no_pixels = obstacle(folder, config.split, rows) if config.pixel_check else "pixel_check=false"
+    beside = Beside.of(config, rows)
     preflight.prepare_environment(config.hardware)
     profile_checks.check_machine(config.hardware)
     policy = Policy.of(config.policy)
@@ -53,51 +54,79 @@ def evaluate(config: DictConfig, run: Run) -> None:
     about = {
         **facts.of_config(config, folder),
         "labels": facts.labels_of_policy(config.policy.path),
+        **facts.training_data_of_policy(config.policy.path, config.dataset.name),
         "policy": path,
         "split": config.split,
         "sampling": OmegaConf.to_container(config.sampling),
         **now,
     }
-    run.record(**about, shuffled_images=False, no_pixels=no_pixels)
+    run.record(**about, has=beside.names, without=beside.without)
     run.say(f"{len(rows)} rows of {config.split} for {path}; log: {run.log}")
-    if config.pixel_check and no_pixels:
-        run.say(f"without logistic regression on pixels: {no_pixels}")
+    for name, why in beside.without.items():
+        run.say(f"without {TITLES[name]}: {why}")
+    found = {}
+    for name, predictions in _answers(config, policy, path, rows, beside, run):
+        if name in ("", VALIDATION):
+            found[name] = predictions
+        if name:
+            _write_beside(name, predictions, run, config, about)
+    _write(run.folder, found[""], config, run, headline, found.get(VALIDATION))
 
+
+def _answers(
+    config: DictConfig, policy: Policy, path: str, rows: pd.DataFrame, beside: Beside, run: Run
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The predictions of the evaluation, named "", and of each one beside it."""
     from vrft_aug.evaluation.answers import shards
 
+    folder, objective = Path(config.parquet), compose(config.objective)
+    tower = Tower(path, config.hardware.device, config.hardware.dtype)
+    for name in beside.opponents:  # first, because vLLM does not give the device's memory back
+        yield name, OPPONENTS[name].answer(folder, rows, tower)
     with shards.generator(path, policy, config.hardware, config.sampling, config.seed) as generator:
-        answer, objective = partial(generator.answer, say=run.say), compose(config.objective)
-        predictions = predict(rows, [images[0]["bytes"] for images in rows["images"]], objective, answer)
-        if config.shuffle_check:
-            shuffled = predict(rows, deal_images(rows, config.seed), objective, answer)
-            _write_beside("shuffled", shuffled, config.seed, run, about | {"shuffled_images": True})
-    if not no_pixels:
-        regression = answer_from_pixels(folder, rows)
-        _write_beside("pixels", regression, config.seed, run, about | {"shuffled_images": False, "pixels": True})
-    _write(run.folder, predictions, config.seed, run, headline)
+        ask = partial(predict, objective=objective, answer=partial(generator.answer, say=run.say))
+        weigher = generator if config.probabilities else None
+        yield "", ask(rows, weigher=weigher)
+        for name in beside.conditions:
+            yield name, ask(CONDITIONS[name].alter(rows, beside.asked))
+        if beside.validation:
+            yield VALIDATION, ask(read_rows(folder, "val"), weigher=weigher)
 
 
 def _remove(folder: Path) -> None:
     """Delete the results of an earlier evaluation."""
-    for name in BESIDE:
+    for name in TITLES:
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("predictions.parquet", "metrics.json"):
         (folder / name).unlink(missing_ok=True)
 
 
-def _write_beside(name: str, predictions: pd.DataFrame, seed: int, run: Run, about: dict[str, Any]) -> None:
-    """Write an evaluation into a folder of the run's folder: what the run is compared with. name: a key of BESIDE."""
+def _write_beside(name: str, predictions: pd.DataFrame, run: Run, config: DictConfig, about: dict[str, Any]) -> None:
+    """Write an evaluation into a folder of the run's folder. about: what run.json says of both."""
     folder = run.folder / name
     folder.mkdir()
-    _write(folder, predictions, seed, run, accuracy_text)
-    record = {"name": f"{run.folder.name}, {BESIDE[name]}", "recipe": "evaluate", **about}
+    _write(folder, predictions, config, run, accuracy_text)
+    record = {"name": f"{run.folder.name}, {TITLES[name]}", "recipe": "evaluate", **about, "beside": name}
+    if name == VALIDATION:
+        record["split"] = "val"
     write_whole(folder / "run.json", json.dumps(record, indent=2) + "\n")
 
 
-def _write(folder: Path, predictions: pd.DataFrame, seed: int, run: Run, text: Callable[[dict[str, Any]], str]) -> None:
+def _write(
+    folder: Path, predictions: pd.DataFrame, config: DictConfig, run: Run, text: Callable[[dict[str, Any]], str],
+    validation: pd.DataFrame | None = None,
+) -> None:  # fmt: skip
+    """validation: predictions that choose the thresholds of the operating points; None: there are none."""
     from vrft_aug.evaluation.metrics.measure import measure  # imports scikit-learn, which no check needs
+    from vrft_aug.evaluation.metrics.operating_points import operating
 
-    metrics = measure(predictions, seed)
+    dataset = Dataset.of(config.dataset)
+    metrics = measure(predictions, config.seed, disease=dataset.disease)
+    if validation is not None and (points := operating(
+        validation, predictions, dataset.disease, config.seed, dataset.harm_of_referral
+    )):  # fmt: skip
+        for values in metrics.values():  # of one data source and task, as the rows are
+            values["operating"] = points
     with replacing(folder / "predictions.parquet") as part:
         predictions.to_parquet(part)
         write_whole(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")

@@ -4,9 +4,8 @@ An evaluation is a folder that recipes/evaluate.py wrote:
     run.json             {"recipe": "evaluate", "state": "finished", ...}: see `Facts`
     predictions.parquet  see vrft_aug.evaluation.metrics.measure
     metrics.json         what `measure` returned
-The same policy's evaluation with the images dealt to the wrong prompts is a second folder of this form. Its
-`shuffled_images` is true; its policy, dataset, prompt, objective, split and sampling are the same.
-Logistic regression on the same images is a third, `pixels` in the evaluation's folder. Its `pixels` is true.
+What it is compared with lies in folders of the same form inside its folder, such as `shuffled` (the images dealt to the
+wrong prompts) and `pixels` (logistic regression). Their run.json has the folder's name as `beside`.
 
 A training is a folder with metrics.jsonl (vrft_aug.engine.run.metrics_file). Its run.json may be missing.
 """
@@ -26,6 +25,7 @@ from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers.voting import votes
 from vrft_aug.evaluation.metrics.intervals import IMAGE, Metrics
 
+EARLIER = {"shuffled_images": "shuffled", "pixels": "pixels"}  # keys of run.json before `beside`, and its value
 STAGES = ("train", "fine_tune", "test")  # folders of a table's cell (experiments/); such a name does not name the cell
 
 
@@ -36,7 +36,9 @@ class Facts:
     experiment, dataset, shots, policy_name and seed (of draw and training) say which cell of a table the run fills.
     labels: images with a label that the training used, {"train": n, "val": n}; of an evaluation, those of the training
     that made the policy. image_tokens: visual tokens of the rows' images, {"least": n, "most": n}.
-    pixels: the answers are those of logistic regression. no_pixels: why an evaluation has none beside it.
+    trained_on: data sets of the policy's trainings; external: whether this data set is none of them.
+    beside: of an evaluation that another one is compared with, and in whose folder it lies: its folder's name.
+    without: why an evaluation has none of this name beside it, {"pixels": reason}.
     knowledge: of the prompt's knowledge, {"unreviewed": n, "entries": m}, where n is None for knowledge in the data
     set's config, which has no reviews; None: the prompt has none.
     """
@@ -57,10 +59,11 @@ class Facts:
     parquet: str | None = None
     split: str = ""
     sampling: dict[str, Any] | None = None
-    shuffled_images: bool | None = None
-    pixels: bool = False
-    no_pixels: str = ""
+    beside: str = ""
+    without: dict[str, str] = field(default_factory=dict)
     labels: dict[str, int] | None = None
+    trained_on: list[str] | None = None
+    external: bool | None = None
     image_tokens: dict[str, int] | None = None
     knowledge: dict[str, int | None] | None = None
 
@@ -74,13 +77,6 @@ class Evaluation:
     @property
     def name(self) -> str:
         return self.facts.name
-
-    @property
-    def identity(self) -> str:
-        """What an evaluation with shuffled images and the normal one have in common."""
-        facts = self.facts
-        same = [facts.policy, facts.dataset, facts.prompt, facts.objective, facts.split, facts.sampling, facts.seed]
-        return json.dumps(same)
 
     def answers_on(self, dataset: str) -> pd.DataFrame:
         """Which images of "<data_source>/<task>" were answered right: the columns that McNemar's test needs."""
@@ -163,8 +159,6 @@ def _with_distinct_names(trainings: Iterable[Training]) -> list[Training]:
 
 
 def _evaluation(folder: Path, facts: Facts) -> Evaluation:
-    if facts.shuffled_images is None:
-        raise InputError(f"{folder / 'run.json'} lacks shuffled_images; evaluate again")
     for name in ("metrics.json", "predictions.parquet"):
         if not (folder / name).is_file():
             raise InputError(f"{folder} has a run.json but no {name}; evaluate again, or leave this folder out")
@@ -184,7 +178,9 @@ def _facts(folder: Path) -> Facts:
     name = record.get("name", folder.name)
     if record.get("experiment") and name == folder.name and name in STAGES:
         name = f"{folder.parent.name}/{name}" if name == "fine_tune" else folder.parent.name
-    return Facts(**{one.name: record[one.name] for one in fields(Facts) if one.name in record} | {"name": name})
+    known = {one.name: record[one.name] for one in fields(Facts) if one.name in record}
+    beside = record.get("beside") or next((name for key, name in EARLIER.items() if record.get(key)), "")
+    return Facts(**known | {"name": name, "beside": beside})
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -66,8 +66,9 @@ def of_training(config: DictConfig, stage: Stage, images: Images, parameters: in
 
 
 def of_test(config: DictConfig, images: Images) -> Cost:
-    """The cost of a stage of evaluate.py. It answers twice where the images are also dealt to the wrong prompts."""
-    answers = (images.test or 0) * config.sampling.n * (1 + config.shuffle_check)
+    """The cost of a stage of evaluate.py, at most: it answers once more for each condition that is possible."""
+    rows = (images.test or 0) * (1 + len(config.conditions)) + config.validation * (images.val or 0)
+    answers = rows * config.sampling.n
     return Cost(tests=answers, tokens=answers * config.policy.max_length, known=images.test is not None)
 
 

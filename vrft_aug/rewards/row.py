@@ -1,6 +1,14 @@
 """Names and types the part of a row that a reward may read: the column `extra_info`."""
 
+from collections.abc import Sequence
 from typing import Any, TypedDict
+
+
+class Tag(TypedDict):
+    """A name and its value. A list of tags has one arrow type for all data sets; a dict would have one type each."""
+
+    name: str
+    value: str
 
 
 class ExtraInfo(TypedDict, total=False):
@@ -11,7 +19,9 @@ class ExtraInfo(TypedDict, total=False):
     index: the row's position in its split. classes, knowledge, aliases: in the order of the prompt; empty where there
     are none. image_size: width and height of the original image, in pixels. frame_size: width and height of the frame
     in which the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none. findings: what
-    can be seen in the image, in words; empty where unknown. No reward reads it (thought.py).
+    can be seen in the image, in words; empty where unknown. No reward reads it (thought.py). slices: what divides the
+    images, as sex or site. readers: the class that each human reader gave. A value is "" where unknown; no reward reads
+    them.
     """
 
     task: str
@@ -28,3 +38,5 @@ class ExtraInfo(TypedDict, total=False):
     frame_size: Any
     box: Any
     findings: str
+    slices: Sequence[Tag]
+    readers: Sequence[Tag]

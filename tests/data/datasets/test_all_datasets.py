@@ -15,7 +15,7 @@ from vrft_aug.data.settings import Dataset
 from vrft_aug.rewards import compose, compute_score
 
 OBJECTIVES = sorted(path.stem for path in (ROOT / "conf" / "objective").glob("*.yaml"))
-BOXED = ("phantom", "phantom_grade", "phantom_extent", "ham10000", "heel", "folder")
+BOXED = ("phantom", "phantom_eight", "phantom_grade", "phantom_extent", "ham10000", "heel", "folder")
 SMALL = ("dataset.loader.train=26", "dataset.loader.val=13", "dataset.loader.test=13")
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from toy_data import compose_config
 
-from vrft_aug.data.preparation.contract import check_frame, check_rows, read_manifest
+from vrft_aug.data.policy_files import write_settings
+from vrft_aug.data.preparation.contract import check_classes, check_frame, check_rows, read_manifest
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.data.settings import Dataset, Policy, Prompt
 from vrft_aug.errors import InputError
@@ -76,3 +77,34 @@ def test_rows_without_a_manifest_are_refused(tmp_path):
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(InputError, match=r"manifest.json: not JSON .* prepare again"):
         read_manifest(tmp_path)
+
+
+def trained(folder, *trainings):
+    write_settings(folder, CONFIG.policy, trainings)
+    return str(folder)
+
+
+def test_a_policy_may_be_tested_on_another_data_set_with_the_classes_that_it_learnt(tmp_path):
+    learnt = {"dataset": "clinic", "task": "classification", "classes": DATASET.classes[::-1]}
+    check_classes(trained(tmp_path, learnt), DATASET, "classification")
+    check_classes(None, DATASET, "classification")
+
+
+def test_other_classes_than_those_of_the_training_are_refused(tmp_path):
+    learnt = {"dataset": "clinic", "task": "classification", "classes": ["mel", "nv"]}
+    for trainings in ([learnt], [learnt | {"classes": DATASET.classes}, learnt]):
+        with pytest.raises(InputError) as told:
+            check_classes(trained(tmp_path, *trainings), DATASET, "classification")
+        assert str(told.value) == (
+            f"policy.path={tmp_path} was trained on dataset=clinic with the classes mel, nv, but dataset=phantom has "
+            f"{', '.join(DATASET.classes)}; give conf/dataset/phantom.yaml the same classes and prepare again, or set "
+            "other_classes=true to ask for classes that the policy has not learnt")
+
+
+@pytest.mark.parametrize("training", [
+    {"dataset": "clinic", "task": "localization", "classes": ["mel"]}, {"dataset": "clinic"},
+    {"dataset": "clinic", "task": "grading", "classes": ["0", "1"]},
+], ids=["boxes", "an earlier version", "another task"])  # fmt: skip
+def test_a_training_that_taught_no_classes_of_this_task_says_nothing(tmp_path, training):
+    check_classes(trained(tmp_path, training), DATASET, "classification")
+    check_classes(trained(tmp_path, training), DATASET, "localization")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vrft_aug.data.preparation.strata import bounded_draw, share_out
+from vrft_aug.data.preparation.strata import bounded_draw, even_out, share_out
 from vrft_aug.data.seeding import generator
 
 COUNTS = st.lists(st.integers(0, 300), min_size=1, max_size=14)
@@ -59,3 +59,20 @@ def test_a_smaller_draw_lies_within_a_larger_one():
              for each, total in ((10, None), (20, None), (20, 30), (40, 60))]
     assert draws[0] < draws[1] and draws[2] < draws[3]
     assert draws[1] != set(bounded_draw(labels, 20, None, generator(4, "val")).tolist())
+
+
+@given(COUNTS, st.integers(1, 300))
+def test_an_even_draw_takes_as_many_of_each_class_as_there_are(counts, total):
+    counts = np.array(counts)
+    given_out = even_out(counts, total)
+    assert given_out.sum() == min(total, counts.sum()) and (given_out <= counts).all()
+    short = given_out < counts
+    if short.any():  # a class that could give more has as many as any other, or one fewer
+        assert given_out[short].min() >= given_out.max() - 1
+
+
+@pytest.mark.parametrize(("counts", "total", "expected"), [
+    ([100, 10, 100], 60, [25, 10, 25]), ([3, 3, 3], 5, [2, 2, 1]), ([5, 0, 1], 9, [5, 0, 1]), ([9, 0, 9], 4, [2, 0, 2]),
+])  # fmt: skip
+def test_known_even_draws(counts, total, expected):
+    assert even_out(np.array(counts), total).tolist() == expected

@@ -23,6 +23,7 @@ EXPECTED = (
     "| labels used | 140 for training + 70 for validation |",
     "| visual tokens per image | 334 to 361 |",
     "(PA_P with 6 of 7 entries unreviewed by a person)",
+    "`make reporting-checklist RUN=<folder of that evaluation>`",
 )
 
 

@@ -13,27 +13,25 @@ from vrft_aug.configs import compose
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.engine.run import preflight
 from vrft_aug.engine.training.checkpoints import Criterion
-from vrft_aug.engine.training.common import Trainer, count_steps, fill_batch, train
+from vrft_aug.engine.training.common import Trainer, train
+from vrft_aug.engine.training.row_files import count_steps, fill_batch
 from vrft_aug.errors import InputError
 
 
 @pytest.mark.parametrize(
     ("steps", "epochs", "total"), [(None, 2, 6), (None, 1, 3), (4, 1_000_000, 4), (120, 2, 6), (4, 2, 4)]
 )
-def test_steps_or_epochs_whichever_ends_first(tmp_path, steps, epochs, total):
-    files = [str(tmp_path / f"{part}.parquet") for part in range(2)]
-    for file in files:
-        pd.DataFrame({"prompt": range(7)}).to_parquet(file)  # 14 rows: three batches of 4, and 2 rows that verl drops
+def test_steps_or_epochs_whichever_ends_first(steps, epochs, total):
+    """14 rows: three batches of 4, and 2 rows that verl drops."""
     trainer = {"total_training_steps": steps, "total_epochs": epochs}
-    assert count_steps(OmegaConf.create({"data": {"train_batch_size": 4}, "trainer": trainer}), files) == total
+    assert count_steps(OmegaConf.create({"data": {"train_batch_size": 4}, "trainer": trainer}), 14) == total
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(None, 0), (0, 5)])
-def test_no_step_is_an_error(tmp_path, steps, epochs):
-    pd.DataFrame({"prompt": range(7)}).to_parquet(tmp_path / "train.parquet")
+def test_no_step_is_an_error(steps, epochs):
     config = {"data": {"train_batch_size": 4}, "trainer": {"total_training_steps": steps, "total_epochs": epochs}}
     with pytest.raises(InputError, match=r"7 rows, data.train_batch_size=4, .* give no step"):
-        count_steps(OmegaConf.create(config), [str(tmp_path / "train.parquet")])
+        count_steps(OmegaConf.create(config), 7)
 
 
 @pytest.mark.parametrize(("rows", "times"), [(3, 4), (9, 2), (10, 1), (40, 1)])

@@ -212,6 +212,9 @@ NAMES = [
     Name("raylet, gcs_server", at="ray._private.services", says=("raylet", "gcs_server")),
     # vLLM
     Name("vllm.model_executor.layers.utils.dispatch_cpu_unquantized_gemm", takes="layer remove_weight"),
+    Name("vllm.v1.worker.gpu_model_runner.GPUModelRunner._bookkeeping_sync", takes="self scheduler_output",
+         says=("gen.set_offset(gen.get_offset() - 4)", "self.input_batch.generators.get(int(i))",
+               "self.discard_request_mask.np[:num_reqs]", "req_state.output_token_ids.extend(")),
     Name("vllm.entrypoints.cli.main.main"),
     Name("vllm.general_plugins", at="vllm.plugins", says=('"vllm.general_plugins"',)),
     Name("vllm.v1.engine.core"),

@@ -1,4 +1,4 @@
-"""Tests scoring of answers and the vote of several samples."""
+"""Tests scoring of answers, the vote of several samples, and how class probabilities join the table."""
 
 import json
 
@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
-from vrft_aug.evaluation.answers.predict import deal_images, predict
+from vrft_aug.evaluation.answers.conditions import deal_images
+from vrft_aug.evaluation.answers.predict import predict
 from vrft_aug.evaluation.checks import check_sampling
 from vrft_aug.evaluation.metrics.measure import measure
 from vrft_aug.rewards import compose
@@ -32,8 +33,7 @@ def rows(truth: list[str], task: str = "classification") -> pd.DataFrame:
 
 
 def answered(table: pd.DataFrame, *responses: list[str]) -> pd.DataFrame:
-    images = [images[0]["bytes"] for images in table["images"]]
-    return predict(table, images, OBJECTIVE, lambda *_: [[(text, 3) for text in texts] for texts in responses])
+    return predict(table, OBJECTIVE, lambda *_: [[(text, 3) for text in texts] for texts in responses])
 
 
 def label(name: str) -> str:
@@ -62,10 +62,28 @@ def test_the_majority_is_chosen(names: list[str], chosen: int):
     assert list(np.flatnonzero(table["vote"])) == [chosen]
 
 
+@pytest.mark.parametrize(("names", "shares"), [
+    (["cat", "dog", "dog", "DOG"], [0.25, 0.75, 0]),
+    (["", "hen", "cow", "cat"], [0.25, 0, 0.25]),  # rejected answers count for no class
+    (["", ""], [0, 0, 0]),
+])  # fmt: skip
+def test_every_sample_has_the_vote_shares_of_its_prompt(names, shares):
+    table = answered(rows(["cat"]), [label(name) for name in names])
+    assert table["vote_shares"].to_list() == [shares] * len(names)
+
+
+def test_vote_shares_follow_the_order_of_the_rows_own_classes():
+    table = rows(["cat", "cat"])
+    table["extra_info"][1]["classes"] = np.array(["hen", "dog", "cat"])
+    found = answered(table, *[[label("cat"), label("dog")]] * 2)
+    assert found["vote_shares"].to_list() == [[0.5, 0.5, 0]] * 2 + [[0, 0.5, 0.5]] * 2
+
+
 def test_the_medoid_of_boxes_is_chosen():
     table = answered(rows(["[0, 0, 50, 50]"], "localization"), [box(40), box(4), "no box", box(8), box(0)])
     assert list(np.flatnonzero(table["vote"])) == [1]  # 4 is between 0 and 8, 40 is far away
     assert json.loads(table["prediction"][1]) == [4, 0, 54, 50]
+    assert table["vote_shares"].to_list() == [None] * 5
 
 
 def test_metrics_are_computed_from_the_vote():
@@ -76,13 +94,13 @@ def test_metrics_are_computed_from_the_vote():
     assert found["accuracy"]["value"] == 0.5
     assert found["unparseable"]["value"] == 0.25
     assert found["samples"] == {"n": 3, "accuracy": pytest.approx(6 / 12), "any_right": 0.75}
-    chosen = voting.votes(table).drop(columns=["sample", "vote"])
+    chosen = voting.votes(table).drop(columns=["sample", "vote", "vote_shares"])
     assert found == measure(chosen, resamples=10)["toy/classification"] | {"samples": found["samples"]}
 
 
 def test_one_response_per_prompt_has_no_vote():
     table = answered(rows(["cat", "dog"]), [label("cat")], [label("cat")])
-    assert not {"sample", "vote"} & set(table.columns)
+    assert not {"sample", "vote", "vote_shares", "probabilities"} & set(table.columns)
     assert list(table["acc"]) == [1, 0]
     assert table["score"].tolist() == pytest.approx([1.0, 0.1])
     assert measure(table, resamples=10)["toy/classification"]["samples"] is None
@@ -116,9 +134,57 @@ def test_rows_of_an_earlier_version_have_no_findings():
 
 def test_images_are_dealt_by_the_seed():
     table = rows(["cat"] * 20)
-    straight = [images[0]["bytes"] for images in table["images"]]
-    dealt = deal_images(table, 0)
-    assert sorted(dealt) == straight != dealt == deal_images(table, 0) != deal_images(table, 1)
+    straight, dealt, again, other = ([images[0]["bytes"] for images in one["images"]] for one in (
+        table, deal_images(table, 0), deal_images(table, 0), deal_images(table, 1)))  # fmt: skip
+    assert sorted(dealt) == straight != dealt == again != other
+
+
+class Weigher:
+    """Gives each class a probability that tells the image and the response; notes what it is asked."""
+
+    at_once = 2
+
+    def __init__(self) -> None:
+        self.asked: list = []
+
+    def class_probabilities(self, prompts, images, responses, classes):
+        self.asked.append(len(prompts))
+        assert prompts == ["<image>What?"] * len(prompts)
+        return [[image[0] / 10, len(text), len(names)]
+                for image, text, names in zip(images, responses, classes, strict=True)]  # fmt: skip
+
+
+def test_probabilities_are_asked_for_right_after_the_answers():
+    weigher, table = Weigher(), rows(["cat", "dog", "cat"])
+
+    def answer(prompts, images):
+        for number in range(len(prompts)):
+            weigher.asked.append("answer")
+            yield [("x" * number, 3)]
+
+    found = predict(table, OBJECTIVE, answer, weigher)
+    assert weigher.asked == ["answer", "answer", 2, "answer", 1]
+    assert found["probabilities"].to_list() == [[0.0, 0, 3], [0.1, 1, 3], [0.2, 2, 3]]
+
+
+def test_the_voted_sample_alone_has_probabilities(tmp_path):
+    samples = [label("cat"), "I do not know.", "Really: \\boxed{dog}", label("dog")]
+    found = predict(rows(["dog"]), OBJECTIVE, lambda *_: [[(text, 3) for text in samples]], Weigher())
+    assert found["vote"].to_list() == [False, False, True, False]
+    assert found["probabilities"].to_list() == [None, None, [0, len(samples[2]), 3], None]
+    found.to_parquet(tmp_path / "predictions.parquet")
+    read = pd.read_parquet(tmp_path / "predictions.parquet")
+    assert [value is None for value in read["probabilities"]] == [True, True, False, True]
+    (metrics,) = measure(read, resamples=10).values()
+    assert set(metrics["parts"]) == {"score", "accuracy", "format"}  # a list is none
+
+
+def test_boxes_have_no_class_probabilities_and_may_stand_beside_classes():
+    table = pd.concat([rows(["[0, 0, 50, 50]"], "localization"), rows(["cat", "dog"])], ignore_index=True)
+    found = predict(table, OBJECTIVE, lambda *_: [[(box(0), 3)], [(label("cat"), 3)], [(label("cat"), 3)]], Weigher())
+    assert [value is None for value in found["probabilities"]] == [True, False, False]
+    only = predict(rows(["[0, 0, 50, 50]"], "localization"), OBJECTIVE, lambda *_: [[(box(0), 3)]], Weigher())
+    assert only["probabilities"].to_list() == [None]
 
 
 @pytest.mark.parametrize(

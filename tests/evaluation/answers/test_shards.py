@@ -17,11 +17,18 @@ class Toy:
     def __init__(self, path, policy, hardware, sampling, seed):
         self.seed = seed
 
+    at_once = 2
+
     def answer(self, prompts, images, say):
         devices = os.environ.get("CUDA_VISIBLE_DEVICES")
         rest = [devices, self.seed, os.getpid()]
         pairs = zip(prompts, images, strict=True)
         return [[(json.dumps([prompt, image.decode(), *rest]), 1)] for prompt, image in pairs]
+
+    def class_probabilities(self, prompts, images, responses, classes):
+        assert len(prompts) == len(images) == len(responses) == len(classes)
+        return [[float(len(names)), float(json.loads(text)[4] == os.getpid())]
+                for names, text in zip(classes, responses, strict=True)]  # fmt: skip
 
 
 class Broken(Toy):
@@ -37,7 +44,7 @@ def answers(number: int, machine: DictConfig, make: type = Toy, said: list | Non
     policy = Policy.of(composed("evaluate").policy)
     prompts, images = [f"p{row}" for row in range(number)], [f"i{row}".encode() for row in range(number)]
     with shards.generator("path", policy, machine, OmegaConf.create({}), 7, make) as generator:
-        found = generator.answer(prompts, images, [].append if said is None else said.append)
+        found = list(generator.answer(prompts, images, [].append if said is None else said.append))
     return [json.loads(texts[0][0]) for texts in found]
 
 
@@ -52,9 +59,21 @@ def test_every_row_is_answered_once_in_order_by_the_device_of_its_range(monkeypa
     said: list[str] = []
     found = answers(7, hardware(2), said=said)
     assert [row[:2] for row in found] == [[f"p{row}", f"i{row}"] for row in range(7)]
-    assert [row[2:4] for row in found] == [["4", 7]] * 3 + [["6", 8]] * 4
+    first, second = ["4", 7], ["6", 8]
+    assert [row[2:4] for row in found] == [first] * 2 + [second] * 2 + [first] + [second] * 2
     assert len({row[4] for row in found} | {os.getpid()}) == 3
-    assert len(said) == 4 and said[-1] == "answered 7 of 7"
+    assert said == ["answered 4 of 7", "answered 7 of 7"]
+
+
+def test_the_process_that_answered_a_row_gives_its_class_probabilities(monkeypatch):
+    monkeypatch.setattr(shards, "CHUNK", 4)
+    policy, names = Policy.of(composed("evaluate").policy), [["a"] * (1 + row % 3) for row in range(7)]
+    with shards.generator("path", policy, hardware(2), OmegaConf.create({}), 7, Toy) as generator:
+        assert generator.at_once == 8
+        prompts, images = [f"p{row}" for row in range(7)], [b"i"] * 7
+        responses = [texts[0][0] for texts in generator.answer(prompts, images, [].append)]
+        found = generator.class_probabilities(prompts, images, responses, names)
+    assert found == [[float(len(of_row)), 1.0] for of_row in names]
 
 
 def test_fewer_rows_than_devices():

@@ -57,42 +57,43 @@ def test_constant_predictors_are_marked(tmp_path: Path, answers: list[str], mark
 def test_a_policy_that_ignores_its_images_is_marked(tmp_path: Path):
     seeing, blind = predictions(TRUTH, _answers(0.8)), predictions(TRUTH, _answers(0.0))
     write_evaluation(tmp_path / "seeing", "seeing", seeing)
-    write_evaluation(tmp_path / "seeing" / "shuffled", "seeing", blind, shuffled_images=True)
+    write_evaluation(tmp_path / "seeing" / "shuffled", "seeing", blind, beside="shuffled")
     write_evaluation(tmp_path / "blind", "blind", blind)
-    write_evaluation(tmp_path / "blind" / "shuffled", "blind", predictions(TRUTH, _answers(0, 2)), shuffled_images=True)
+    write_evaluation(tmp_path / "blind" / "shuffled", "blind", predictions(TRUTH, _answers(0, 2)), beside="shuffled")
     runs = _compare(tmp_path)
     assert list(runs) == ["blind", "seeing"]  # evaluations with shuffled images are not listed
     assert "§" in runs["blind"].marks
     assert runs["seeing"].marks == ""
-    assert runs["seeing"].shuffled["accuracy"]["value"] < 0.4 < runs["seeing"].metrics["accuracy"]["value"]
+    blind, seeing = runs["seeing"].metrics_of("shuffled"), runs["seeing"].metrics
+    assert blind["accuracy"]["value"] < 0.4 < seeing["accuracy"]["value"]
 
 
 def test_each_run_is_compared_with_the_logistic_regression_in_its_own_folder(tmp_path: Path):
     for seed, share in ((1, 0.2), (2, 0.6)):
         folder = write_evaluation(tmp_path / f"seed_{seed}", f"run {seed}", predictions(TRUTH, _answers(0.4)))
-        write_evaluation(folder / "pixels", "regression", predictions(TRUTH, _answers(share, seed)), pixels=True)
+        write_evaluation(folder / "pixels", "regression", predictions(TRUTH, _answers(share, seed)), beside="pixels")
     runs = _compare(tmp_path)
     assert list(runs) == ["run 1", "run 2"]  # logistic regression is not listed
-    first, second = (one.pixels["accuracy"]["value"] for one in runs.values())
+    first, second = (one.metrics_of("pixels")["accuracy"]["value"] for one in runs.values())
     assert first < runs["run 1"].metrics["accuracy"]["value"] < second
-    tests = [one.against_pixels for one in runs.values()]
+    tests = [one.test("pixels") for one in runs.values()]
     assert tests[0]["only_b"] > tests[0]["only_a"] and tests[1]["only_b"] < tests[1]["only_a"]
     assert not any("pixels" in note for one in runs.values() for note in one.notes)
 
 
 def test_a_missing_logistic_regression_is_noted_with_its_reason_and_not_for_boxes(tmp_path: Path):
     rows = predictions(TRUTH, TRUTH)
-    write_evaluation(tmp_path / "run", "run", rows, no_pixels="pixel_check=false")
+    write_evaluation(tmp_path / "run", "run", rows, without={"pixels": "it is not in opponents"})
     write_evaluation(tmp_path / "box", "box", predictions(["[0, 0, 4, 4]"], ["[0, 0, 4, 4]"], [], "localization"))
     runs = _compare(tmp_path)
-    assert "run on toy/grading: no logistic regression on pixels (pixel_check=false)" in runs["run"].notes
+    assert "run on toy/grading: no logistic regression on pixels (it is not in opponents)" in runs["run"].notes
     assert not any("pixels" in note for note in runs["box"].notes)
 
 
 def test_too_little_data_is_noted_once_per_run(tmp_path: Path):
     folder = write_evaluation(tmp_path / "run", "run", predictions(TRUTH, TRUTH).iloc[:42])
-    for beside in ({"pixels": True}, {"shuffled_images": True}):
-        write_evaluation(folder / next(iter(beside)), "beside", predictions(TRUTH, TRUTH).iloc[:42], **beside)
+    for beside in ("pixels", "shuffled"):
+        write_evaluation(folder / beside, "beside", predictions(TRUTH, TRUTH).iloc[:42], beside=beside)
     (note,) = [note for note in _compare(tmp_path)["run"].notes if "too little data" in note]
     assert note.startswith("run on toy/grading: too little data: 42 test images, ")
 

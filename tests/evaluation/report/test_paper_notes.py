@@ -71,7 +71,7 @@ def test_logistic_regression_has_one_line_per_data_set(tmp_path: Path):
         folder = write_cell(tmp_path, "tiny", "retina", 256, "v_rft_pa_p", rows=rows, seed=seed)
         answers = [*TRUTH[:right], *["no"] * (len(TRUTH) - right)]
         regression = predictions(TRUTH, answers, data_source="retina")
-        facts = cell_facts("tiny", "retina", 256, "v_rft_pa_p") | {"seed": seed, "pixels": True}
+        facts = cell_facts("tiny", "retina", 256, "v_rft_pa_p") | {"seed": seed, "beside": "pixels"}
         write_evaluation(folder / "pixels", "pixels", regression, **facts)
     write_cell(tmp_path, "tiny", "covid19", 256, "v_rft_pa_p", rows=rows.assign(data_source="covid19"), seed=0)
     one = filled(tmp_path, seeds=[0, 1])

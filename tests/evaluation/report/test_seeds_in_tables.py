@@ -90,13 +90,6 @@ def test_seeds_on_other_test_images_are_not_averaged(tmp_path: Path):
     assert any("only the first seed is shown: the runs are not of the same test images" in note for note in one.notes)
 
 
-def test_images_with_one_run_shuffled_belong_to_their_seed(tmp_path: Path):
-    for seed in (0, 1):
-        write(tmp_path, "v_rft", TRUTH if seed else HALF_RIGHT, seed=seed)
-    seeds = [one.identity for one in find([tmp_path]).evaluations]
-    assert len(set(seeds)) == 2
-
-
 def test_a_curve_is_the_mean_over_seeds(tmp_path: Path):
     for seed, rise in enumerate((0.1, 0.5)):
         folder = cell_folder(tmp_path, "tiny", "blood", 256, "v_rft", seed) / "train"

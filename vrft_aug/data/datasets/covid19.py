@@ -20,6 +20,7 @@ from pathlib import Path
 
 from vrft_aug.data.datasets.csv_file import Row, Table, read_table
 from vrft_aug.data.datasets.sample import SPLITS, DataWarning, Sample
+from vrft_aug.data.datasets.slice_columns import Asked, read_slices
 from vrft_aug.errors import InputError
 
 REMEDY = (
@@ -28,6 +29,7 @@ REMEDY = (
     "<data_root>/covid19/{metadata.csv, <dataset>/<filename>}"
 )
 GRADES = range(7)
+READERS = {"R": "Score R", "D": "Score D"}
 CONSENSUS: dict[str, Callable[[Sequence[int]], int]] = {
     "ceil_mean": lambda scores: math.ceil(sum(scores) / len(scores)),
     "floor_mean": lambda scores: sum(scores) // len(scores),
@@ -46,18 +48,20 @@ TAIL = re.compile(  # in other names, the patient's part ends where this begins
 
 
 def load(
-    root: Path, split: str, *, consensus: str = "ceil_mean", exclude: Sequence[str] | None = None, partial: bool = False
+    root: Path, split: str, *, consensus: str = "ceil_mean", exclude: Sequence[str] | None = None,
+    partial: bool = False, slices: Asked = (),
 ) -> Iterator[Sample]:
     """Yield one split, as the column `subset` states it, with all images of a patient in one split.
 
     consensus: how two scores become a grade, one of CONSENSUS; a single score is the grade.
     exclude: columns that leave an image out if they say "Yes", as "Inaccurate labelling"; None: keep all images.
-    partial: missing images are no error.
+    partial: missing images are no error. slices: columns of the metadata; see `read_slices`. The scores of both readers
+    are in the samples' `readers`.
     """
     if consensus not in CONSENSUS:
         raise InputError(f"dataset.loader.consensus={consensus}: must be one of {', '.join(CONSENSUS)}")
     folder = Path(root) / "covid19"
-    table = read_table(folder / "metadata.csv", ("dataset", "filename"), ("Score R", "Score D", "subset"), REMEDY)
+    table = read_table(folder / "metadata.csv", ("dataset", "filename"), (*READERS.values(), "subset"), REMEDY)
     leave_out(table, exclude or ())
     rows = table.rows
     names = [f"{row['dataset']}/{row['filename']}" for row in rows]
@@ -65,15 +69,17 @@ def load(
         table.below(row, name)
     scores = [read_scores(table, row) for row in rows]
     official = [table.split(row, "subset") for row in rows]
+    sliced = read_slices(table, slices)
     table.raise_if_any()
     report_agreement(scores)
     groups = [f"{row['dataset']}/{patient(row['filename'])}" for row in rows]
     home = group_splits(official, groups)
     absent = check_present(folder, names, partial)
-    for row, name, values, group in zip(rows, names, scores, groups, strict=True):
+    for row, name, values, group, parts in zip(rows, names, scores, groups, sliced, strict=True):
         if home[group] == split and name not in absent:
-            label = CONSENSUS[consensus](values)
-            yield Sample(folder / name, label, name, group, origin=table.path, place=table.place(row))
+            read = {reader: row[column] and f"{float(row[column]):.0f}" for reader, column in READERS.items()}
+            yield Sample(folder / name, CONSENSUS[consensus](values), name, group, origin=table.path,
+                         place=table.place(row), slices=parts, readers=read)
 
 
 def leave_out(table: Table, exclude: Sequence[str]) -> None:
@@ -93,7 +99,7 @@ def leave_out(table: Table, exclude: Sequence[str]) -> None:
 def read_scores(table: Table, row: Row) -> list[int]:
     """The scores of readers R and D, in this order; one of them may be missing. Other scores are a mistake."""
     try:
-        scores = [float(row[column]) for column in ("Score R", "Score D") if row[column]]
+        scores = [float(row[column]) for column in READERS.values() if row[column]]
     except ValueError:
         scores = []
     if not scores or any(score not in GRADES for score in scores):

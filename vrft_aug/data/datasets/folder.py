@@ -2,28 +2,32 @@
 
 Image paths are relative to the CSV's folder and stay below it. Labels are class names of the data set's YAML. A box is
 in pixels of the image. Images of the same `group` (patient, lesion) stay in one split. `split` is train, val or test;
-without this column, `seed` assigns whole groups per class. `findings` is what can be seen, in words. Order: that of
-the CSV.
+without this column, `seed` assigns whole groups per class. `findings` is what can be seen, in words. Other
+columns may divide the images into slices or hold what human readers said (slice_columns.py). Order: that of the CSV.
 
 A sample: Sample(image=Path(".../a/17.png"), label=1, source_id="a/17.png", group_id="patient 3").
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vrft_aug.data.datasets.csv_file import Row, Table, read_table
 from vrft_aug.data.datasets.group_split import split_by_group
 from vrft_aug.data.datasets.sample import SPLITS, DataWarning, Sample
+from vrft_aug.data.datasets.slice_columns import Asked, columns_of, read_readers, read_slices
 
 COLUMNS = ("image", "label", "x1", "y1", "x2", "y2", "group", "split", "findings")
 REMEDY = "write one line per image: image,label and optionally x1,y1,x2,y2,group,split,findings"
 
 
 def load(
-    root: Path, split: str, *, csv: str, classes: Sequence[str], test: float, val: float, seed: int
+    root: Path, split: str, *, csv: str, classes: Sequence[str], test: float, val: float, seed: int,
+    slices: Asked = (), readers: Mapping[str, str] | None = None,
 ) -> Iterator[Sample]:
     """Yield one split. csv: path of the list, relative to `root`. test, val: shares if the list has no splits.
+
+    slices: columns that divide the images; see `read_slices`. readers: {name of a human reader: column of the classes}.
 
     Raises InputError, which shows the first ten mistakes of the list. A missing image is one of them.
     """
@@ -35,14 +39,15 @@ def load(
         table.exists(row, row["image"])
     groups = [row.get("group") or row["image"] for row in rows]
     official = read_splits(table, groups)
+    sliced, read = read_slices(table, slices), read_readers(table, readers or {}, names)
     table.raise_if_any()
-    report_unread(table)
+    report_unread(table, [*columns_of(slices), *(readers or {}).values()])
     home = official or split_by_group(labels, groups, test, val, seed)
-    for row, label, box, group, where in zip(rows, labels, boxes, groups, home, strict=True):
+    for row, label, box, group, where, *more in zip(rows, labels, boxes, groups, home, sliced, read, strict=True):
         if where == split:
             image = table.path.parent / row["image"]
             found = row.get("findings", "")
-            yield Sample(image, label, row["image"], group, box, table.path, table.place(row), found)
+            yield Sample(image, label, row["image"], group, box, table.path, table.place(row), found, *more)
 
 
 def read_label(table: Table, row: Row, classes: Sequence[str]) -> int:
@@ -68,8 +73,11 @@ def read_splits(table: Table, groups: Sequence[str]) -> list[str]:
     return [row["split"] for row in table.rows if "split" in row]
 
 
-def report_unread(table: Table) -> None:
-    """Warn of columns that this loader does not read: a column `patient` would keep no patient together."""
-    if unread := [column for column in table.header if column not in COLUMNS]:
+def report_unread(table: Table, more: Iterable[str]) -> None:
+    """Warn of columns that this loader does not read: a column `patient` would keep no patient together.
+
+    more: the columns of slices and readers.
+    """
+    if unread := [column for column in table.header if column not in (*COLUMNS, *more)]:
         warnings.warn(f"{table.path.name}: not read: column {', '.join(unread)} (read: {', '.join(COLUMNS)})",
                       DataWarning, stacklevel=3)

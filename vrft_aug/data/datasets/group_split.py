@@ -10,11 +10,13 @@ from vrft_aug.errors import InputError
 def split_by_group(labels: Sequence[int], groups: Sequence[str], test: float, val: float, seed: int) -> list[str]:
     """The split of each sample. Per class, whole groups in random order fill test and val up to their shares.
 
-    The class of its first sample decides for a group with several classes. Raises InputError for impossible shares.
+    The class of its first sample decides for a group with several classes. test=1, val=0: an external test set, which
+    trains nothing. Raises InputError for impossible shares.
     """
-    if not all(isinstance(share, int | float) and share >= 0 for share in (test, val)) or test + val >= 1:
+    fit = all(isinstance(share, int | float) and share >= 0 for share in (test, val))
+    if not fit or (test + val >= 1 and (test, val) != (1, 0)):
         raise InputError(f"dataset.loader.test={test}, dataset.loader.val={val}: must be shares from 0 to 1 that leave "
-                         "images for training, as 0.2 and 0.1")
+                         "images for training, as 0.2 and 0.1; or test=1 and val=0 for an external test set")
     first = {group: i for i, group in reversed(list(enumerate(groups)))}
     sizes = Counter(groups)
     home: dict[str, str] = {}

@@ -16,6 +16,7 @@ from pathlib import Path
 from vrft_aug.data.datasets.csv_file import read_table
 from vrft_aug.data.datasets.group_split import split_by_group
 from vrft_aug.data.datasets.sample import DataWarning, Sample
+from vrft_aug.data.datasets.slice_columns import Asked, read_slices
 from vrft_aug.errors import InputError
 
 IMAGE_FOLDERS = ("images", "HAM10000_images_part_1", "HAM10000_images_part_2")
@@ -29,12 +30,13 @@ REMEDY = (
 
 
 def load(
-    root: Path, split: str, *, codes: Sequence[str], test: float, val: float, seed: int, partial: bool = False
+    root: Path, split: str, *, codes: Sequence[str], test: float, val: float, seed: int, partial: bool = False,
+    slices: Asked = (),
 ) -> Iterator[Sample]:
     """Yield one split. `seed` assigns the lesions of each diagnosis to splits.
 
     codes: the metadata's `dx` codes, in the order of the classes. test, val: shares of the images.
-    partial: missing images or masks are no error.
+    partial: missing images or masks are no error. slices: columns of the metadata; see `read_slices`.
     """
     folder = Path(root) / "ham10000"
     table = folder / "HAM10000_metadata.csv"
@@ -43,16 +45,17 @@ def load(
     for row in rows:
         if row["dx"] not in codes:
             listed.add(row, f"dx={row['dx']} is none of {', '.join(codes)}")
+    sliced = read_slices(listed, slices)
     listed.raise_if_any()
     images, masks = find(folder, IMAGE_FOLDERS, ".jpg"), find(folder, MASK_FOLDERS, ".png")
     masks = {name.removesuffix(MASK_SUFFIX): path for name, path in masks.items()}
     check_files(folder, {row["image_id"] for row in rows}, images, masks, partial)
     labels = [codes.index(row["dx"]) for row in rows]
     home = split_by_group(labels, [row["lesion_id"] for row in rows], test, val, seed)
-    for row, label, where in zip(rows, labels, home, strict=True):
+    for row, label, where, values in zip(rows, labels, home, sliced, strict=True):
         name = row["image_id"]
         if where == split and name in images:
-            yield Sample(images[name], label, name, row["lesion_id"], masks.get(name), origin=table)
+            yield Sample(images[name], label, name, row["lesion_id"], masks.get(name), origin=table, slices=values)
 
 
 def find(folder: Path, names: Sequence[str], suffix: str) -> dict[str, Path]:

@@ -4,8 +4,9 @@ A loader opens no image. A sample reads its pixels when they are needed, so draw
 images opens ten images per class.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from vrft_aug.data.datasets.image_files import Box, Pixels, mask_box
@@ -28,6 +29,9 @@ class Sample(NamedTuple):
     origin: the file that holds or lists the sample; the manifest records its checksum.
     place: where a table lists the sample, as "images.csv line 7"; error messages show it.
     findings: what can be seen in the image, in words, as "two dark rings in the upper left"; "" if unknown.
+    slices: what divides the images, as {"sex": "female"}: accuracy is also measured per value; "" if unknown.
+    readers: the class that each human reader gave, as {"R": "2"}; "" for none.
+    All samples of a data set have the same slices and readers. No prompt and no reward uses them.
     """
 
     image: Pixels | Path | Callable[[], Pixels]
@@ -38,6 +42,8 @@ class Sample(NamedTuple):
     origin: Path | None = None
     place: str = ""
     findings: str = ""
+    slices: Mapping[str, str] = MappingProxyType({})
+    readers: Mapping[str, str] = MappingProxyType({})
 
     def source(self) -> Pixels | Path:
         """The image's pixels (read now if the source is a stream) or its file."""

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from vrft_aug.data.policy_files import read_settings
 from vrft_aug.data.settings import Dataset, Policy, Prompt
 from vrft_aug.errors import InputError
 
@@ -52,6 +53,22 @@ def check_frame(folder: Path, policy: Policy) -> None:
                          f"images or states boxes in another frame ({changed}); prepare again for it (policy=, "
                          "policy.path=), or name its rows with parquet=<folder>")
     _check_length(folder, manifest["prompt_tokens"], policy)
+
+
+def check_classes(policy: str | None, dataset: Dataset, task: str) -> None:
+    """Raise InputError if the policy at this path was trained on other classes than the data set has, in any order.
+
+    An external test set must have the names of the training: a policy that learnt "melanoma" and is asked for "MEL" is
+    measured by the name. Compared with the last training of the same task; boxes have no classes. No training of ours,
+    or one of an earlier version, which did not note its classes: nothing to compare.
+    """
+    trainings = (read_settings(policy) or {}).get("trainings", [])
+    same = [one for one in trainings if one.get("task") == task and task != "localization"]
+    if same and set(taught := same[-1]["classes"]) != set(dataset.classes):
+        raise InputError(f"policy.path={policy} was trained on dataset={same[-1]['dataset']} with the classes "
+                         f"{', '.join(taught)}, but dataset={dataset.name} has {', '.join(dataset.classes)}; give "
+                         f"conf/dataset/{dataset.name}.yaml the same classes and prepare again, or set other_classes="
+                         "true to ask for classes that the policy has not learnt")
 
 
 def _check_length(folder: Path, tokens: Mapping[str, int] | None, policy: Policy) -> None:

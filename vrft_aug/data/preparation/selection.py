@@ -69,18 +69,22 @@ def check_indexes(indexes: Mapping[str, Index], load: Load) -> None:
 def select(rule: PreparationRule, dataset: Dataset, task: str, indexes: Mapping[str, Index]) -> dict[str, Positions]:
     """The positions of the samples that each split's file gets.
 
+    A data set with test images alone is an external test set: nothing is drawn for training and validation.
     Raises InputError for an empty split or class, and for more `shots` than a class has.
     """
     localize = task == "localization"
     usable = {split: np.flatnonzero(index.boxed | (not localize)) for split, index in indexes.items()}
-    for split in SPLITS:
+    external = not any(len(indexes[split].labels) for split in ("train", "val"))
+    if external:
+        warnings.warn("only test images: an external test set, which trains nothing", DataWarning, stacklevel=2)
+    for split in ("test",) if external else SPLITS:
         if not usable[split].size:
             what = "image with a box, which prompt=localize needs" if localize else "image"
             module = dataset.loader["_target_"].rpartition(".")[0]
             raise InputError(f"dataset {dataset.name}: the {split} split has no {what}; {module} describes the files")
     labels = {split: indexes[split].labels[usable[split]] for split in SPLITS}
     chosen = {
-        "train": draw_train(rule, dataset, labels["train"], lenient=localize or rule.partial),
+        "train": draw_train(rule, dataset, labels["train"], lenient=localize or rule.partial or external),
         "val": bounded_draw(labels["val"], rule.validation["per_class"], rule.validation["total"],
                             generator(rule.seed, "val")),
         "test": draw_test(rule, dataset, labels["train"], labels["test"]),
@@ -130,7 +134,7 @@ def draw_test(rule: PreparationRule, dataset: Dataset, train: Ints, test: Ints) 
 
 def warn_of_missing_classes(dataset: Dataset, indexes: Mapping[str, Index], chosen: Mapping[str, Positions]) -> None:
     """Warn of classes that the chosen validation or test images lack: they change what balanced accuracy means."""
-    for split in ("val", "test"):
+    for split in ("val", "test") if len(chosen["train"]) else ("test",):
         counts = per_class(indexes[split].labels[chosen[split]], len(dataset.classes))
         if missing := [f"'{name}'" for name, number in zip(dataset.classes, counts, strict=True) if not number]:
             text = f"{split} has no image of {', '.join(missing)}: balanced accuracy is the mean over the other classes"

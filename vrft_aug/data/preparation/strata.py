@@ -16,7 +16,7 @@ def per_class(labels: Ints, classes: int) -> Ints:
 
 def draw(labels: Ints, wanted: Ints, rng: np.random.Generator) -> Positions:
     """Positions of wanted[c] samples of each class c. From the same `rng`, 20 shots contain the 10 shots."""
-    chosen = []
+    chosen = [np.empty(0, np.int64)]  # a split may have no sample
     for label, number in enumerate(wanted.tolist()):
         members = np.flatnonzero(labels == label)
         if number > len(members):
@@ -50,4 +50,19 @@ def share_out(counts: Ints, total: int) -> Ints:
     while (missing := total - given.sum()) != 0:
         owed = counts * total - given * counts.sum()  # integers: no rounding decides a tie, the first class does
         given[owed.argmax() if missing > 0 else np.where(given > 1, owed, owed.max() + 1).argmin()] += np.sign(missing)
+    return given
+
+
+def even_out(counts: Ints, total: int) -> Ints:
+    """`total` divided equally among the classes; what a small class lacks goes to the larger ones, from the first on.
+
+    It is `counts` if they sum to `total` or less.
+    """
+    if counts.sum() <= total:
+        return counts
+    sums = [np.minimum(counts, level).sum() for level in range(counts.max() + 1)]
+    level = int(np.searchsorted(sums, total, "right")) - 1  # the largest number of each that is not too many
+    more = np.flatnonzero(counts > level)[: total - sums[level]]
+    given = np.minimum(counts, level)
+    given[more] += 1
     return given

@@ -43,7 +43,8 @@ def write(
     load: Load, chosen: Mapping[str, Positions], composer: Composer, folder: Path | None, budget: PromptBudget | None,
     track: Track,
 ) -> Account:
-    """Open each image once and write all rows to `folder`, where files of an earlier call are deleted.
+    """Open each image once and write all rows to `folder`, where files of an earlier call are deleted. A split without
+    rows has no file.
 
     folder: None, nothing is written. Raises InputError, with the first ten mistakes, for unreadable images and boxes
     that do not fit.
@@ -53,7 +54,7 @@ def write(
     account, mistakes = Account(), Mistakes()
     with image_opener(composer.rule.workers, sum(map(len, chosen.values()))) as open_images:
         for split, positions in chosen.items():
-            writers = open_writers(split, composer, folder) if folder else []
+            writers = open_writers(split, composer, folder) if folder and len(positions) else []
             action = f"write {split}" if folder else f"check {split}"
             samples = track(pick(load(split), positions), action, len(positions))
             account.prints[split] = []

@@ -1,7 +1,7 @@
 """Composes rows: a sample becomes verl's reinforcement row, and this row becomes a supervised one."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +14,7 @@ from vrft_aug.data.rows.schema import Message, Row, SftRow
 from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Policy, PreparationRule, Prompt
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.row import ExtraInfo
+from vrft_aug.rewards.row import ExtraInfo, Tag
 
 
 @dataclass
@@ -60,6 +60,8 @@ class Composer:
                 "frame_size": frame_size(opened.size, self.policy),
                 "box": box,
                 "findings": sample.findings,
+                "slices": tags(sample.slices),
+                "readers": tags(sample.readers),
             },
         }
 
@@ -98,6 +100,11 @@ class Composer:
             "knowledge": knowledge,
             "aliases": [self.dataset.aliases.get(name, []) for name in classes] if self.prompt.aliases else [],
         }
+
+
+def tags(values: Mapping[str, str]) -> list[Tag]:
+    """Named values in their order, in the form of a row."""
+    return [{"name": name, "value": value} for name, value in values.items()]
 
 
 def checked_box(sample: Sample, size: Sequence[int]) -> Box | tuple[()]:

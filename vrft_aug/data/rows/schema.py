@@ -40,6 +40,7 @@ class SftRow(TypedDict):
 _TEXTS = pa.list_(pa.string())
 _MESSAGES = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
 _IMAGES = pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()}))
+_TAGS = pa.list_(pa.struct({"name": pa.string(), "value": pa.string()}))
 _EXTRA = pa.struct({
     "task": pa.string(),
     "split": pa.string(),
@@ -55,6 +56,8 @@ _EXTRA = pa.struct({
     "frame_size": pa.list_(pa.int64()),
     "box": pa.list_(pa.float64()),
     "findings": pa.string(),
+    "slices": _TAGS,
+    "readers": _TAGS,
 })
 RL = pa.schema({
     "data_source": pa.string(),

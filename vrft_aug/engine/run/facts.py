@@ -14,8 +14,8 @@ def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
 
     rows: the folder of the prepared rows. From its manifest are: shots, protocol, knowledge (how many of the prompt's
     entries nobody has reviewed, where None stands for entries of the config; None without knowledge), image_tokens
-    (visual tokens of the smallest and the largest image) and labels (how many labelled images training and validation
-    use).
+    (visual tokens of the smallest and the largest image), labels (how many labelled images training and validation
+    use), task and classes.
     """
     manifest = read_manifest(rows)
     knowledge = manifest["knowledge"]
@@ -23,6 +23,8 @@ def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
         "experiment": config.experiment_name,
         "policy_name": config.policy_name,
         "dataset": config.dataset.name,
+        "task": manifest["task"],
+        "classes": manifest["dataset"]["classes"],
         "shots": manifest["rule"]["shots"],
         "seed": config.seed,
         "prompt": config.prompt.name,
@@ -45,3 +47,15 @@ def labels_of_policy(path: str | None) -> dict[str, int] | None:
     """How many labelled images the last training of the policy used; None: no training of ours made it."""
     trainings = (read_settings(path) or {}).get("trainings")
     return trainings[-1]["labels"] if trainings else None
+
+
+def training_data_of_policy(path: str | None, dataset: str) -> dict[str, Any]:
+    """trained_on: the data sets of the policy's trainings, in order; external: whether `dataset` is none of them.
+
+    Both are None if no training of ours made the policy.
+    """
+    trainings = (read_settings(path) or {}).get("trainings")
+    if not trainings:
+        return {"trained_on": None, "external": None}
+    names = list(dict.fromkeys(one["dataset"] for one in trainings))
+    return {"trained_on": names, "external": dataset not in names}

@@ -1,24 +1,23 @@
 """Trains with one of verl's trainers: checks the input, resumes, shows progress, exports the policy."""
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.configs import flatten
 from vrft_aug.data import policy_files
-from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.data.settings import Policy
 from vrft_aug.engine.run import facts, metrics_file, preflight, profile_checks
 from vrft_aug.engine.run.progress import MetricsFollower
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training import policy, start_checks, verl_settings
 from vrft_aug.engine.training.checkpoints import Checkpoints, Criterion
+from vrft_aug.engine.training.difficulty import Selection
+from vrft_aug.engine.training.row_files import count_rows, count_steps, fill_batch, found_files
 from vrft_aug.errors import InputError
 
 
@@ -31,6 +30,7 @@ class Trainer:
     criterion: what makes a checkpoint the best. execute: runs verl to the end, with the resolved config.
     warn: lines about what is wrong with a step's metrics.
     validates_in_batches: verl drops an incomplete batch of validation rows.
+    select: chooses some of the training rows; None: all.
     """
 
     headline: dict[str, str]
@@ -40,6 +40,7 @@ class Trainer:
     execute: Callable[[DictConfig], None]
     warn: Callable[[dict[str, float]], list[str]] = lambda metrics: []
     validates_in_batches: bool = False
+    select: Callable[[list[str]], Selection | None] = lambda files: None
 
 
 def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
@@ -50,12 +51,13 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     """
     start_checks.check_recipe(config, run.recipe)
     preflight.check_batches(config)
-    train_files, val_files = _files(config.data.train_files), _files(config.data.val_files)
+    train_files, val_files = found_files(config.data.train_files), found_files(config.data.val_files)
     rows = start_checks.check_rows_fit(config, [*train_files, *val_files])
+    selection = trainer.select(train_files)
     train_files = fill_batch(train_files, config.data.train_batch_size, run.say)
     if trainer.validates_in_batches:
         val_files = fill_batch(val_files, config.data.train_batch_size, run.say)
-    total = count_steps(config, train_files)
+    total = count_steps(config, selection.rows if selection else count_rows(train_files))
     checkpoints = Checkpoints.of_config(config, trainer.limit_key, trainer.criterion)
     if config.policy.path:
         policy.find(config.policy.path)  # a wrong path is refused before anything large is imported
@@ -65,10 +67,12 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     preflight.check_memory(start, config.hardware, run.recipe)
     about = facts.of_config(config, rows)
     trainings = trainings_of(config.policy.path, run.recipe, about)
-    run.record(**about, policy=start, steps=total)
+    run.record(**about, policy=start, steps=total, **({"difficulty": selection.facts} if selection else {}))
 
     if checkpoints.newest():
         _check_same_training(config, run)
+        if selection:
+            selection.check_same(run.earlier)
     metrics_file.recover(run.folder)
     done = checkpoints.newest_whole(run.say)
     metrics_file.drop_after(run.folder, done)
@@ -78,6 +82,9 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
         to_come = checkpoints.to_come(range(done + 1, total + 1), config.trainer.save_freq)
         preflight.check_disk(start, checkpoints.folder, to_come, config.hardware)
         run.say(f"steps {done + 1} to {total}{', resumed' if done else ''}; log: {run.log}")
+        if selection:
+            run.say(selection.text)
+            train_files = [str(selection.write(run.folder / "rows"))]
         with MetricsFollower(run.folder, total, trainer.headline, run.say, trainer.warn, checkpoints.prune) as follower:
             os.environ["VERL_FILE_LOGGER_PATH"] = str(follower.source)
             os.environ["TENSORBOARD_DIR"] = str(run.folder / "tensorboard")
@@ -95,39 +102,8 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
 def trainings_of(path: str | None, recipe: str, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The trainings of the policy at `path`, in order, and the one that this run adds. about: facts of this run."""
     before = (policy_files.read_settings(path) or {}).get("trainings", [])
-    keys = ("experiment", "dataset", "shots", "prompt", "objective", "labels")
+    keys = ("experiment", "dataset", "task", "classes", "shots", "prompt", "objective", "labels")
     return [*before, {"recipe": recipe} | {key: about[key] for key in keys}]
-
-
-def count_steps(config: DictConfig, files: list[str]) -> int:
-    """The number of steps: `trainer.total_training_steps`, or `trainer.total_epochs` if they end earlier.
-
-    An epoch has rows // data.train_batch_size steps, since verl drops an incomplete batch. Raises InputError for 0.
-    """
-    rows = _count_rows(files)
-    epochs, steps = config.trainer.total_epochs, config.trainer.total_training_steps
-    total = rows // config.data.train_batch_size * epochs
-    total = total if steps is None else min(total, steps)
-    if total < 1:
-        raise InputError(f"{rows} rows, data.train_batch_size={config.data.train_batch_size}, trainer.total_epochs="
-                         f"{epochs} and trainer.total_training_steps={steps} give no step: raise one")  # fmt: skip
-    return total
-
-
-def fill_batch(files: list[str], batch_size: int, say: Callable[[str], None]) -> list[str]:
-    """The files, repeated until their rows fill a batch.
-
-    verl drops an incomplete batch, and 10 images for each of two classes are fewer than the paper's batch of 256.
-    """
-    rows = _count_rows(files)
-    times = math.ceil(batch_size / rows)
-    if times > 1:
-        say(f"{rows} rows of {Path(files[0]).name} do not fill a batch of {batch_size}: each is used {times} times")
-    return files * times
-
-
-def _count_rows(files: list[str]) -> int:
-    return sum(pq.ParquetFile(file).metadata.num_rows for file in files)
 
 
 def _export(config: DictConfig, run: Run, checkpoints: Checkpoints, trainings: list[dict[str, Any]]) -> Path:
@@ -161,15 +137,6 @@ def _check_same_training(config: DictConfig, run: Run) -> None:
         shown = ", ".join(f"{key}: {then.get(key)} -> {now.get(key)}" for key in changed[:3])
         raise InputError(f"out={run.folder} holds a training with other settings ({len(changed)} differ: {shown}): "
                          "choose another out, or remove that folder")  # fmt: skip
-
-
-def _files(files: str | list[str]) -> list[str]:
-    """Absolute paths of parquet files, with all shards of a file that preparation has cut. InputError: no rows."""
-    named = [files] if isinstance(files, str) else files
-    found = [str(path) for file in named for path in parquet_files(Path(file).resolve())]
-    if empty := [file for file in found if not _count_rows([file])]:
-        raise InputError(f"{empty[0]} holds no rows: prepare again with a data set that has that split")
-    return found
 
 
 def _for_verl(config: DictConfig, settings: Mapping[str, object]) -> DictConfig:

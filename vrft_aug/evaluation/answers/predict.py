@@ -1,18 +1,34 @@
-"""Makes a table of scored predictions from prepared rows, also with the images dealt to the wrong prompts."""
+"""Makes a table of scored predictions from prepared rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 
+from vrft_aug.data.prompts.rendering import IMAGE_MARK
 from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
+from vrft_aug.evaluation.answers.row_columns import row_columns
 from vrft_aug.rewards import Objective, compute_score
 from vrft_aug.rewards.thought import thought_right
 
-Answerer = Callable[[list[str], list[bytes]], list[list[tuple[str, int]]]]
+Answerer = Callable[[list[str], list[bytes]], Iterable[list[tuple[str, int]]]]
+
+
+class Weigher(Protocol):
+    """What tells how probable each class is (generation.Generator, shards.Shards).
+
+    It is asked for `at_once` rows after their answers, while the engine still remembers them.
+    """
+
+    at_once: int
+
+    def class_probabilities(
+        self, prompts: list[str], images: list[bytes], responses: list[str], classes: list[list[str]]
+    ) -> list[list[float]]: ...
 
 
 def read_rows(parquet: Path, split: str) -> pd.DataFrame:
@@ -24,36 +40,57 @@ def read_rows(parquet: Path, split: str) -> pd.DataFrame:
     return rows
 
 
-def deal_images(rows: pd.DataFrame, seed: int) -> list[bytes]:
-    """The rows' images in a random order drawn by `seed`: a policy that uses its images must fall to chance level."""
-    images = [images[0]["bytes"] for images in rows["images"]]
-    return [images[index] for index in np.random.default_rng(seed).permutation(len(images))]
-
-
-def predict(rows: pd.DataFrame, images: list[bytes], objective: Objective, answer: Answerer) -> pd.DataFrame:
+def predict(rows: pd.DataFrame, objective: Objective, answer: Answerer, weigher: Weigher | None = None) -> pd.DataFrame:
     """Scored predictions, one row per response (columns: vrft_aug/evaluation/metrics/measure.py).
 
-    If a prompt has several responses, they also get `sample` and `vote` (voting.py). images: the image that each row's
-    prompt gets. answer: takes prompts and images; returns each prompt's responses as (text, number of tokens).
+    If a prompt has several responses, they also get `sample`, `vote` and `vote_shares` (voting.py). answer: takes
+    prompts and images; yields each prompt's responses as (text, number of tokens). weigher: adds the column
+    `probabilities`, for the response that counts.
     """
     prompts = [prompt[0]["content"] for prompt in rows["prompt"]]
+    images = [images[0]["bytes"] for images in rows["images"]]
+    answers = iter(answer(prompts, images))
     table: list[dict] = []
-    for row, responses in zip(rows.to_dict("records"), answer(prompts, images), strict=True):
-        info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
-        scored = [
-            {
-                "data_source": row["data_source"],
-                **{key: info[key] for key in ("task", "index", "source_id", "group_id")},
-                "classes": list(info["classes"]),
-                "prompt": info["prompt"],
-                "response": text,
-                "response_length": length,
-                "ground_truth": truth,
-                "findings": info.get("findings", ""),
-                "thought_right": thought_right(text, info),
-                **compute_score(row["data_source"], text, truth, info, objective, tokens=length),
-            }
-            for text, length in responses
-        ]
-        table += voting.mark(scored) if len(scored) > 1 else scored
+    size = weigher.at_once if weigher else len(rows)
+    for part in (slice(start, start + size) for start in range(0, len(rows), size)):
+        answered = zip(rows[part].to_dict("records"), islice(answers, len(prompts[part])), strict=True)
+        scored = [_scored(row, responses, objective) for row, responses in answered]
+        if weigher:
+            _weigh(scored, prompts[part], images[part], weigher)
+        table += chain.from_iterable(scored)
     return pd.DataFrame(table)
+
+
+def _scored(row: Mapping[Any, Any], responses: Sequence[tuple[str, int]], objective: Objective) -> list[dict[str, Any]]:
+    """The rows of the table for one prompt."""
+    info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+    scored = [
+        {
+            "data_source": row["data_source"],
+            **row_columns(info),
+            "prompt": row["prompt"][0]["content"].replace(IMAGE_MARK, "", 1),  # as asked
+            "response": text,
+            "response_length": length,
+            "ground_truth": truth,
+            "findings": info.get("findings", ""),
+            "thought_right": thought_right(text, info),
+            **compute_score(row["data_source"], text, truth, info, objective, tokens=length),
+        }
+        for text, length in responses
+    ]
+    return voting.mark(scored) if len(scored) > 1 else scored
+
+
+def _weigh(scored: list[list[dict[str, Any]]], prompts: list[str], images: list[bytes], weigher: Weigher) -> None:
+    """Add the class probabilities of the response that counts of each prompt; None for the others, and for boxes."""
+    for row in chain.from_iterable(scored):
+        row["probabilities"] = None
+    chosen = [next(row for row in samples if row.get("vote", True)) for samples in scored]
+    asked = [(row, prompt, image) for row, prompt, image in zip(chosen, prompts, images, strict=True)
+             if row["task"] != "localization"]  # fmt: skip
+    if not asked:
+        return
+    named, prompts, images = map(list, zip(*asked, strict=True))
+    responses, classes = [row["response"] for row in named], [row["classes"] for row in named]
+    for row, found in zip(named, weigher.class_probabilities(prompts, images, responses, classes), strict=True):
+        row["probabilities"] = found

@@ -2,8 +2,8 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from typing import Any, Protocol
@@ -19,7 +19,15 @@ Answers = list[list[tuple[str, int]]]
 class Answering(Protocol):
     """What generation.Generator can do."""
 
-    def answer(self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]) -> Answers: ...
+    at_once: int
+
+    def answer(
+        self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]
+    ) -> Iterable[list[tuple[str, int]]]: ...
+
+    def class_probabilities(
+        self, prompts: Sequence[str], images: Sequence[bytes], responses: Sequence[str], classes: Sequence[list[str]]
+    ) -> list[list[float]]: ...
 
 
 @contextmanager
@@ -58,19 +66,30 @@ class Shards:
 
     def __init__(self, pools: Sequence[ProcessPoolExecutor]) -> None:
         self._pools = pools
+        self.at_once = CHUNK * len(pools)
 
-    def answer(self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]) -> Answers:
+    def answer(
+        self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]
+    ) -> Iterator[list[tuple[str, int]]]:
         """As Generator.answer: the answers in the order of the prompts."""
-        asked = {}
-        for pool, rows in zip(self._pools, ranges(len(prompts), len(self._pools)), strict=True):
-            for start in range(rows.start, rows.stop, CHUNK):
-                part = slice(start, min(start + CHUNK, rows.stop))
-                asked[pool.submit(_answer, prompts[part], images[part])] = part
-        found: dict[int, Answers] = {}
-        for done in as_completed(asked):
-            found[asked[done].start] = done.result()
-            say(f"answered {sum(map(len, found.values()))} of {len(prompts)}")
-        return [answer for start in sorted(found) for answer in found[start]]
+        for start in range(0, len(prompts), self.at_once):
+            part = slice(start, start + self.at_once)
+            answers = self._divide(_answer, prompts[part], images[part])
+            say(f"answered {start + len(answers)} of {len(prompts)}")
+            yield from answers
+
+    def class_probabilities(
+        self, prompts: Sequence[str], images: Sequence[bytes], responses: Sequence[str], classes: Sequence[list[str]]
+    ) -> list[list[float]]:
+        """As Generator.class_probabilities. Rows that were answered together go to the processes that answered them."""
+        return self._divide(_class_probabilities, prompts, images, responses, classes)
+
+    def _divide(self, work: Callable[..., list], *columns: Sequence) -> list:
+        """What `work` makes of the rows of the columns: each process works on one range, and the order is kept."""
+        parts = [slice(rows.start, rows.stop) for rows in ranges(len(columns[0]), len(self._pools))]
+        asked = [pool.submit(work, *(column[part] for column in columns))
+                 for pool, part in zip(self._pools, parts, strict=True) if part.start < part.stop]  # fmt: skip
+        return [found for one in asked for found in one.result()]
 
 
 def ranges(rows: int, parts: int) -> list[range]:
@@ -89,4 +108,8 @@ def _start(devices: Sequence[str], make: Callable[..., Answering], *arguments: A
 
 
 def _answer(prompts: Sequence[str], images: Sequence[bytes]) -> Answers:
-    return _own.answer(prompts, images, lambda text: None)
+    return list(_own.answer(prompts, images, lambda text: None))
+
+
+def _class_probabilities(*columns: Sequence) -> list[list[float]]:
+    return _own.class_probabilities(*columns)

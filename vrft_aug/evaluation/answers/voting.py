@@ -9,9 +9,22 @@ from vrft_aug.rewards.iou import iou
 
 
 def mark(samples: Sequence[Mapping]) -> list[dict]:
-    """The samples of one prompt with two new keys: `sample`, its number, and `vote`, true for the chosen sample."""
-    chosen = choose(samples)
-    return [{**row, "sample": number, "vote": number == chosen} for number, row in enumerate(samples)]
+    """The samples of one prompt with three new keys: `sample`, its number; `vote`, true for the chosen sample; and
+    `vote_shares`, None for boxes."""
+    chosen, shares = choose(samples), vote_shares(samples)
+    return [{**row, "sample": number, "vote": number == chosen, "vote_shares": shares}
+            for number, row in enumerate(samples)]  # fmt: skip
+
+
+def vote_shares(samples: Sequence[Mapping]) -> list[float] | None:
+    """The share of one prompt's samples that answered each class, in the order of the row's classes; None for boxes.
+
+    Rejected samples count for no class, so the sum may be below 1.
+    """
+    if samples[0]["task"] == "localization":
+        return None
+    answers = [row["prediction"] for row in samples if not row["rejected"]]
+    return [answers.count(name) / len(samples) for name in samples[0]["classes"]]
 
 
 def choose(samples: Sequence[Mapping]) -> int:

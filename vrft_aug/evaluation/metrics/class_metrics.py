@@ -1,5 +1,7 @@
 """Computes the metrics of classification and grading. An unparseable answer has its own column and is never right."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -77,7 +79,7 @@ def class_metrics(task: str, classes: list[str], truth: pd.Series, answers: pd.S
     return facts, statistic
 
 
-def codes(classes: list[str], truth: pd.Series, answers: pd.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def codes(classes: list[str], truth: pd.Series, answers: pd.Series) -> tuple[NDArray[Any], NDArray[Any]]:
     """Positions of the ground truths and of the matched answers in `classes`; of the answer "" it is len(classes)."""
     code = {name: position for position, name in enumerate(classes)} | {"": len(classes)}
     return np.asarray(_match(truth, classes).map(code), np.intp), np.asarray(answers.map(code), np.intp)

@@ -1,15 +1,21 @@
 """Compares each run with shuffled images, logistic regression, the baseline run and the constant predictor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 from vrft_aug.errors import InputError
+from vrft_aug.evaluation.answers.conditions import CONDITIONS, DEGRADED
 from vrft_aug.evaluation.metrics.intervals import McNemar, Metrics, Quantity, mcnemar
+from vrft_aug.evaluation.metrics.reliance import Reliance, reliance
 from vrft_aug.evaluation.metrics.too_little import too_little
 from vrft_aug.evaluation.runs import Evaluation, distinct_name
 
 SIGNIFICANCE = 0.05
+# folder beside an evaluation: the note where it is missing
+EXPECTED = {"shuffled": "not evaluated with shuffled images", "pixels": "no logistic regression on pixels"}
 MANY_REJECTED = 0.1  # share of the answers
 MARKS = {
     "†": "accuracy is inside the 95 % interval of the constant predictor: no better than always giving the same answer",
@@ -17,6 +23,17 @@ MARKS = {
     "§": f"not significantly better than with shuffled images (McNemar p >= {SIGNIFICANCE}): it may ignore its images",
     "¶": f"{100 * MANY_REJECTED:.0f} % of the answers or more are rejected or no class: see Unparseable answers",
 }
+
+
+class Beside(NamedTuple):
+    """An evaluation in the folder of another one: other images or prompts, or answers of something else.
+
+    test: mcnemar(this, the other one), None where their images differ.
+    """
+
+    evaluation: Evaluation
+    metrics: Metrics
+    test: McNemar | None
 
 
 @dataclass(frozen=True)
@@ -27,10 +44,7 @@ class Comparison:
     dataset: str
     evaluation: Evaluation
     metrics: Metrics
-    shuffled: Metrics | None = None  # metrics with shuffled images
-    against_shuffled: McNemar | None = None  # mcnemar(shuffled, this)
-    pixels: Metrics | None = None  # metrics of logistic regression on the pixels
-    against_pixels: McNemar | None = None  # mcnemar(logistic regression, this)
+    beside: dict[str, Beside] = field(default_factory=dict)  # folder's name -> what lies in it
     baseline: str | None = None  # None: this run is the baseline
     against_baseline: McNemar | None = None  # mcnemar(baseline, this)
     notes: list[str] = field(default_factory=list)
@@ -40,9 +54,24 @@ class Comparison:
         """The accuracy to quote: with the interval over groups of images, if images share groups."""
         return self.metrics.get("accuracy_grouped") or self.metrics["accuracy"]
 
+    def metrics_of(self, beside: str) -> Metrics:
+        """The metrics of an evaluation beside this one; empty without it."""
+        return self.beside[beside].metrics if beside in self.beside else {}
+
+    def test(self, beside: str) -> McNemar | None:
+        """McNemar's test of an evaluation beside this one against this one: b is this one."""
+        return self.beside[beside].test if beside in self.beside else None
+
+    @cached_property
+    def reliance(self) -> Reliance:
+        """What other images and prompts do to the accuracy; of the conditions beside this run, on the same images."""
+        found = {name: self.beside[name].evaluation for name in CONDITIONS if self.test(name)}
+        others = {name: one.rows_on(self.dataset, ["group_id", "acc"]) for name, one in found.items()}
+        return reliance(self.evaluation.rows_on(self.dataset, ["group_id", "acc"]), others, DEGRADED)
+
     @property
     def marks(self) -> str:
-        test = self.against_shuffled
+        test = self.test("shuffled")
         ignores_images = test is not None and (test["p"] >= SIGNIFICANCE or test["only_b"] <= test["only_a"])
         rejects = self.metrics["unparseable"]["value"] >= MANY_REJECTED
         return constant_mark(self.metrics) + "§" * ignores_images + "¶" * rejects
@@ -68,7 +97,7 @@ def compare(evaluations: Sequence[Evaluation], baseline: str | None = None) -> l
     comparisons are missing, and why.
     Raises InputError if no evaluation has the name `baseline`.
     """
-    normal = [one for one in evaluations if not (one.facts.shuffled_images or one.facts.pixels)]
+    normal = [one for one in evaluations if not one.facts.beside]
     if baseline is not None and baseline not in (names := {one.name for one in normal}):
         known = ", ".join(sorted(names)) or "none"
         raise InputError(f"baseline={baseline}: no evaluation has this name; the runs are: {known}")
@@ -76,54 +105,47 @@ def compare(evaluations: Sequence[Evaluation], baseline: str | None = None) -> l
     for one in sorted(normal, key=lambda one: one.name != baseline):
         for dataset in one.metrics:
             first.setdefault((dataset, one.facts.split), one)
-    shuffled = {one.identity: one for one in evaluations if one.facts.shuffled_images}
-    pixels = {one.folder.parent.resolve(): one for one in evaluations if one.facts.pixels}
+    inside: dict[Path, list[Evaluation]] = {one.folder.resolve(): [] for one in normal}
+    for other in evaluations:
+        if other.facts.beside:
+            inside.get(other.folder.parent.resolve(), []).append(other)
     return [
-        _comparison(one, dataset, _Others(shuffled.get(one.identity), pixels.get(one.folder.resolve()),
-                                          first[dataset, one.facts.split]), normal)
+        _comparison(one, dataset, inside[one.folder.resolve()], first[dataset, one.facts.split], normal)
         for one in normal
         for dataset in one.metrics
-    ]  # fmt: skip
+    ]
 
 
-class _Others(NamedTuple):
-    """What an evaluation is compared with."""
-
-    shuffled: Evaluation | None
-    pixels: Evaluation | None
-    base: Evaluation
-
-
-def _comparison(one: Evaluation, dataset: str, others: _Others, normal: list[Evaluation]) -> Comparison:
+def _comparison(
+    one: Evaluation, dataset: str, beside: list[Evaluation], base: Evaluation, normal: list[Evaluation]
+) -> Comparison:
     namesakes = [other.folder for other in normal if other.name == one.name and dataset in other.metrics]
     name = distinct_name(one.name, one.folder, namesakes)
     compared = Comparison(name, dataset, one, one.metrics[dataset])
     if little := too_little(compared.metrics):
         compared.notes.append(f"{name} on {dataset}: {little}")
-    compared = _with_pixels(_with_shuffled(compared, others.shuffled), others.pixels)
-    if others.base is one:
+    compared.beside.update(_beside(compared, beside))
+    compared.notes.extend(_lacking(compared))
+    if base is one:
         return compared
-    test = _mcnemar(others.base, one, dataset, compared.notes)
-    return replace(compared, baseline=others.base.name, against_baseline=test)
+    test = _mcnemar(base, one, dataset, compared.notes)
+    return replace(compared, baseline=base.name, against_baseline=test)
 
 
-def _with_shuffled(one: Comparison, shuffled: Evaluation | None) -> Comparison:
-    if not shuffled or one.dataset not in shuffled.metrics:
-        one.notes.append(f"{one.name} on {one.dataset}: not evaluated with shuffled images")
-        return one
-    test = _mcnemar(shuffled, one.evaluation, one.dataset, one.notes)
-    return replace(one, shuffled=shuffled.metrics[one.dataset], against_shuffled=test)
+def _beside(one: Comparison, others: list[Evaluation]) -> Iterator[tuple[str, Beside]]:
+    for other in others:
+        if one.dataset in other.metrics:
+            same = other.facts.split == one.evaluation.facts.split
+            test = _mcnemar(other, one.evaluation, one.dataset, one.notes) if same else None
+            yield other.facts.beside, Beside(other, other.metrics[one.dataset], test)
 
 
-def _with_pixels(one: Comparison, pixels: Evaluation | None) -> Comparison:
-    if one.dataset.endswith("/localization"):  # boxes are no classes
-        return one
-    if not pixels or one.dataset not in pixels.metrics:
-        why = one.evaluation.facts.no_pixels
-        one.notes.append(f"{one.name} on {one.dataset}: no logistic regression on pixels{why and f' ({why})'}")
-        return one
-    test = _mcnemar(pixels, one.evaluation, one.dataset, one.notes)
-    return replace(one, pixels=pixels.metrics[one.dataset], against_pixels=test)
+def _lacking(one: Comparison) -> Iterator[str]:
+    """What every evaluation should be compared with, and is not."""
+    for name, what in EXPECTED.items():
+        if name not in one.beside and not (name == "pixels" and one.dataset.endswith("/localization")):
+            why = one.evaluation.facts.without.get(name, "")
+            yield f"{one.name} on {one.dataset}: {what}{why and f' ({why})'}"
 
 
 def _mcnemar(a: Evaluation, b: Evaluation, dataset: str, notes: list[str]) -> McNemar | None:

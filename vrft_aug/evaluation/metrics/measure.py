@@ -6,6 +6,7 @@ Columns of a predictions table, one row per response:
     rejected: str, why the answer was rejected, "" if it was accepted; acc: 0.0 or 1.0;
     classes: list[str], the classes in the prompt (not read for localization);
     format: 0.0 or 1.0, response_length: int, tokens, and response: str (all optional);
+    slice_<name>: str, a slice that the image is in, and reader_<name>: str, a human reader's class; "" where unknown;
     findings: str, and thought_right: 0.0, 1.0, or null without findings (both optional);
     probabilities: list[float], of the row's classes in their order, null where there are none; vote_shares: likewise,
     the share of the prompt's samples that gave each class (both optional);
@@ -35,6 +36,8 @@ from vrft_aug.evaluation.metrics.intervals import (
 )
 from vrft_aug.evaluation.metrics.lenient import meant
 from vrft_aug.evaluation.metrics.probability_metrics import probability_metrics
+from vrft_aug.evaluation.metrics.readers import reader_metrics
+from vrft_aug.evaluation.metrics.slices import slice_metrics
 from vrft_aug.rewards.parsing import normalise
 
 REQUIRED = ["data_source", "task", "source_id", "group_id", "prediction", "ground_truth", "rejected", "acc"]
@@ -78,6 +81,7 @@ def _measure_one(
     parts {name: mean over the rows that have it}, response_length (mean, tokens), and, null without a vote, samples
     {n: per prompt, accuracy: of all samples, any_right: share of the prompts with at least one right sample}.
     Only of rows with findings, and absent if there are none: thought_accuracy, the share whose thought names them.
+    Absent without such columns: slices (slices.py), readers (readers.py).
     Classification and grading: see `class_metrics`, and lenient_accuracy (null without a column response): an answer
     that the rewards reject counts as what it meant (lenient.py). Localization: mean_iou and recall_50 (share of
     IoU >= 0.5).
@@ -106,6 +110,7 @@ def _measure_one(
     recall = {key.removeprefix("recall/"): intervals.pop(key) for key in list(intervals) if key.startswith("recall/")}
     metrics = {**common, "samples": _samples(responses), **intervals, "most_frequent": most_frequent, **facts}
     metrics |= ({"recall": recall} if recall else {}) | _thought_accuracy(rows)
+    metrics |= slice_metrics(rows, rng, resamples) | reader_metrics(task, rows, rng, resamples)
     if task == "localization":
         boxes = box_votes(responses, rows, overlap, rng, resamples) if "vote" in responses else None
         return metrics | ({"votes": boxes} if boxes else {})

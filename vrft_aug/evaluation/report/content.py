@@ -11,7 +11,10 @@ from vrft_aug.evaluation.report.paper.paper_figures import figure
 from vrft_aug.evaluation.report.paper.paper_layout import footnotes
 from vrft_aug.evaluation.report.paper.paper_rows import PaperTable
 from vrft_aug.evaluation.report.paper.paper_table import Objectives, fill
+from vrft_aug.evaluation.report.provenance import EXTERNAL_MEANING
+from vrft_aug.evaluation.report.regression import FEATURES
 from vrft_aug.evaluation.report.result_tables import LENIENT, THOUGHT
+from vrft_aug.evaluation.report.topics import Topic, topics
 from vrft_aug.evaluation.runs import Found, Training, find
 from vrft_aug.experiments.cells import Table
 
@@ -35,6 +38,7 @@ class Content:
     paper: PaperTable | None = None
     figure: bytes | None = None  # PNG
     claims: list[Outcome] = field(default_factory=list)
+    topics: list[Topic] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -48,7 +52,9 @@ class Content:
         lines = [f"{mark} {meaning}" for mark, meaning in MARKS.items() if mark in used]
         meanings = {"lenient_accuracy": LENIENT, "thought_accuracy": THOUGHT}
         shown = [key for key in meanings if any(one.metrics.get(key) for one in self.comparisons)]
-        return lines + [meanings[key] for key in shown]
+        features = [FEATURES] if any("features" in one.beside for one in self.comparisons) else []
+        external = any(one.evaluation.facts.external for one in self.comparisons)
+        return [*lines, *(meanings[key] for key in shown), *features, *[EXTERNAL_MEANING] * external]
 
     @property
     def paper_notes(self) -> list[str]:
@@ -64,14 +70,15 @@ def gather(runs: Sequence[str | Path], baseline: str | None, asked: Asked | None
     comparisons = compare(found.evaluations, baseline)
     curves = _curves(found.trainings)
     missing = found.unfinished + _missing(comparisons, found.trainings, curves)
+    beyond = topics(comparisons)
     if asked is None:
-        return Content(comparisons, found.trainings, curves, missing)
+        return Content(comparisons, found.trainings, curves, missing, topics=beyond)
     paper = fill(asked.table, asked.name, comparisons, asked.objectives, asked.untrained)
     cells = [run for entry in paper.entries for run in entry.runs]
     if empty := cells.count(None):
         missing.insert(0, f"{empty} of {len(cells)} cells have no run{_other_policies(paper, found)}")
     drawn = figure(paper, found.trainings, asked.objectives)
-    return Content(comparisons, found.trainings, curves, missing, paper, drawn, judge(paper, asked.table))
+    return Content(comparisons, found.trainings, curves, missing, paper, drawn, judge(paper, asked.table), beyond)
 
 
 def _other_policies(paper: PaperTable, found: Found) -> str:

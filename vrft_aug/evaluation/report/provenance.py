@@ -1,10 +1,15 @@
-"""Says what a run had beside its data set's name: labels used, visual tokens, and knowledge that nobody reviewed."""
+"""Says what a run had beside its data set's name: training data, labels, visual tokens, knowledge nobody reviewed."""
 
 from vrft_aug.evaluation.runs import Facts, Training
 
 LABELS = "Labels used (train + validation)"
 TOKENS = "Visual tokens per image"
 KNOWLEDGE = "Knowledge in the prompt"
+EXTERNAL = "External test set: trained on"
+EXTERNAL_MEANING = (
+    "External test set: the policy was trained on another data set. Logistic regression was trained on the training "
+    "rows of the tested one, if it has any."
+)
 
 
 def labels_text(facts: Facts) -> str:
@@ -28,7 +33,13 @@ def knowledge_text(facts: Facts) -> str:
     return f"PA_P with {knowledge['unreviewed']} of {knowledge['entries']} entries unreviewed"
 
 
-ROWS = {LABELS: labels_text, TOKENS: tokens_text, KNOWLEDGE: knowledge_text}  # rows of a result table
+def external_text(facts: Facts) -> str:
+    """'clinic_a', the training data of a policy that is tested on another data set; '' if it is the same or unknown."""
+    return ", ".join(facts.trained_on or []) if facts.external else ""
+
+
+# rows of a result table
+ROWS = {EXTERNAL: external_text, LABELS: labels_text, TOKENS: tokens_text, KNOWLEDGE: knowledge_text}
 
 
 def about(facts: Facts) -> str:

@@ -7,14 +7,14 @@ from rich.console import Console
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.report.content import Asked, Content, gather
+from vrft_aug.evaluation.report.markdown import markdown
 from vrft_aug.evaluation.report.page.render import IMAGES, render
 from vrft_aug.evaluation.report.paper.claims_layout import claims_frame, claims_notes, claims_table
-from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import frame as paper_frame
 from vrft_aug.evaluation.report.paper.paper_layout import layout
-from vrft_aug.evaluation.report.provenance import training_line
-from vrft_aug.evaluation.report.result_tables import READING, all_tables, frame, main_tables, rejection_table
-from vrft_aug.evaluation.report.signs import explained, sign_table
+from vrft_aug.evaluation.report.result_tables import frame, main_tables, rejection_table
+from vrft_aug.evaluation.report.shown import lines
+from vrft_aug.evaluation.report.slice_tables import frames
 from vrft_aug.files import write_whole
 
 
@@ -35,9 +35,11 @@ def write_report(
     if images < 0:
         raise InputError(f"gallery={images}: the number of test images per data set must be 0 or more")
     content = gather(runs, baseline, asked)
-    files = {"report.html": render(content, images), "report.md": _markdown(content).encode(), **content.curves}
+    files = {"report.html": render(content, images), "report.md": markdown(content).encode(), **content.curves,
+             **{one.name: one.png for topic in content.topics for one in topic.drawings}}
     if content.comparisons:
         files["table.csv"] = frame(content.comparisons).to_csv(index=False).encode()
+        files |= {name: rows.to_csv(index=False).encode() for name, rows in frames(content.comparisons).items()}
     if content.paper:
         files[f"{content.paper.name}.csv"] = paper_frame(content.paper).to_csv(index=False).encode()
         if content.claims:
@@ -52,40 +54,12 @@ def write_report(
 
 
 def _print(content: Content, console: Console) -> None:
-    results = [*main_tables(content.comparisons), *filter(None, [rejection_table(content.comparisons)])]
+    beyond = [table for topic in content.topics for table in topic.tables]
+    rejected = filter(None, [rejection_table(content.comparisons)])
+    results = [*main_tables(content.comparisons), *beyond, *rejected]
     claims = list(filter(None, [claims_table(content.claims)]))
     for table in [layout(content.paper), *claims] if content.paper else results:
         console.print(table.rich())
-    for line in content.paper_notes + claims_notes(content.claims) + content.legend + content.missing:
+    notes = content.paper_notes + claims_notes(content.claims) + content.legend
+    for line in notes + content.missing + lines(content.comparisons):
         console.print(line, markup=False, highlight=False)
-
-
-def _markdown(content: Content) -> str:
-    parts = [f"# {content.title}"]
-    if content.paper:
-        parts += [f"## {content.paper.heading}", layout(content.paper).markdown(), _list(content.paper_notes)]
-        if content.figure:
-            caption = CAPTIONS[content.paper.name]
-            parts += [f"![{caption}]({content.paper.name}.png)", caption]
-    if claims := claims_table(content.claims):
-        parts += ["## Claims", claims.markdown(), _list(claims_notes(content.claims))]
-    if content.comparisons:
-        tables = [table.markdown() for table in all_tables(content.comparisons)]
-        parts += ["## Results", READING, *content.legend, *tables]
-    parts += _training(content)
-    if content.missing:
-        parts += ["## Missing", _list(content.missing)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _training(content: Content) -> list[str]:
-    parts = [f"![training curves]({name})" for name in content.curves]
-    if content.curves:
-        parts.append(_list([training_line(one) for one in content.trainings]))
-    if signs := sign_table(content.trainings):
-        parts += [signs.markdown(), _list(explained(signs))]
-    return ["## Training", *parts] if parts else []
-
-
-def _list(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

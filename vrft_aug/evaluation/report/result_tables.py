@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
+from vrft_aug.evaluation.report.condition_tables import condition_columns
+from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.provenance import ROWS
 from vrft_aug.evaluation.report.regression import accuracy_row, check_rows, columns
-from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_value
+from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_of, p_value
 
 READING = (
     "Value (95 % interval). The interval of an accuracy is Wilson's; the others come from a bootstrap over groups of "
@@ -38,15 +40,13 @@ THOUGHT = "Thought: answers whose thought names what the image shows, word for w
 
 def all_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """The main tables, recall of the classes, rejected answers."""
-    rejected = rejection_table(comparisons)
-    return [*main_tables(comparisons), *recall_tables(comparisons), *([rejected] if rejected else [])]
+    return [*main_tables(comparisons), *_further_tables(comparisons)]
 
 
 def page_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     """The same for the page: one row per run, and two tables per data set, so that each fits into a window."""
-    rejected = rejection_table(comparisons)
     tables = [table.transposed() for name, group in by_dataset(comparisons).items() for table in _halves(*name, group)]
-    return [*tables, *recall_tables(comparisons), *([rejected] if rejected else [])]
+    return [*tables, *_further_tables(comparisons)]
 
 
 def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
@@ -56,10 +56,9 @@ def main_tables(comparisons: Sequence[Comparison]) -> list[Table]:
     return [Table(first.title, first.header, first.rows + second.rows) for first, second in halves]
 
 
-def by_dataset(comparisons: Sequence[Comparison]) -> dict[tuple[str, str], list[Comparison]]:
-    """{("<data_source>/<task>", split): the comparisons}."""
-    named = [((one.dataset, one.evaluation.facts.split), one) for one in comparisons]
-    return {name: [one for other, one in named if other == name] for name, _ in named}
+def _further_tables(comparisons: Sequence[Comparison]) -> list[Table]:
+    rejected = rejection_table(comparisons)
+    return [*recall_tables(comparisons), *([rejected] if rejected else [])]
 
 
 def _halves(dataset: str, split: str, group: list[Comparison]) -> tuple[Table, Table]:
@@ -77,11 +76,12 @@ def _halves(dataset: str, split: str, group: list[Comparison]) -> tuple[Table, T
 
 
 def _checks(group: list[Comparison]) -> list[list[str]]:
+    blind = [one.metrics_of("shuffled") for one in group]
     rows = [
         ["Most frequent answer, % of all"] + [_favourite(one.metrics["most_frequent"]) for one in group],
-        ["Accuracy, images shuffled, %"] + [interval((one.shuffled or {}).get("accuracy"), 100) for one in group],
-        ["  chance level of these answers, %"] + [interval((one.shuffled or {}).get("chance"), 100) for one in group],
-        ["  p, against shuffled"] + [p_value(one.against_shuffled) for one in group],
+        ["Accuracy, images shuffled, %"] + [interval(one.get("accuracy"), 100) for one in blind],
+        ["  chance level of these answers, %"] + [interval(one.get("chance"), 100) for one in blind],
+        ["  p, against shuffled"] + [p_value(one.test("shuffled")) for one in group],
     ]
     rows += check_rows(group)
     if baseline := next((one.baseline for one in group if one.baseline), None):
@@ -104,11 +104,6 @@ def _sample_rows(samples: list[dict | None]) -> list[list[str]]:
         ["  accuracy of single samples, %"] + [f"{100 * one['accuracy']:.1f}" if one else "–" for one in samples],
         ["  any sample right, %"] + [f"{100 * one['any_right']:.1f}" if one else "–" for one in samples],
     ]
-
-
-def title_of(dataset: str, split: str) -> str:
-    """The name of a data set and split in headings."""
-    return f"{dataset}, {split} split" if split else dataset
 
 
 def recall_tables(comparisons: Sequence[Comparison]) -> list[Table]:
@@ -142,22 +137,23 @@ def _record(one: Comparison) -> dict:
     record = {
         "run": one.name,
         "set": one.dataset,
-        **{key: getattr(facts, key) for key in ("split", "policy", "dataset", "prompt", "objective")},
+        **{key: getattr(facts, key) for key in ("split", "policy", "dataset", "external", "prompt", "objective")},
         "n": metrics["n"],
         "groups": metrics["groups"],
         "marks": one.marks,
     }
     quantities = {key: metrics.get(key) for key, *_ in QUANTITIES}
     quantities |= {"most_frequent_share": metrics["most_frequent"]["share"]}
-    quantities |= {f"shuffled_{key}": (one.shuffled or {}).get(key) for key in ("accuracy", "chance")}
+    quantities |= {f"shuffled_{key}": one.metrics_of("shuffled").get(key) for key in ("accuracy", "chance")}
     for key, quantity in quantities.items():
         record |= limits(key, quantity)
     return record | {
         "most_frequent_prediction": metrics["most_frequent"]["prediction"],
-        "p_against_shuffled": one.against_shuffled and one.against_shuffled["p"],
+        "p_against_shuffled": p_of(one.test("shuffled")),
         **columns(one),
+        **condition_columns(one),
         "baseline": one.baseline,
-        "p_against_baseline": one.against_baseline and one.against_baseline["p"],
+        "p_against_baseline": p_of(one.against_baseline),
         **{f"{name}_{key}": (getattr(facts, name) or {}).get(key) for name, key in PROVENANCE},
     }
 

@@ -33,7 +33,7 @@ class Table:
     def markdown(self) -> str:
         numbers = range(len(self.header))
         rows = [[self._markdown_cell(row, column) for column in numbers] for row in range(len(self.rows))]
-        lines = [[*map(_escaped, self.header)], ["---"] + ["---:"] * (len(self.header) - 1), *rows]
+        lines = [[*map(escaped, self.header)], ["---"] + ["---:"] * (len(self.header) - 1), *rows]
         return "\n".join([f"### {self.title}", "", *("| " + " | ".join(line) + " |" for line in lines)])
 
     def rich(self) -> RichTable:
@@ -55,10 +55,10 @@ class Table:
 
     def _markdown_cell(self, row: int, column: int) -> str:
         marks = [(MARKDOWN.get(rank, ("", "")), text) for text, rank in self.lines(row, column)]
-        return "<br>".join(f"{start}{_escaped(text)}{end}" for (start, end), text in marks)
+        return "<br>".join(f"{start}{escaped(text)}{end}" for (start, end), text in marks)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """A text without a new column, a new line, or HTML from a policy's answer."""
     return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text.replace("|", "\\|")).replace("\n", "<br>")
 
@@ -99,6 +99,11 @@ def p_value(test: McNemar | None) -> str:
         return "–"
     p = "< 0.001" if test["p"] < 0.001 else f"{test['p']:.3f}"
     return f"{p} (+{test['only_b']} −{test['only_a']})"
+
+
+def p_of(test: McNemar | None) -> float | None:
+    """The p-value; None without a test."""
+    return test["p"] if test else None
 
 
 def limits(name: str, quantity: Quantity | None) -> dict[str, float | None]:

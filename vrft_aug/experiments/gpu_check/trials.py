@@ -45,7 +45,7 @@ class Trials:
             self._grpo("GRPO, resumed", "grpo", 3),
             *lora,
             self._stage("answers", "evaluate", "answers", f"policy.path={trained / 'policy'}", f"parquet={self.rows}",
-                        "shuffle_check=false", "pixel_check=false"),
+                        "conditions=[]", "opponents=[]"),
         ]  # fmt: skip
 
     @property

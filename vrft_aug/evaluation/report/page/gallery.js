@@ -26,7 +26,16 @@ function picture(image, answers) {
   return element("figure", { class: "picture" }, frame);
 }
 
+/** The images by the probability of the run's answer; images without one come last. */
+function ordered(images, run, order) {
+  if (order === "drawn") return images;
+  const sign = order === "sure" ? -1 : 1;
+  const sure = (image) => image.answers[run]?.sure ?? null;
+  return [...images].sort((a, b) => (sure(a) === null) - (sure(b) === null) || sign * (sure(a) - sure(b)));
+}
+
 const rewardText = (answer) => [
+  ...(answer.sure === null ? [] : [`probability ${answer.sure}`]),
   ...answer.rewards.map(([name, value]) => `${name} ${value}`),
   ...(answer.tokens === null ? [] : [`${answer.tokens} tokens`]),
 ].join(" · ");
@@ -72,7 +81,7 @@ function card(image, runs) {
 }
 
 function showGallery(form) {
-  const { set, run, other, truth, verdict } = form.elements;
+  const { set, run, other, truth, verdict, order } = form.elements;
   const cards = document.getElementById("cards");
   setOptions(set, page.gallery.map((one, i) => [String(i), one.title]));
   const render = () => {
@@ -83,7 +92,7 @@ function showGallery(form) {
       verdictFits(verdict.value, image.answers[run.value], image.answers[other.value]));
     for (const option of verdict.options) option.disabled = other.value === NO_RUN && !["all", "right", "wrong"].includes(option.value);
     cards.className = runs.length > 1 ? "beside" : "";
-    cards.replaceChildren(...found.map((image) => card(image, runs)));
+    cards.replaceChildren(...ordered(found, run.value, order.value).map((image) => card(image, runs)));
     const boxed = one.images.some((image) => image.box) ? " White box: ground truth. Dashed box: answer." : "";
     document.getElementById("count").textContent =
       `${found.length} of ${one.images.length} images. This page has ${one.images.length} of the data set's ${one.total} images, ` +
@@ -95,6 +104,9 @@ function showGallery(form) {
     setOptions(run, names);
     setOptions(other, [[NO_RUN, "no other run"], ...names]);
     [run.value, other.value] = [one.runs[0], one.runs.length > 1 ? one.runs.at(-1) : NO_RUN]; // before and after
+    const known = one.images.some((image) => Object.values(image.answers).some((answer) => answer.sure !== null));
+    order.closest("label").hidden = !known;
+    if (!known) order.value = "drawn";
     setOptions(truth, [["all", "all"], ...one.classes.map((name) => [name, name])]);
     render();
   };

@@ -10,8 +10,8 @@ import pandas as pd
 from vrft_aug.evaluation.answers.voting import votes
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.metrics.measure import NOT_A_PART
+from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.page.thumbnails import thumbnails
-from vrft_aug.evaluation.report.result_tables import by_dataset, title_of
 from vrft_aug.rewards.parsing import parse
 
 LONGEST = 4000  # characters of a response that the page shows
@@ -109,7 +109,7 @@ def _answers(table: pd.DataFrame, wanted: pd.Series) -> dict[str, dict]:
 
 def _answer(row: dict, parts: Iterable[str]) -> dict:
     """{"answer", "rejected", "right", "thought", "thought_right": bool or null, "response", "tokens", "rewards":
-    [[name, value]], "box"}."""
+    [[name, value]], "box", "sure": probability of the most probable class or null}."""
     response = row["response"]
     cut = "" if len(response) <= LONGEST else f" … (cut: {len(response)} characters)"
     length, named = row.get("response_length"), row.get("thought_right")
@@ -123,7 +123,13 @@ def _answer(row: dict, parts: Iterable[str]) -> dict:
         "tokens": None if length is None else int(length),
         "rewards": [[name, round(float(row[name]), 4)] for name in parts if pd.notna(row[name])],
         "box": _box(row["task"], row["prediction"]),
+        "sure": _sure(row),
     }
+
+
+def _sure(row: dict) -> float | None:
+    scores = row.get("probabilities") if row.get("probabilities") is not None else row.get("vote_shares")
+    return None if scores is None else round(float(max(scores)), 4)
 
 
 def _box(task: str, text: str) -> list[float] | None:

@@ -12,12 +12,14 @@ from markupsafe import Markup, escape
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report import curves
 from vrft_aug.evaluation.report.content import Content
+from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.page.gallery import gallery
 from vrft_aug.evaluation.report.paper.claims_layout import claims_notes, claims_table
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import layout
 from vrft_aug.evaluation.report.provenance import training_line
-from vrft_aug.evaluation.report.result_tables import READING, by_dataset, page_tables, title_of
+from vrft_aug.evaluation.report.result_tables import READING, page_tables
+from vrft_aug.evaluation.report.shown import HEADING, Finding, findings
 from vrft_aug.evaluation.report.signs import explained, sign_table
 
 FOLDER = Path(__file__).parent
@@ -72,6 +74,8 @@ def _fixed(content: Content) -> dict[str, Any]:
         "paper": _paper(content),
         "claims": {"table": claims, "notes": claims_notes(content.claims)} if claims else None,
         "results": page_tables(content.comparisons),
+        "shown": _shown(content),
+        "topics": [(topic, [(_data_uri(one.png), one.caption) for one in topic.drawings]) for topic in content.topics],
         "confusions": _confusions(content),
         "trainings": [training_line(one) for one in content.trainings],
         "signs": {"table": signs, "notes": explained(signs)} if signs else None,
@@ -82,9 +86,11 @@ def _fixed(content: Content) -> dict[str, Any]:
 def _sections(fixed: dict, data: dict) -> list[tuple[str, str]]:
     """(anchor, heading) of the sections that have something to show."""
     found = {
+        ("shown", HEADING): fixed["shown"],
         ("paper", fixed["paper"] and fixed["paper"]["heading"]): fixed["paper"],
         ("claims", "Claims"): fixed["claims"],
         ("results", "Results"): fixed["results"],
+        **{(topic.anchor, topic.heading): True for topic, _ in fixed["topics"]},
         ("confusion", "Confusion matrices"): fixed["confusions"],
         ("training", "Training"): data["curves"] or fixed["signs"],
         ("gallery", "Test images"): data["gallery"],
@@ -93,13 +99,23 @@ def _sections(fixed: dict, data: dict) -> list[tuple[str, str]]:
     return [section for section, shown in found.items() if shown]
 
 
+def _shown(content: Content) -> list[tuple[str, list[Finding]]]:
+    """(run and data set, its findings that lead to a section of the page)."""
+    found = [(f"{one.name} on {one.dataset}", findings(one)) for one in content.comparisons]
+    return [(name, some) for name, some in found if some]
+
+
 def _paper(content: Content) -> dict[str, Any] | None:
     if content.paper is None:
         return None
-    image = content.figure and f"data:image/png;base64,{base64.b64encode(content.figure).decode()}"
+    image = content.figure and _data_uri(content.figure)
     caption = CAPTIONS.get(content.paper.name, "")
     return {"heading": content.paper.heading, "table": layout(content.paper), "notes": content.paper_notes,
             "figure": image, "caption": caption}  # fmt: skip
+
+
+def _data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _confusions(content: Content) -> list[tuple[str, list[dict]]]:

@@ -45,7 +45,7 @@ def reading(rows: Sequence[Row], in_paper: bool, table: Table) -> Iterable[str]:
                 objectives.setdefault((cell.dataset, cell.objective), []).append(row.label)
     for (dataset, objective), labels in objectives.items():
         yield f"{dataset}: objective={objective} in {', '.join(dict.fromkeys(labels))}"
-    yield from lines(run for row in rows for entry in row.entries for run in entry.runs if run)
+    yield from lines([run for row in rows for entry in row.entries for run in entry.runs if run])
     yield from _provenance(rows)
 
 

@@ -1,0 +1,32 @@
+"""What run.json says about the data that a policy was trained on."""
+
+import json
+
+from repository import composed
+from toy_data import compose_config
+
+from vrft_aug.data.policy_files import SETTINGS
+from vrft_aug.data.preparation.prepare import prepare
+from vrft_aug.engine.run import facts
+
+
+def test_an_external_test_set_is_a_data_set_of_none_of_the_policys_trainings(tmp_path):
+    trainings = [{"dataset": "clinic", "labels": {}}, {"dataset": "retina", "labels": {}}, {"dataset": "clinic"}]
+    (tmp_path / SETTINGS).write_text(json.dumps({"trainings": trainings}))
+    known = {"trained_on": ["clinic", "retina"]}
+    assert facts.training_data_of_policy(str(tmp_path), "clinic") == known | {"external": False}
+    assert facts.training_data_of_policy(str(tmp_path), "other_clinic") == known | {"external": True}
+
+
+def test_of_a_policy_that_we_have_not_trained_nothing_is_known(tmp_path):
+    (tmp_path / SETTINGS).write_text(json.dumps({"trainings": []}))
+    for path in (None, str(tmp_path), "org/model"):
+        assert facts.training_data_of_policy(path, "clinic") == {"trained_on": None, "external": None}
+
+
+def test_task_and_classes_are_those_of_the_rows(tmp_path):
+    few = [f"dataset.loader.{split}=16" for split in ("train", "val", "test")]
+    prepare(compose_config("dataset=phantom_grade", f"out={tmp_path}", *few), None)
+    config = composed("evaluate", "dataset=phantom_grade")
+    found = facts.of_config(config, tmp_path)
+    assert (found["task"], found["classes"]) == ("grading", list(config.dataset.classes))

@@ -1,0 +1,96 @@
+"""Answers with logistic regression, trained on the training rows: an opponent that needs no large language model.
+
+What it reads of an image differs: pixels.py, features.py. Nothing is tuned on the test images, nor on others.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from vrft_aug.data.rows.parquet_files import parquet_files, splits_in
+from vrft_aug.evaluation.answers.row_columns import row_columns
+
+ITERATIONS = 5000  # at most; lbfgs needs a few hundred
+MOST = 10_000  # training images; of a larger set an even subset, so that its time is bounded
+BATCH = 64  # rows in memory at once
+# The encoded images of training and of the test -> a row of numbers per image, for both.
+Read = Callable[[Iterable[bytes], Iterable[bytes]], tuple[NDArray, NDArray]]
+
+
+def obstacle(parquet: Path, split: str, rows: pd.DataFrame) -> str:
+    """Why there is nothing to answer, or nothing to train on; "" if there is no obstacle.
+
+    parquet: the folder of the prepared rows. rows: those of `split`.
+    """
+    if rows["extra_info"].iloc[0]["task"] == "localization":
+        return "boxes are no classes"
+    if split == "train":
+        return "it would answer the rows that it is trained on"
+    if "train" not in splits_in(parquet):
+        return f"{parquet / 'train.parquet'} does not exist"
+    return "" if len(set(training_labels(parquet))) > 1 else "the training rows hold fewer than two classes"
+
+
+def answer(parquet: Path, rows: pd.DataFrame, read: Read, penalty: float) -> pd.DataFrame:
+    """Predictions for the rows, one row each, with probabilities (columns: vrft_aug/evaluation/metrics/measure.py).
+
+    parquet: the folder of the prepared rows, with those of training; there is no `obstacle`. penalty: of the squared
+    coefficients, on a scale where each number has a standard deviation of 1; 1 / C of scikit-learn. The same rows give
+    the same predictions.
+    """
+    from sklearn.linear_model import LogisticRegression  # slow to import, and no check needs it
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    labels = training_labels(parquet)
+    chosen = even_subset(labels, MOST)
+    images = training_images(parquet, set(chosen.tolist())), (images[0]["bytes"] for images in rows["images"])
+    seen, asked = read(*images)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / penalty, max_iter=ITERATIONS))
+    model.fit(seen, np.array(labels)[chosen])
+    shares = pd.DataFrame(model.predict_proba(asked), columns=model.classes_)
+    return _table(rows, model.predict(asked), shares)
+
+
+def even_subset(labels: Sequence[str], most: int) -> NDArray[np.int64]:
+    """Positions of at most `most` labels, ascending. Each class keeps its share: the stride runs over sorted labels."""
+    size = min(most, len(labels))
+    order = np.argsort(np.array(labels), kind="stable")
+    return np.sort(order[np.arange(size) * len(labels) // size])
+
+
+def training_labels(parquet: Path) -> list[str]:
+    tables = [pd.read_parquet(file, columns=["reward_model"]) for file in parquet_files(parquet / "train.parquet")]
+    return [model["ground_truth"] for table in tables for model in table["reward_model"]]
+
+
+def training_images(parquet: Path, chosen: set[int]) -> Iterator[bytes]:
+    """The encoded images of the training rows at the chosen positions."""
+    position = 0
+    for file in parquet_files(parquet / "train.parquet"):
+        for batch in pq.ParquetFile(file).iter_batches(BATCH, columns=["images"]):
+            for images in batch.column("images"):
+                if position in chosen:
+                    yield images.as_py()[0]["bytes"]
+                position += 1
+
+
+def _table(rows: pd.DataFrame, answers: Sequence[str], shares: pd.DataFrame) -> pd.DataFrame:
+    """shares: a column per class of the training rows; another class of a prompt has probability 0."""
+    columns = pd.DataFrame(list(map(row_columns, rows["extra_info"])))
+    truth = [model["ground_truth"] for model in rows["reward_model"]]
+    by_image = shares.to_dict("records")
+    return pd.DataFrame({
+        "data_source": list(rows["data_source"]),
+        **columns,
+        "probabilities": [[float(one.get(name, 0.0)) for name in names]
+                          for names, one in zip(columns["classes"], by_image, strict=True)],
+        "prediction": list(map(str, answers)),
+        "ground_truth": truth,
+        "rejected": "",
+        "acc": [float(answer == label) for answer, label in zip(answers, truth, strict=True)],
+    })  # fmt: skip
