@@ -51,7 +51,7 @@ def coverages(confidence: float) -> dict[str, float]:
         found = intervals(draw(rng, IMAGES, confidence), rng)
         for name in NAMES:
             held[name] += found[name]["low"] <= true[name] <= found[name]["high"]
-    return {name: count / DRAWS for name, count in held.items()}
+    return {name: float(count / DRAWS) for name, count in held.items()}
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vrft_aug.evaluation.metrics.group_sums import Share, divided, interval, resampled_sums
-from vrft_aug.evaluation.metrics.intervals import bootstrap, estimate, wilson
+from vrft_aug.evaluation.metrics.intervals import bootstrap, estimate, weighted_means, wilson
 
 
 def test_drawing_kinds_of_groups_is_drawing_groups():
@@ -14,7 +14,7 @@ def test_drawing_kinds_of_groups_is_drawing_groups():
     right = (rng.random(300) < 0.3).astype(float)
     sums = resampled_sums(np.column_stack([right, np.ones(300)]), groups, rng, 4000)
     found = interval(right.mean(), sums[:, 0] / sums[:, 1])
-    other = bootstrap(lambda w: {"share": right @ w / w.sum()}, groups, rng, 4000)["share"]
+    other = bootstrap(weighted_means({"share": right}), groups, rng, 4000)["share"]
     assert found["value"] == other["value"]
     assert (found["low"], found["high"]) == pytest.approx((other["low"], other["high"]), abs=0.006)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics.intervals import bootstrap
+from vrft_aug.evaluation.metrics.intervals import bootstrap, weighted_means
 from vrft_aug.evaluation.metrics.reliance import reliance
 
 
@@ -49,8 +49,8 @@ def test_the_interval_is_the_bootstrap_of_the_images_differences():
     rng = np.random.default_rng(1)
     real, other = (table("".join(map(str, rng.integers(0, 2, 60)))) for _ in range(2))
     difference = other["acc"].to_numpy() - real["acc"].to_numpy()
-    expected = bootstrap(lambda weight: {"mean": float(difference @ weight / weight.sum())},
-                         real["group_id"].to_numpy(), np.random.default_rng(0), 1000)["mean"]  # fmt: skip
+    groups = real["group_id"].to_numpy()
+    expected = bootstrap(weighted_means({"mean": difference}), groups, np.random.default_rng(0), 1000)["mean"]
     found = reliance(real, {"blank": other}, []).differences["blank"]
     assert found == pytest.approx(expected)
 

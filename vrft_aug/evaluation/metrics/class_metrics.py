@@ -82,7 +82,7 @@ def class_metrics(task: str, classes: list[str], truth: pd.Series, answers: pd.S
 def codes(classes: list[str], truth: pd.Series, answers: pd.Series) -> tuple[NDArray[Any], NDArray[Any]]:
     """Positions of the ground truths and of the matched answers in `classes`; of the answer "" it is len(classes)."""
     code = {name: position for position, name in enumerate(classes)} | {"": len(classes)}
-    return _match(truth, classes).map(code).to_numpy(np.intp), answers.map(code).to_numpy(np.intp)
+    return np.asarray(_match(truth, classes).map(code), np.intp), np.asarray(answers.map(code), np.intp)
 
 
 def _match(names: pd.Series, classes: list[str]) -> pd.Series:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from vrft_aug.evaluation.metrics.intervals import Metrics, Quantity, bootstrap
+from vrft_aug.evaluation.metrics.intervals import Metrics, Quantity, bootstrap, weighted_means
 from vrft_aug.evaluation.metrics.pass_at_k import all_among, ladder, mixed_share, pass_at_k
 from vrft_aug.rewards.diagnostics import BOUNDS
 
@@ -69,12 +69,7 @@ def _measures(table: pd.DataFrame, group: int, seed: int, resamples: int) -> dic
     columns = {f"pass@{k}": pass_at_k(right, n, k) for k in sorted({*ladder(n), group})}
     columns |= {name: table[name].to_numpy(float) for name in ("mixed", "mixed_answer", "mean_score")}
     columns |= {"all_right": all_among(right, n, group), "all_wrong": all_among(n - right, n, group)}
-    values = np.stack(list(columns.values()))
-    rng = np.random.default_rng(seed)
-    measured = bootstrap(
-        lambda weight: dict(zip(columns, values @ weight / weight.sum(), strict=True)),
-        table["group_id"].to_numpy(), rng, resamples,
-    )  # fmt: skip
+    measured = bootstrap(weighted_means(columns), table["group_id"].to_numpy(), np.random.default_rng(seed), resamples)
     passes = {name.removeprefix("pass@"): measured.pop(name) for name in list(measured) if name.startswith("pass@")}
     return {"images": len(table), "pass_at": passes, **measured}
 

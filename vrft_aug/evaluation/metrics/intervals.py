@@ -99,7 +99,9 @@ def merged(statistics: Sequence[Statistic]) -> Statistic:
 
 
 def weighted_means(columns: Mapping[str, NDArray]) -> Statistic:
-    """The mean of each column, a number per row, (n,)."""
+    """The mean of each column, a number per row, (n,). There may be no columns."""
+    if not columns:
+        return lambda weights: {}
     table = np.column_stack([np.asarray(column, float) for column in columns.values()])
 
     def statistic(weights: Floats) -> dict[str, Floats]:
