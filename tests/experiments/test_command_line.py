@@ -67,7 +67,8 @@ def experiments(*overrides: str) -> subprocess.CompletedProcess:
 def test_each_override_is_in_every_stage_that_it_applies_to(tmp_path):
     every = ["hardware.devices_per_node=4", "policy.warm_start=warm_start", "policy.max_response_length=32",
              "hardware.ray.address=auto"]  # fmt: skip
-    more = ["+stages.prompt.class_order=shuffled", "+training.keep=last", "schedule=paper", "policy.path=mine"]
+    more = ["+stages.prompt.class_order=shuffled", "+training.keep=last", "schedule=paper", "policy.path=mine",
+            "+tests.preset=journal"]  # fmt: skip
     done = experiments("policy=tiny", "table.rows=[{experiment:v_rft_pa_pi_v_rft}]", "plan=commands", f"out={tmp_path}",
                        *every, *more)  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -77,6 +78,7 @@ def test_each_override_is_in_every_stage_that_it_applies_to(tmp_path):
     assert all('prompt.class_order="shuffled"' in words for words in stages)
     for words in stages:
         assert ({"schedule=paper", 'keep="last"'} <= set(words)) == (words[0] in TRAININGS), words
+        assert ('preset="journal"' in words) == any("recipes/evaluate.py" in word for word in words), words
         made = any(word.startswith("policy.path=") and "/policy" in word for word in words)
         assert ("policy.path=mine" in words) != made, words
 

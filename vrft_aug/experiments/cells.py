@@ -61,6 +61,7 @@ class Table:
     rows: list[TableRow]
     seeds: list[int] | None = None
     claims: list[Claim] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)
 
     @staticmethod
     def of(config: DictConfig) -> "Table":
@@ -74,8 +75,11 @@ class Table:
         if not spec["rows"] or not spec["datasets"]:
             raise InputError(f"{title}: a table needs rows and datasets")
         _check_seeds(spec.get("seeds"), title)
+        also = spec.get("also") or []
+        if not isinstance(also, list) or not all(isinstance(name, str) for name in also):
+            raise InputError(f"{title}: also={also!r} must be a list of metrics, as [auroc, calibration_error]")
         rows, claims = [TableRow(**row) for row in spec["rows"]], _claims(spec.get("claims"), title)
-        return Table(**(spec | {"rows": rows, "claims": claims}))
+        return Table(**(spec | {"rows": rows, "claims": claims, "also": also}))
 
     @property
     def cell_seeds(self) -> list[int | None]:

@@ -3,6 +3,7 @@
 hardware.*  policy.*        every stage
 policy.path                 the stages before a training has made another policy: rows, first training, zero-shot test
 schedule  schedule.*        every training except the warm start
+tests.*                     every test, as tests.preset=journal
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from vrft_aug.errors import InputError
 
 OWN = ("out", "plan", "plan_tokens_per_second", "data_root", "seed", "table", "hardware", "policy", "schedule",
        "submit", "jobs", "address", "sbatch")  # fmt: skip
-TREES = ("stages", "training")  # keys below them go to the stages
+TREES = ("stages", "training", "tests")  # keys below them go to the stages
 OF_A_CELL = ("dataset", "shots", "policy", "policy.path", "prompt", "objective", "experiment", "preset", "protocol",
              "parquet", "out", "method", "seed")  # fmt: skip
 
@@ -31,7 +32,7 @@ class Given:
 
 
 def sort_overrides(overrides: Sequence[str]) -> Given:
-    """Sort the command line of experiments.py, without its keys below `stages` and `training`.
+    """Sort the command line of experiments.py, without its keys below `stages`, `training` and `tests`.
 
     Raises InputError for an override that would change nothing.
     """
@@ -60,7 +61,8 @@ def sort_overrides(overrides: Sequence[str]) -> Given:
 
 def _check_tree(override: Override, group: str, key: str) -> None:
     """Raise InputError for a key that each cell sets itself, and for an empty mapping, which would set nothing."""
-    _check_not_of_a_cell(override, key)
+    if (group, key) != ("tests", "preset"):  # a test has none of its own
+        _check_not_of_a_cell(override, key)
     if not flatten(override.value()):
         raise InputError(f"{override.input_line}: an empty mapping sets nothing; use +{group}.{key}.<key>=<value>")
 

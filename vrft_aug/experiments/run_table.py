@@ -92,6 +92,7 @@ def plan_of(config: DictConfig, configs: Compositions, table: Table) -> Plan:
         shared=(hardware, f"data_root={config.data_root}", f"seed={seed}", *given.every,
                 *overrides(config.stages)),
         training=(*given.training, *overrides(config.training)),
+        tests=tuple(overrides(config.tests)),
         protocol=table.protocol,
         start=given.start,
         sft=("hardware.nodes=1",) if config.hardware.nodes > 1 else (),  # sft.py runs on one node
@@ -117,7 +118,7 @@ def report(root: Path, name: str, table: Table, work: Sequence[tuple[Cell, list[
     trained = [stage.out for _, stages in work for stage in stages if stage.name == "train" and stage.out.is_dir()]
     shared = dict.fromkeys(out for out in trained if out.parent not in folders)
     runs = f"runs=[{','.join(map(str, (*folders, *shared)))}]"
-    keys = ("datasets", "shots", "policy", "larger_policy")
+    keys = ("datasets", "shots", "policy", "larger_policy", "also")
     arguments = [f"table={name}", *(f"table.{key}={json.dumps(getattr(table, key))}" for key in keys)]
     arguments += [f"++table.seeds={table.seeds}"] if table.several else []
     out = root / name

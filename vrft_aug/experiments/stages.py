@@ -55,7 +55,8 @@ class Plan:
     """What all cells have in common. root: folder of all outputs. protocol: "full" or "paper", as in prepare.yaml.
 
     Overrides: `shared` of every stage, such as hardware; `training` of every training except the warm start; `start` of
-    the stages before a training has made another policy; `sft` of every supervised training, after the shared ones.
+    the stages before a training has made another policy; `sft` of every supervised training, after the shared ones;
+    `tests` of every test.
     """
 
     root: Path
@@ -65,6 +66,7 @@ class Plan:
     protocol: str
     start: tuple[str, ...] = ()
     sft: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
 
     def stages(self, cell: Cell) -> list[Stage]:
         """The cell's stages in order. Two cells that share a stage get equal stages.
@@ -90,7 +92,7 @@ class Plan:
         rows = self._rows(cell, tested)
         overrides = [f"experiment={cell.experiment}", f"prompt={tested}", *objective, f"parquet={rows.out}"]
         out = self.root / cell.folder / "test"
-        test = self._stage(cell, "test", "evaluate", out, [*overrides, *self._policy(found)], rows)
+        test = self._stage(cell, "test", "evaluate", out, [*overrides, *self._policy(found), *self.tests], rows)
         return list(dict.fromkeys([*found, rows, test]))
 
     def _experiment(self, cell: Cell, name: str) -> Experiment:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vrft_aug.evaluation.metrics.comparison import MARKS, Comparison, compare
 from vrft_aug.evaluation.report.curves import by_dataset, curve
+from vrft_aug.evaluation.report.paper.further_tables import further_tables
 from vrft_aug.evaluation.report.paper.paper_claims import Outcome, judge
 from vrft_aug.evaluation.report.paper.paper_figures import figure
 from vrft_aug.evaluation.report.paper.paper_layout import footnotes
@@ -14,6 +15,7 @@ from vrft_aug.evaluation.report.paper.paper_table import Objectives, fill
 from vrft_aug.evaluation.report.provenance import EXTERNAL_MEANING
 from vrft_aug.evaluation.report.regression import FEATURES
 from vrft_aug.evaluation.report.result_tables import LENIENT, THOUGHT
+from vrft_aug.evaluation.report.text_table import Table as TextTable
 from vrft_aug.evaluation.report.topics import Topic, topics
 from vrft_aug.evaluation.runs import Found, Training, find
 from vrft_aug.experiments.cells import Table
@@ -38,6 +40,7 @@ class Content:
     paper: PaperTable | None = None
     figure: bytes | None = None  # PNG
     claims: list[Outcome] = field(default_factory=list)
+    further: list[TextTable] = field(default_factory=list)  # metrics that the paper's table also has, in its form
     topics: list[Topic] = field(default_factory=list)
 
     @property
@@ -78,7 +81,9 @@ def gather(runs: Sequence[str | Path], baseline: str | None, asked: Asked | None
     if empty := cells.count(None):
         missing.insert(0, f"{empty} of {len(cells)} cells have no run{_other_policies(paper, found)}")
     drawn = figure(paper, found.trainings, asked.objectives)
-    return Content(comparisons, found.trainings, curves, missing, paper, drawn, judge(paper, asked.table), beyond)
+    further = further_tables(paper, asked.table.also)
+    claims = judge(paper, asked.table)
+    return Content(comparisons, found.trainings, curves, missing, paper, drawn, claims, further, beyond)
 
 
 def _other_policies(paper: PaperTable, found: Found) -> str:

@@ -20,6 +20,7 @@ def markdown(content: Content) -> str:
         parts += [f"## {HEADING}", _list(list(map(escaped, shown)))]
     if content.paper:
         parts += [f"## {content.paper.heading}", layout(content.paper).markdown(), _list(content.paper_notes)]
+        parts += [table.markdown() for table in content.further]
         if content.figure:
             parts.append(_figure(f"{content.paper.name}.png", CAPTIONS[content.paper.name]))
     if claims := claims_table(content.claims):

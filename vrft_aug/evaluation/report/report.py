@@ -58,7 +58,7 @@ def _print(content: Content, console: Console) -> None:
     rejected = filter(None, [rejection_table(content.comparisons)])
     results = [*main_tables(content.comparisons), *beyond, *rejected]
     claims = list(filter(None, [claims_table(content.claims)]))
-    for table in [layout(content.paper), *claims] if content.paper else results:
+    for table in [layout(content.paper), *content.further, *claims] if content.paper else results:
         console.print(table.rich())
     notes = content.paper_notes + claims_notes(content.claims) + content.legend
     for line in notes + content.missing + lines(content.comparisons):

@@ -72,10 +72,10 @@ def interval(quantity: Quantity | None, factor: int) -> str:
     return f"{factor * value:.{digits}f}{limits}"
 
 
-def spread(quantity: Quantity | None, deviation: float | None) -> str:
+def spread(quantity: Quantity | None, deviation: float | None, factor: int = 100) -> str:
     """'53.5 ± 2.1 (48.6–58.3)' in per cent; as `interval` without a deviation."""
-    text = interval(quantity, 100)
-    return text if deviation is None else text.replace(" (", f" ± {100 * deviation:.1f} (", 1)
+    text, digits = interval(quantity, factor), 1 if factor == 100 else 2
+    return text if deviation is None else text.replace(" (", f" ± {factor * deviation:.{digits}f} (", 1)
 
 
 def points(share: float | None, digits: int = 1) -> str:

@@ -111,7 +111,7 @@ def _paper(content: Content) -> dict[str, Any] | None:
     image = content.figure and _data_uri(content.figure)
     caption = CAPTIONS.get(content.paper.name, "")
     return {"heading": content.paper.heading, "table": layout(content.paper), "notes": content.paper_notes,
-            "figure": image, "caption": caption}  # fmt: skip
+            "further": content.further, "figure": image, "caption": caption}  # fmt: skip
 
 
 def _data_uri(png: bytes) -> str:

@@ -68,7 +68,8 @@ def _range(counts: list[int]) -> str:
     return "–".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
 
 
-def _shots(shots: int | None) -> str:
+def shots_text(shots: int | None) -> str:
+    """Training images per class as a text."""
     return "all" if shots is None else str(shots)
 
 
@@ -76,7 +77,7 @@ def _row(row: Row, letters: Letters) -> list[str]:
     average = spread(row.average(), row.deviation()) if row.found else MISSING
     printed = f"{row.printed_average.accuracy:.2f}" if row.printed_average else None
     average = _cell(average + _over(row.found, row), printed, row.average_remarks, letters)
-    return [row.heading, _shots(row.shots), *(_text(entry, letters) for entry in row.entries), average]
+    return [row.heading, shots_text(row.shots), *(_text(entry, letters) for entry in row.entries), average]
 
 
 def _text(entry: Entry, letters: Letters) -> str:
@@ -95,7 +96,7 @@ def _delta_row(found: Gains, letters: Letters) -> list[str]:
     ]
     own = points(found.average) + _over(len(found.found), found.row)
     average = _cell(own, _printed_points(found.printed_average), found.row.average_remarks, letters)
-    return [DELTA, _shots(found.row.shots), *cells, average]
+    return [DELTA, shots_text(found.row.shots), *cells, average]
 
 
 def _printed_points(gain: float | None) -> str | None:
@@ -113,8 +114,8 @@ def _over(found: int, row: Row) -> str:
 
 
 def _records(row: Row, found: Gains | None) -> Iterable[dict]:
-    cell = row.cell
-    identity = {"method": row.label, "experiment": cell.experiment, "policy": cell.policy, "shots": _shots(row.shots)}
+    cell, shots = row.cell, shots_text(row.shots)
+    identity = {"method": row.label, "experiment": cell.experiment, "policy": cell.policy, "shots": shots}
     for position, entry in enumerate(row.entries):
         metrics = entry.own.metrics if entry.own else {}
         gain = found.entries[position] if found else None

@@ -1,0 +1,63 @@
+"""Further metrics in the form of the paper's table: of one run, over seeds, and where there are none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+from toy_runs import GRADES, predictions, write_cell
+from toy_tables import ROWS, TRUTH, table
+
+from vrft_aug.evaluation.report.content import Asked, gather
+from vrft_aug.evaluation.report.markdown import markdown
+
+SCORES = {seed: np.random.default_rng(seed).dirichlet(np.ones(len(GRADES)), len(TRUTH)) for seed in (0, 1)}
+
+
+def write(root: Path, seed: int | None, scores: np.ndarray | None) -> None:
+    answers = TRUTH if scores is None else [GRADES[place] for place in scores.argmax(1)]
+    columns = {} if scores is None else {"probabilities": scores.tolist()}
+    rows = predictions(TRUTH, answers, data_source="retina", **columns)
+    write_cell(root, "tiny", "retina", 256, "v_rft", rows=rows, seed=seed)
+
+
+def auroc(scores: np.ndarray) -> float:
+    held = [place for place, grade in enumerate(GRADES) if grade in TRUTH]
+    return float(np.mean([roc_auc_score(np.array(TRUTH) == GRADES[place], scores[:, place]) for place in held]))
+
+
+def shown(root: Path, also: list[str], **changes) -> list:
+    asked = Asked("mine", table("mine", rows=ROWS, datasets=["retina"], also=also, **changes))
+    return gather([root], None, asked).further
+
+
+def test_one_run_has_its_value_with_its_interval(tmp_path: Path):
+    write(tmp_path, None, SCORES[0])
+    found = shown(tmp_path, ["auroc", "balanced_accuracy"])
+    assert [one.title for one in found] == ["AUROC, mean over the classes", "Balanced accuracy, %"]
+    (cell,) = [row[2] for row in found[0].rows if row[0] == "V-RFT"]
+    assert cell.startswith(f"{auroc(SCORES[0]):.2f} (")
+
+
+def test_several_seeds_have_mean_and_spread(tmp_path: Path):
+    for seed, scores in SCORES.items():
+        write(tmp_path, seed, scores)
+    (found,) = shown(tmp_path, ["auroc"], seeds=[0, 1])
+    (cell,) = [row[2] for row in found.rows if row[0] == "V-RFT"]
+    values = [auroc(scores) for scores in SCORES.values()]
+    assert cell.startswith(f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f} (")
+
+
+@pytest.mark.parametrize("seeds", [None, [0, 1]])
+def test_a_metric_that_the_predictions_lack_is_a_dash(tmp_path: Path, seeds):
+    for seed in seeds or [None]:
+        write(tmp_path, seed, None)
+    (found,) = shown(tmp_path, ["auroc"], seeds=seeds)
+    assert [row[2] for row in found.rows if row[0] == "V-RFT"] == ["–"]
+
+
+def test_the_report_has_them_below_the_table(tmp_path: Path):
+    write(tmp_path, None, SCORES[0])
+    asked = Asked("table1", table("table1", rows=ROWS, datasets=["retina"], also=["auroc"]))
+    text = markdown(gather([tmp_path], None, asked))
+    assert text.index("## Comparison with the paper") < text.index("### AUROC, mean over the classes")
