@@ -1,8 +1,12 @@
-"""Takes pictures of a report for the README with the system's Chromium.
+"""Takes pictures of a report for README and docs with the system's Chromium: its top, and the sections that it has.
 
     python tests/toys/screenshots.py runs/table3/report/report.html docs
 
-writes docs/report.png, docs/report-training.png and docs/report-gallery.png.
+writes docs/report.png, docs/report-training.png and docs/report-gallery.png; of an evaluation with preset=journal
+
+    python tests/toys/screenshots.py runs/report/report.html docs evaluation
+
+writes docs/evaluation.png, docs/evaluation-probabilities.png, docs/evaluation-conditions.png and so on.
 """
 
 import shutil
@@ -18,8 +22,8 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def take(report: Path, out: Path) -> None:
-    """The top of the page, its curves, and its gallery with the first and the last run side by side."""
+def take(report: Path, out: Path, name: str = "report") -> None:
+    """The top of the page and some sections; the gallery has the first and the last run side by side."""
     from playwright.sync_api import sync_playwright
 
     out.mkdir(parents=True, exist_ok=True)
@@ -27,18 +31,18 @@ def take(report: Path, out: Path) -> None:
         browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE, color_scheme="light")
         page.goto(report.resolve().as_uri())
-        page.screenshot(path=out / "report.png")
+        page.screenshot(path=out / f"{name}.png")
         other = page.locator("#filters select[name=other]")
         if other.count():
             other.select_option(index=other.locator("option").count() - 1)
-        for section in ("training", "gallery"):
+        for section in ("probabilities", "conditions", "slices", "training", "gallery"):
             if page.locator(f"#{section}").count():
                 page.evaluate(f"document.getElementById('{section}').scrollIntoView({{behavior: 'instant'}})")
-                page.screenshot(path=out / f"report-{section}.png")
+                page.screenshot(path=out / f"{name}-{section}.png")
         browser.close()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or chromium() is None:
-        sys.exit(f"{__doc__}needs two arguments and one of {', '.join(NAMES)}")
-    take(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) not in (3, 4) or chromium() is None:
+        sys.exit(f"{__doc__}needs two or three arguments and one of {', '.join(NAMES)}")
+    take(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

@@ -86,6 +86,17 @@ def test_what_was_not_measured_is_not_spoken_of(tmp_path: Path):
     assert {line.question for line in findings(one)} == {"Is it right?"}
 
 
+def test_a_slice_in_which_it_fails_is_named(tmp_path: Path):
+    sexes, sites = ["female", "male"] * 200, ["north", "north", "south", "south"] * 100
+    answers = [label if place % 2 else "b" for place, label in enumerate(TRUTH)]  # right for males
+    rows = predictions(TRUTH, answers, CLASSES, "classification", slice_sex=sexes, slice_site=sites)
+    write_evaluation(tmp_path / "run", "run", rows)
+    (one,) = compare(find([tmp_path]).evaluations)
+    texts = [line.text for line in findings(one) if line.section == "slices"]
+    assert texts[0].startswith("Its accuracy differs by sex: it is lowest for female, with ")
+    assert texts[1] == "No difference by site is shown."
+
+
 def test_hostile_names_stay_text(tmp_path: Path):
     names = ("<script>alert(1)</script>", "b")
     truth = [names[0]] * 300 + [names[1]] * 100

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from vrft_aug.evaluation.metrics.comparison import SIGNIFICANCE, Comparison
 from vrft_aug.evaluation.metrics.intervals import McNemar
 from vrft_aug.evaluation.metrics.too_little import too_little
+from vrft_aug.evaluation.metrics.verdicts import holm
 
 OPPONENTS = {"pixels": "logistic regression on its pixels", "features": "logistic regression on its own image features"}
 HEADING = "What these runs show"
@@ -57,20 +58,20 @@ def _beside(one: Comparison, name: str, question: str, texts: tuple[str, str], s
     """A finding on a condition under which accuracy must fall. texts: if it falls, and if it does not."""
     verdict = better(one.test(name))
     if verdict is not None:
-        then = one.metrics_of(name)["accuracy"]["value"]
-        numbers = f"{_percent(one.accuracy['value'] or 0.0)} of its answers are right, then {_percent(then)}"
-        yield Finding(question, GOOD if verdict else BAD, f"{texts[0] if verdict else texts[1]}: {numbers}.", section)
+        before, then = (_percent(metrics["accuracy"]["value"]) for metrics in (one.metrics, one.metrics_of(name)))
+        text = f"{texts[0]} from {before} to {then}" if verdict else f"{texts[1]}: {before} without, {then} with"
+        yield Finding(question, GOOD if verdict else BAD, f"{text}.", section)
 
 
 def _does_it_look(one: Comparison) -> Iterator[Finding]:
-    texts = ("It looks at the image: with images dealt to the wrong prompts its accuracy falls",
-             "It ignores the image: with images dealt to the wrong prompts it is as often right")  # fmt: skip
+    texts = ("It looks at the image: with images dealt to the wrong prompts, accuracy falls",
+             "It ignores the image: images dealt to the wrong prompts do not lower its accuracy")  # fmt: skip
     yield from _beside(one, "shuffled", "Does it look at the image?", texts, "conditions")
 
 
 def _does_it_read(one: Comparison) -> Iterator[Finding]:
-    texts = ("It reads the knowledge: with descriptions dealt to the wrong classes its accuracy falls",
-             "It ignores the knowledge: with descriptions dealt to the wrong classes it is as often right")  # fmt: skip
+    texts = ("It reads the knowledge: with descriptions dealt to the wrong classes, accuracy falls",
+             "It ignores the knowledge: descriptions dealt to the wrong classes do not lower its accuracy")  # fmt: skip
     yield from _beside(one, "wrong_knowledge", "Does it read the knowledge?", texts, "conditions")
 
 
@@ -111,12 +112,26 @@ def _is_it_better(one: Comparison) -> Iterator[Finding]:
                               f"It is worse than {title}, which gets {other}.", "results")  # fmt: skip
 
 
+def _for_whom(one: Comparison) -> Iterator[Finding]:
+    question, columns = "For whom does it fail?", one.metrics.get("slices", {})
+    tested = [name for name, found in columns.items() if found["p"] is not None]
+    differ = dict(zip(tested, holm([columns[name]["p"] for name in tested]), strict=True))
+    for name in (name for name, p in differ.items() if p < SIGNIFICANCE and columns[name]["worst"] is not None):
+        worst = columns[name]["worst"]
+        share = _percent(columns[name]["of"][worst]["accuracy"]["value"])
+        text = f"Its accuracy differs by {name}: it is lowest for {worst}, with {share}."
+        yield Finding(question, BAD, text, "slices")
+    if same := [name for name, p in differ.items() if p >= SIGNIFICANCE]:
+        yield Finding(question, OPEN, f"No difference by {', '.join(same)} is shown.", "slices")
+
+
 QUESTIONS: dict[str, Callable[[Comparison], Iterator[Finding]]] = {
     "right": _is_it_right,
     "look": _does_it_look,
     "read": _does_it_read,
     "sure": _is_it_sure,
     "better": _is_it_better,
+    "whom": _for_whom,
 }
 
 
