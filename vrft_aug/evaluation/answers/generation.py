@@ -47,7 +47,7 @@ class Generator:
             skip_mm_profiling=True,
         )
         self._room = policy.max_response_length
-        # No seed per request: all requests would draw the same numbers, and vLLM 0.24.0 fails with it on a CPU.
+        # No seed per request: all requests would draw the same numbers.
         self._sampling = SamplingParams(n=sampling.n, temperature=sampling.temperature, max_tokens=self._room)
 
     def answer(
