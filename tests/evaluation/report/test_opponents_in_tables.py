@@ -8,7 +8,7 @@ from toy_runs import predictions, write_evaluation
 
 from vrft_aug.evaluation.metrics.comparison import compare
 from vrft_aug.evaluation.report.content import gather
-from vrft_aug.evaluation.report.regression import FEATURES, lines
+from vrft_aug.evaluation.report.regression import FEATURES, paper_rows
 from vrft_aug.evaluation.report.result_tables import frame, main_tables
 from vrft_aug.evaluation.runs import find
 
@@ -37,21 +37,21 @@ def test_features_are_rows_of_the_result_table(folder: Path):
     assert rows["p, against logistic regression"][column] == "< 0.001 (+40 −0)"
 
 
-def test_they_are_columns_of_the_csv_and_lines_below_a_papers_table(folder: Path):
+def test_they_are_columns_of_the_csv_and_rows_of_a_papers_table(folder: Path):
     comparisons = compare(find([folder]).evaluations)
     table = frame(comparisons).set_index("run")
     assert table.loc["after", "features_accuracy"] == 0.6 and table.loc["after", "p_against_features"] < 0.001
     assert np.isnan(table.loc["before", "features_accuracy"])
-    assert list(lines(comparisons)) == ["Logistic regression on pixels, toy: 40.0 (16 images per class)",
-                                        "Logistic regression on features, toy: 60.0 (16 images per class)"]
+    assert paper_rows(comparisons, ["toy"]) == [["Logistic regression on pixels", "16", "40.0", "40.0"],
+                                                ["Logistic regression on features", "16", "60.0", "60.0"]]
     assert FEATURES in gather([folder], None, None).legend
 
 
 def test_each_run_has_its_own_tower(folder: Path):
     rows = predictions(TRUTH, np.where(np.arange(100) < 20, TRUTH, "4"))
     write_evaluation(folder / "before" / "features", "features", rows, beside="features", shots=16)
-    (line,) = [line for line in lines(compare(find([folder]).evaluations)) if "features" in line]
-    assert line == "Logistic regression on features, toy: 40.0 (16 images per class, mean of 2 runs)"
+    (row,) = [row for row in paper_rows(compare(find([folder]).evaluations), ["toy"]) if "features" in row[0]]
+    assert row == ["Logistic regression on features", "16", "40.0\nmean of 2", "40.0"]
 
 
 def test_without_features_no_table_speaks_of_them(folder: Path):

@@ -64,7 +64,7 @@ def test_labels_visual_tokens_and_unreviewed_knowledge_are_noted(tmp_path: Path)
     assert "Knowledge in the prompt: retina PA_P with 4 of 5 entries unreviewed" in notes
 
 
-def test_logistic_regression_has_one_line_per_data_set(tmp_path: Path):
+def test_logistic_regression_has_a_row(tmp_path: Path):
     """Of each seed's own training images; an earlier evaluation has none."""
     rows = predictions(TRUTH, TRUTH, data_source="retina")
     for seed, right in ((0, 200), (1, 240)):
@@ -75,9 +75,10 @@ def test_logistic_regression_has_one_line_per_data_set(tmp_path: Path):
         write_evaluation(folder / "pixels", "pixels", regression, **facts)
     write_cell(tmp_path, "tiny", "covid19", 256, "v_rft_pa_p", rows=rows.assign(data_source="covid19"), seed=0)
     one = filled(tmp_path, seeds=[0, 1])
-    (line,) = [note for note in one.notes if note.startswith("Logistic regression")]
-    assert line == "Logistic regression on pixels, retina: 55.0 (256 images per class, mean of 2 seeds)"
+    (row,) = [row for row in layout(one).rows if row[0].startswith("Logistic regression")]
+    assert row == ["Logistic regression on pixels", "256", "55.0\nmean of 2", "–", "–"]
     found = frame(one).set_index(["experiment", "dataset"])
     assert found["pixels_accuracy"]["v_rft_pa_p", "retina"] == 0.5
     assert found["p_against_pixels"]["v_rft_pa_p", "retina"] < 0.001
-    assert not any("Logistic" in note for note in filled(tmp_path, seeds=[0, 1], datasets=["covid19"]).notes)
+    other = layout(filled(tmp_path, seeds=[0, 1], datasets=["covid19"]))
+    assert not any(row[0].startswith("Logistic") for row in other.rows)

@@ -1,9 +1,9 @@
-"""Shows the opponents beside the runs: rows of a result table, columns of CSV, lines below a table.
+"""Shows the opponents beside the runs: rows of a result table and of the paper's table, columns of CSV.
 
 Opponents are logistic regression on pixels and, where it was asked for, on the features of the policy's vision tower.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
@@ -18,7 +18,7 @@ FEATURES = (
 )
 # key in metrics.json, heading, factor (100: per cent)
 CHECKS = [("balanced_accuracy", "balanced accuracy, %", 100), ("quadratic_kappa", "quadratic weighted kappa", 1)]
-Found = dict[str, dict[int | None, dict[object, float]]]  # data set -> shots -> seed or run -> accuracy
+Found = dict[tuple[str, int | None], dict[object, float]]  # (data set, shots) -> {seed or run: accuracy}
 
 
 def accuracy_row(group: Sequence[Comparison]) -> list[str]:
@@ -57,34 +57,38 @@ def columns(one: Comparison) -> dict[str, float | None]:
     return record
 
 
-def lines(runs: Sequence[Comparison]) -> Iterable[str]:
-    """One line per opponent and data set: the accuracies by images per class.
+def paper_rows(runs: Sequence[Comparison], datasets: Sequence[str]) -> list[list[str]]:
+    """Rows of the paper's table, [opponent, images per class, accuracy on each data set, average].
 
-    Each is the mean over the seeds, which draw the training images; on features over the runs, since each has a tower.
+    An accuracy is the mean over the seeds, which draw the training images; on features over the runs, since each has a
+    tower. "–" where there is none; the average is that of all data sets.
     """
+    rows = []
     for opponent in NAMES:
-        yield from _lines(opponent, runs)
+        found = _accuracies(opponent, runs)
+        for shots in sorted({shots for _, shots in found}, key=lambda count: float("inf") if count is None else count):
+            cells = [found.get((dataset, shots)) for dataset in datasets]
+            known = [fmean(cell.values()) for cell in cells if cell]
+            average = f"{100 * fmean(known):.1f}" if len(known) == len(cells) else "–"
+            texts = [_text(cell) if cell else "–" for cell in cells]
+            rows.append([WHOLE[opponent], "all" if shots is None else str(shots), *texts, average])
+    return rows
 
 
-def _lines(opponent: str, runs: Sequence[Comparison]) -> Iterable[str]:
+def _accuracies(opponent: str, runs: Sequence[Comparison]) -> Found:
     found: Found = {}
-    sources = "seeds" if opponent == "pixels" else "runs"
     for one in runs:
-        facts = one.evaluation.facts
-        accuracy = _of(one, opponent, "accuracy")
+        facts, accuracy = one.evaluation.facts, _of(one, opponent, "accuracy")
         if accuracy and accuracy["value"] is not None:
             source = facts.seed if opponent == "pixels" else one.evaluation.folder
-            found.setdefault(facts.dataset, {}).setdefault(facts.shots, {}).setdefault(source, accuracy["value"])
-    for dataset, by_shots in found.items():
-        known = sorted(by_shots.items(), key=lambda item: float("inf") if item[0] is None else item[0])
-        yield f"{WHOLE[opponent]}, {dataset}: {', '.join(_text(*one, sources) for one in known)}"
+            found.setdefault((facts.dataset, facts.shots), {}).setdefault(source, accuracy["value"])
+    return found
 
 
 def _of(one: Comparison, opponent: str, key: str) -> Quantity | None:
     return one.metrics_of(opponent).get(key)
 
 
-def _text(shots: int | None, values: dict[object, float], sources: str) -> str:
-    images = "all training images" if shots is None else f"{shots} images per class"
-    several = f", mean of {len(values)} {sources}" if len(values) > 1 else ""
-    return f"{100 * fmean(values.values()):.1f} ({images}{several})"
+def _text(values: dict[object, float]) -> str:
+    several = f"\nmean of {len(values)}" if len(values) > 1 else ""
+    return f"{100 * fmean(values.values()):.1f}{several}"

@@ -26,9 +26,10 @@ NAMES = {
 
 
 def further_tables(paper: PaperTable, metrics: Sequence[str]) -> list[Table]:
-    """One table per metric, in the rows of the paper's table; a cell without it has "–"."""
+    """One table per metric that some run has, in the rows of the paper's table; a cell without it has "–"."""
     header = ["Method", "Images per class", *paper.datasets]
-    return [Table(NAMES.get(metric, metric), header, list(_rows(paper, metric))) for metric in metrics]
+    tables = [Table(NAMES.get(metric, metric), header, list(_rows(paper, metric))) for metric in metrics]
+    return [one for one in tables if any(set(row[2:]) - {"–", MISSING} for row in one.rows)]
 
 
 def _rows(paper: PaperTable, metric: str) -> Iterator[list[str]]:

@@ -20,8 +20,8 @@ Letters = Mapping[str, str]  # remark on a printed number -> the letter of its f
 def layout(table: PaperTable) -> Table:
     """One row per method and number of images, few images first, and below it its Δ row.
 
-    A cell has our number, below it that of our thoughts if findings are known, and below it the paper's,
-    unless the paper has no such table.
+    A cell has our number, below it that of our thoughts if findings are known, and below it the paper's, unless the
+    paper has no such table. The last rows are the opponents of the runs.
     """
     headings = [_heading(dataset, [row.entries[i] for row in table.rows]) for i, dataset in enumerate(table.datasets)]
     by_shots = sorted(table.rows, key=lambda row: float("inf") if row.shots is None else row.shots)
@@ -34,6 +34,8 @@ def layout(table: PaperTable) -> Table:
         rows.append(_row(row, letters))
         if found := gains(row, by_shots):
             rows.append(_delta_row(found, letters))
+    runs = [run for entry in table.entries for run in entry.runs if run]
+    rows += regression.paper_rows(runs, table.datasets)
     if not table.in_paper:
         rows = [[text.removesuffix(UNPRINTED) for text in row] for row in rows]
     return Table(table.title, ["Method", "Images per class", *headings, AVERAGE], rows, places)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from vrft_aug.evaluation.report.paper.paper_gains import gains
 from vrft_aug.evaluation.report.paper.paper_rows import Row
 from vrft_aug.evaluation.report.provenance import KNOWLEDGE, LABELS, TOKENS, knowledge_text, labels_text, tokens_text
-from vrft_aug.evaluation.report.regression import lines
 from vrft_aug.evaluation.runs import Facts
 from vrft_aug.experiments.cells import Table
 
@@ -45,7 +44,6 @@ def reading(rows: Sequence[Row], in_paper: bool, table: Table) -> Iterable[str]:
                 objectives.setdefault((cell.dataset, cell.objective), []).append(row.label)
     for (dataset, objective), labels in objectives.items():
         yield f"{dataset}: objective={objective} in {', '.join(dict.fromkeys(labels))}"
-    yield from lines([run for row in rows for entry in row.entries for run in entry.runs if run])
     yield from _provenance(rows)
 
 
