@@ -94,7 +94,7 @@ def test_metrics_are_computed_from_the_vote():
     assert found["accuracy"]["value"] == 0.5
     assert found["unparseable"]["value"] == 0.25
     assert found["samples"] == {"n": 3, "accuracy": pytest.approx(6 / 12), "any_right": 0.75}
-    chosen = voting.votes(table).drop(columns=["sample", "vote", "vote_shares"])
+    chosen = voting.votes(table).drop(columns=["sample", "vote"])
     assert found == measure(chosen, resamples=10)["toy/classification"] | {"samples": found["samples"]}
 
 
@@ -175,7 +175,9 @@ def test_the_voted_sample_alone_has_probabilities(tmp_path):
     found.to_parquet(tmp_path / "predictions.parquet")
     read = pd.read_parquet(tmp_path / "predictions.parquet")
     assert [value is None for value in read["probabilities"]] == [True, True, False, True]
+    read.at[2, "probabilities"] = [0.0, 1.0, 0.0]  # the stand-in's numbers are no probabilities
     (metrics,) = measure(read, resamples=10).values()
+    assert metrics["probabilities"]["n"] == 1 and metrics["probabilities"]["greedy_agreement"]["value"] == 1
     assert set(metrics["parts"]) == {"score", "accuracy", "format"}  # a list is none
 
 

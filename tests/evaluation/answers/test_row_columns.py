@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from vrft_aug.evaluation.answers import pixels
+from vrft_aug.evaluation.answers import linear
 from vrft_aug.evaluation.answers.predict import predict
 from vrft_aug.evaluation.answers.row_columns import READER, SLICE, names_of, row_columns
 from vrft_aug.rewards import compose
@@ -30,6 +30,7 @@ def test_the_policys_and_the_opponents_predictions_have_the_same_columns():
     responses = [[("\\boxed{a}", 3), ("\\boxed{b}", 3)]]
     answered = predict(rows.assign(images=[[{"bytes": b""}]]), compose("accuracy"), lambda *_: responses)
     assert answered["slice_sex"].to_list() == ["F", "F"] and answered["reader_R"].to_list() == ["a", "a"]
-    regression = pixels._table(rows.set_axis([7]), ["b"])
+    regression = linear._table(rows.set_axis([7]), ["b"], pd.DataFrame([{"a": 0.2, "b": 0.8}]))
     for column in ("slice_sex", "slice_site (city)", "reader_R", "source_id"):
         assert regression[column].to_list() == answered[column].to_list()[:1]
+    assert regression["probabilities"].to_list() == [[0.2, 0.8]]
