@@ -1,4 +1,4 @@
-"""Writes CLAIM and TRIPOD-LLM, filled from a run.  python recipes/reporting_checklist.py run=<folder of evaluate.py>"""
+"""Fills in the checklists CLAIM and TRIPOD-LLM.  python recipes/reporting_checklist.py run=<folder of evaluate.py>"""
 
 from pathlib import Path
 

@@ -11,21 +11,12 @@ import pytest
 from omegaconf import OmegaConf
 from repository import ROOT, composed
 
-from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.engine.run import facts
 from vrft_aug.evaluation.earlier import weights_of
 from vrft_aug.evaluation.evaluate import accuracy_text
 from vrft_aug.evaluation.metrics.measure import measure
 
 RESULTS = ("predictions.parquet", "metrics.json", "shuffled/metrics.json", "pixels/metrics.json")
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("rows")
-    few = [f"dataset.loader.{split}=8" for split in ("train", "val", "test")]
-    prepare(composed("prepare", *few, "policy.max_prompt_length=null", f"out={folder}"), None)
-    return folder
 
 
 @pytest.fixture
@@ -93,7 +84,8 @@ def test_an_evaluation_of_something_else_is_not_overwritten(settings, out, tmp_p
 def test_weights_or_rows_that_changed_are_evaluated_again_and_nothing_is_deleted_before_the_checks(
     settings, out, rows, tmp_path
 ):
-    for change in ({"weights": {}}, {"sha256": {}}, {"sha256_train": {}}, {"state": "interrupted"}):
+    for change in ({"weights": {}}, {"sha256": {}}, {"sha256_train": {}}, {"sha256_val": {}},
+                   {"state": "interrupted"}):
         finish(out, rows, tmp_path / "policy", **change)
         before = content(out)
         assert "no config.json" in refused(*settings)  # it went on to load the policy, which cannot be loaded

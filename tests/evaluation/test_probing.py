@@ -12,7 +12,6 @@ from omegaconf import OmegaConf
 from repository import ROOT, composed
 from toy_runs import predictions
 
-from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.engine.run import facts
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.errors import InputError
@@ -70,14 +69,6 @@ def test_images_are_drawn_evenly_by_class_and_smaller_draws_are_part_of_larger_o
     assert np.bincount(labels[chosen(24)]).tolist() == [10, 10, 4]
     assert chosen(24) == chosen(24) == sorted(chosen(24)) != chosen(24, seed=1)
     assert set(chosen(12)) < set(chosen(24)) and chosen(None) == chosen(100) == list(range(84))
-
-
-@pytest.fixture(scope="module")
-def rows(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("rows")
-    few = [f"dataset.loader.{split}=8" for split in ("train", "val", "test")]
-    prepare(composed("prepare", *few, "policy.max_prompt_length=null", f"out={folder}"), None)
-    return folder
 
 
 def test_a_finished_probe_stands_and_is_not_overwritten(rows, tmp_path, capfd):

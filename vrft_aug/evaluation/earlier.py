@@ -20,7 +20,7 @@ FREE = ("out", "hardware.", "probabilities", "conditions", "opponents", "validat
 def stands(config: DictConfig, run: Run, now: Mapping[str, Any], files: Sequence[str] = ()) -> bool:
     """Whether a finished evaluation in the run's folder has the same settings, rows and weights, so nothing is to do.
 
-    now: what run.json will say about rows (`sha256`, `sha256_train`) and policy (`weights`). files: what the run has
+    now: what run.json will say about rows (`sha256` and others) and policy (`weights`). files: what the run has
     written if it is no evaluation. False if there is no finished evaluation, or if what it was about has changed since
     under the same names. Raises InputError for other settings.
     """

@@ -30,16 +30,16 @@ def evaluate(config: DictConfig, run: Run) -> None:
     evaluation that it is compared with (beside.py).
 
     config: it has passed checks.py. A finished evaluation with the same settings, rows and weights stands. Files of
-    another earlier evaluation are deleted when all is checked; new files are written at the end: an interruption leaves
-    none.
+    another earlier evaluation are deleted when all is checked; those of this evaluation itself are written last: an
+    interruption leaves none of them.
 
     Raises InputError, before the policy is loaded, if rows or policy cannot work, and for a folder that holds an
     evaluation of something else.
     """
     folder = Path(config.parquet)
-    trained = facts.checksums(folder, "train") if config.opponents else None
-    now = {"sha256": facts.checksums(folder, config.split), "sha256_train": trained}
-    now["weights"] = weights_of(config.policy.path)
+    used = {"train": config.opponents, "val": config.validation}
+    now: dict[str, Any] = {"sha256": facts.checksums(folder, config.split), "weights": weights_of(config.policy.path)}
+    now |= {f"sha256_{split}": facts.checksums(folder, split) if asked else None for split, asked in used.items()}
     if stands(config, run, now):
         run.stand(f"evaluated before with the same settings, rows and policy: nothing to do; {run.folder}")
         return
@@ -108,7 +108,7 @@ def _write_beside(name: str, predictions: pd.DataFrame, run: Run, config: DictCo
     _write(folder, predictions, config, run, accuracy_text)
     record = {"name": f"{run.folder.name}, {TITLES[name]}", "recipe": "evaluate", **about, "beside": name}
     if name == VALIDATION:
-        record["split"] = "val"
+        record |= {"split": "val", "sha256": about["sha256_val"]}
     write_whole(folder / "run.json", json.dumps(record, indent=2) + "\n")
 
 

@@ -1,8 +1,10 @@
 """The page of runs with everything that a journal asks, in a headless Chromium: each question within one click."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from rich.console import Console
 from screenshots import chromium
@@ -47,6 +49,14 @@ def test_every_table_and_figure_is_in_markdown_too(written: Path):
     assert all(f"### {title}" in text for title in (*TABLES, *(table for _, table in QUESTIONS.values())))
     for kind in ("calibration", "severity"):
         assert (written / f"{kind}-toy-classification-test-split.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_csv_has_the_metrics_of_probabilities(written: Path):
+    table = pd.read_csv(written / "table.csv").set_index("run")
+    assert (table["auroc_low"] < table["auroc"]).all() and (table["auroc"] < table["auroc_high"]).all()
+    measured = json.loads((written.parent / "runs" / "after" / "metrics.json").read_text())["toy/classification"]
+    for key in ("auroc", "calibration_error", "aurc"):
+        assert table.loc["after", key] == pytest.approx(measured["probabilities"][key]["value"])
 
 
 def test_each_question_is_one_click_away(page):

@@ -1,4 +1,4 @@
-"""Asks again with the wrong knowledge, or with none: a policy that reads its prompt must then answer otherwise.
+"""Asks again with the wrong knowledge, or with none: a policy that reads its prompt must then answer differently.
 
 The prompts are made anew by the template, from the classes and descriptions that each row carries.
 """

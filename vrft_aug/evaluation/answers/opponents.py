@@ -1,4 +1,4 @@
-"""The opponents of a policy: ordinary classifiers that answer the same test images after the same training images."""
+"""Lists a policy's opponents: ordinary classifiers, trained on the same images, that answer the same test images."""
 
 from collections.abc import Callable
 from functools import partial

@@ -39,13 +39,12 @@ def probability_legend(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def probability_columns(one: Comparison) -> dict[str, float | None]:
-    """Columns of table.csv: <metric> with its limits; of vote shares votes_<metric>. None without scores."""
+    """Columns of table.csv: <metric> with its limits, of vote shares votes_<metric>; none without scores."""
     record: dict[str, float | None] = {}
     for block, prefix in (("probabilities", ""), ("votes", "votes_")):
         found: Metrics = one.metrics.get(block) or {}
-        for key, *_ in QUANTITIES:
-            if block == "probabilities" or key in found:
-                record |= limits(f"{prefix}{key}", found.get(key))
+        for key in (key for key, *_ in QUANTITIES if key in found):
+            record |= limits(f"{prefix}{key}", found[key])
     return record
 
 

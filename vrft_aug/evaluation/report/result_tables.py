@@ -7,6 +7,7 @@ import pandas as pd
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report.condition_tables import condition_columns
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
+from vrft_aug.evaluation.report.probability_tables import probability_columns
 from vrft_aug.evaluation.report.provenance import ROWS
 from vrft_aug.evaluation.report.regression import accuracy_row, check_rows, columns
 from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_of, p_value
@@ -152,6 +153,7 @@ def _record(one: Comparison) -> dict:
         "p_against_shuffled": p_of(one.test("shuffled")),
         **columns(one),
         **condition_columns(one),
+        **probability_columns(one),
         "baseline": one.baseline,
         "p_against_baseline": p_of(one.against_baseline),
         **{f"{name}_{key}": (getattr(facts, name) or {}).get(key) for name, key in PROVENANCE},
