@@ -7,13 +7,13 @@ pins=$(grep -E '^(flash-attn|torch)==' "$lock" | paste -sd " ")
 cuda=$(sed -n 's/^cuda-toolkit==\([0-9]*\).*/\1/p' "$lock") # for which the lock's torch is built
 state=$venv/flash-attn                                      # "left out", or what was compiled for what
 
-built() { # whether the environment has flash-attn, or lacks it, as asked for
+built() { # whether the environment has flash-attn, or lacks it, as asked for; FLASH_ATTN=1 compiles a broken one again
   local now=""
   [[ ! -f $state ]] || now=$(<"$state")
   case ${FLASH_ATTN:-} in
     0) [[ $now == "left out" ]] ;;
     "") [[ $now == "left out" || $now == "$pins for "${CUDA_ARCHS:-*} ]] ;;
-    *) [[ $now == "$pins for "${CUDA_ARCHS:-*} ]] ;;
+    *) [[ $now == "$pins for "${CUDA_ARCHS:-*} ]] && "$venv/bin/python" -c 'import flash_attn' 2> /dev/null ;;
   esac
 }
 

@@ -98,6 +98,13 @@ def test_a_build_that_fails_says_how_to_go_on(copy):
     assert line.startswith("error: flash-attn does not compile, see above: MAX_JOBS=1") and "FLASH_ATTN=0" in line
 
 
+def test_one_that_no_longer_loads_is_compiled_again_when_it_is_asked_for(copy):
+    """The line of `make doctor` names FLASH_ATTN=1: without the import, the set-up would find everything ready."""
+    make(copy, *SETUP)
+    assert not compiles(make(copy, *SETUP, "FLASH_ATTN=1")[2])
+    assert compiles(make(copy, *SETUP, "FLASH_ATTN=1", FAKE_FAILS="import flash_attn")[2])
+
+
 def test_another_torch_or_architecture_compiles_it_anew_and_other_changes_do_not(copy):
     def younger(name: str) -> list[str]:
         later = (copy / ".venv-gpu" / "ready").stat().st_mtime + 10

@@ -69,6 +69,15 @@ def test_a_healthy_machine_passes(healthy):
     profile_checks.check_machine(profile("gpu_1x24g"))
 
 
+def test_serving_needs_the_gpus_but_neither_flash_attn_nor_ray(healthy):
+    hardware = profile("gpu_2x80g", "hardware.ray.num_cpus=1")
+    healthy(A100, A100, flash_attn="ModuleNotFoundError: No module named 'flash_attn'")
+    profile_checks.check_machine(hardware, serving=True)
+    healthy(A10G, A10G)
+    with pytest.raises(InputError, match="GPU memory"):
+        profile_checks.check_machine(hardware, serving=True)
+
+
 def test_a_driver_too_old_for_torchs_cuda_is_named(fake):
     """torch itself says that there is no GPU: this machine has none, and its torch may be built for CUDA."""
     program(fake, "nvidia-smi", "echo 570.124.06")

@@ -26,6 +26,18 @@ def test_a_policy_that_cannot_fit_is_refused_by_its_size(tmp_path, monkeypatch):
         preflight.check_memory(str(tmp_path), CPU)
 
 
+def test_a_tensor_that_does_not_fit_into_the_buffer_of_weights_is_refused(tmp_path):
+    save_file({"small": np.zeros(9, np.float32), "large": np.zeros((1024, 512), np.float32)},
+              tmp_path / "model.safetensors")  # fmt: skip
+    fits = OmegaConf.merge(CPU, {"weight_bucket_megabytes": 2})
+    preflight.check_weight_bucket(str(tmp_path), fits)
+    small = OmegaConf.merge(CPU, {"weight_bucket_megabytes": 1})
+    with pytest.raises(InputError, match=r"large has 2 MiB, but hardware\.weight_bucket_megabytes=1: set it to 2"):
+        preflight.check_weight_bucket(str(tmp_path), small)
+    preflight.check_weight_bucket(str(tmp_path), OmegaConf.merge(small, {"device": "cuda"}))  # verl sends it alone
+    preflight.check_weight_bucket("Qwen/Qwen2.5-VL-3B-Instruct", small)  # not here: nothing is known
+
+
 @pytest.mark.parametrize(
     ("change", "copies"), [({}, 12), ({"lora_rank": 8}, 4), ({"lora_rank": 8, "master_dtype": "bfloat16"}, 2)]
 )

@@ -1,4 +1,4 @@
-"""Serving takes type and memory from the hardware profile and the length from the policy; vLLM's parser reads it."""
+"""Serving takes type and memory from the profile, which the machine must fit, and the length from the policy."""
 
 import json
 import subprocess
@@ -10,6 +10,7 @@ from repository import ROOT
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 from vrft_aug.data.policy_files import SETTINGS
+from vrft_aug.engine.run import gpu_checks
 from vrft_aug.engine.verl.serve import command, settings
 from vrft_aug.errors import InputError
 
@@ -66,3 +67,11 @@ def test_a_folder_without_a_policy_is_refused(tmp_path):
     started = [sys.executable, "-m", "vrft_aug.engine.verl.serve", str(tmp_path / "nowhere")]
     done = subprocess.run(started, capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.returncode == 2 and done.stderr.startswith(f"error: {tmp_path}/nowhere does not exist: give")
+
+
+def test_a_machine_without_the_profiles_gpus_is_refused(tmp_path):
+    if gpu_checks.look().devices:
+        pytest.skip("this machine has a GPU")
+    command = [sys.executable, "-m", "vrft_aug.engine.verl.serve", made(tmp_path), "--hardware", "gpu_2x80g"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=400)
+    assert done.returncode == 2 and done.stderr.startswith("error: hardware=gpu_2x80g: GPU: "), done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ BYTES = {"float32": 4, "bfloat16": 2}
 
 def parameters(policy: str) -> int:
     """Parameters in the safetensors files of a folder, or those of a hub id. 0: neither is known."""
+    return sum(numbers for _, numbers in tensors(policy)) or PUBLISHED.get(policy, 0)
+
+
+def tensors(policy: str) -> Iterator[tuple[str, int]]:
+    """Name and number of parameters of each tensor in the safetensors files of a folder; none for a hub id."""
     from safetensors import safe_open
 
-    total = 0
-    for file in Path(policy).glob("*.safetensors"):
-        with safe_open(file, framework="numpy") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 (not a dict)
-                total += math.prod(tensors.get_slice(name).get_shape())
-    return total or PUBLISHED.get(policy, 0)
+    for path in Path(policy).glob("*.safetensors"):
+        with safe_open(path, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118 (not a dict)
+                yield name, math.prod(file.get_slice(name).get_shape())
 
 
 def checkpoint_bytes(policy: str, hardware: Any) -> int:

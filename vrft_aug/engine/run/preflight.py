@@ -99,6 +99,21 @@ def check_memory(policy: str, hardware: DictConfig, recipe: str = "grpo") -> Non
                          f"{free / GIB:.1f} GiB are free: close other programs, or {other}")  # fmt: skip
 
 
+def check_weight_bucket(policy: str, hardware: DictConfig) -> None:
+    """Raise InputError if a tensor of the policy is larger than the buffer through which vLLM gets new weights.
+
+    On a CPU the buffer is shared memory, and verl stops at such a tensor (bucketed_weight_transfer.py:141), minutes
+    after the start. On GPUs it sends the tensor by itself.
+    """
+    if hardware.device != "cpu":
+        return
+    name, numbers = max(policy_size.tensors(policy), key=lambda tensor: tensor[1], default=("", 0))
+    needed = math.ceil(numbers * policy_size.BYTES[hardware.master_dtype] / 2**20)
+    if needed > hardware.weight_bucket_megabytes:
+        raise InputError(f"policy {policy}: its tensor {name} has {needed} MiB, but hardware.weight_bucket_megabytes="
+                         f"{hardware.weight_bucket_megabytes}: set it to {needed} or more")  # fmt: skip
+
+
 def check_disk(policy: str, folder: Path, checkpoints: int, hardware: DictConfig) -> None:
     """Raise InputError if the disk of `folder` has no room for this number of checkpoints."""
     needed = policy_size.checkpoint_bytes(policy, hardware) * checkpoints

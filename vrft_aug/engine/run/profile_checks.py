@@ -7,6 +7,8 @@ from vrft_aug.engine.run import gpu_checks, machine_checks, ray_cpus
 from vrft_aug.engine.run.machine_checks import Verdict
 from vrft_aug.errors import InputError
 
+OF_TRAINING = {"attention", "flash-attn", "Ray's CPUs"}  # vLLM brings its own attention, and serves without Ray
+
 
 def checks(hardware: Any) -> dict[str, Callable[[], Verdict]]:
     """name -> check, for the profile `hardware` with the settings of the command line."""
@@ -17,11 +19,16 @@ def checks(hardware: Any) -> dict[str, Callable[[], Verdict]]:
     return todo | {"Ray's CPUs": lambda: ray_cpus.places(hardware)}
 
 
-def check_machine(hardware: Any) -> None:
-    """Raise InputError for the first check that finds a problem. A cluster's GPUs are not this machine's to check."""
-    elsewhere = set() if hardware.ray.address == "local" else {"GPU number", "GPU memory", "GPU generation"}
+def check_machine(hardware: Any, serving: bool = False) -> None:
+    """Raise InputError for the first check that finds a problem. A cluster's GPUs are not this machine's to check.
+
+    serving: only what vLLM alone needs.
+    """
+    left_out = OF_TRAINING if serving else set()
+    if hardware.ray.address != "local":
+        left_out = left_out | {"GPU number", "GPU memory", "GPU generation"}
     for name, check in checks(hardware).items():
-        found, remedy = check() if name not in elsewhere else ("", "")
+        found, remedy = check() if name not in left_out else ("", "")
         if remedy:
             raise InputError(f"hardware={hardware.name}: {name}: {found}; {remedy}")
 

@@ -50,7 +50,9 @@ def run_on_ray(config: DictConfig, say: Callable[[str], None]) -> None:
     """Run verl's trainer in a Ray cluster (ray_cluster.py), and shut down what was started.
 
     The first SIGINT or SIGTERM stops the training after its current step, with a checkpoint; the second at once.
+    Raises InputError, before Ray starts, for a policy with a tensor that cannot be sent to vLLM.
     """
+    preflight.check_weight_bucket(config.actor_rollout_ref.model.path, config.hardware)
     import ray
     from verl.trainer.main_ppo import run_ppo
     from verl.trainer.ppo.utils import need_critic, need_reference_policy

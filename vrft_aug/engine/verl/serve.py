@@ -17,11 +17,13 @@ from vrft_aug.cli import one_line_errors
 from vrft_aug.configs import CONF, compose
 from vrft_aug.data.policy_files import adopt
 from vrft_aug.engine.run.preflight import prepare_environment
+from vrft_aug.engine.run.profile_checks import check_machine
 from vrft_aug.errors import InputError
 
 
 def main() -> None:
-    """Start the server. It ends with exit code 2 and one line for a folder that holds no policy."""
+    """Start the server. A folder without a policy, and a machine without the profile's GPUs, end it with one line and
+    exit code 2."""
     profiles, policies = (sorted(file.stem for file in (CONF / kind).glob("*.yaml")) for kind in ("hardware", "policy"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
     parser.add_argument("path", help="a policy's folder, the folder of a finished training, or a hub id")
@@ -31,6 +33,7 @@ def main() -> None:
     arguments, others = parser.parse_known_args()
     with one_line_errors():
         config, path = settings(arguments.path, arguments.hardware, arguments.policy)
+        check_machine(config.hardware, serving=True)
     prepare_environment(config.hardware)
 
     from vrft_aug.engine.verl import patches
