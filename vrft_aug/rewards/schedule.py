@@ -30,11 +30,11 @@ class Schedule:
     @staticmethod
     def of(where: str, spec: Mapping[str, Any]) -> "Schedule":
         """Read {from, to, over}. where: its key, for errors. Raises InputError for another key or value."""
-        numbers = [value for value in map(spec.get, KEYS) if is_number(value)]
+        numbers = [float(spec[key]) for key in KEYS if is_number(spec.get(key))]
         if set(spec) != set(KEYS) or len(numbers) < len(KEYS) or not 0 < numbers[2] <= 1:
             raise InputError(f"{where}: a schedule is {{from: <number>, to: <number>, over: <share of the training's "
                              f"steps, above 0 and up to 1>}}, found {dict(spec)!r}")  # fmt: skip
-        return Schedule(*map(float, numbers))
+        return Schedule(*numbers)
 
     def at(self, progress: float | None) -> float:
         """The value when this share of the training is done (0: first step, 1: last step); None: the last value."""
