@@ -1,6 +1,6 @@
 """Pays for a near grade as quadratic weighted kappa weighs it: the cost grows with the square of the distance."""
 
-from vrft_aug.rewards.grades import distance, span
+from vrft_aug.rewards.grade_distance import distance, span
 from vrft_aug.rewards.parsing import Response
 from vrft_aug.rewards.row import ExtraInfo
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vrft_aug.rewards.grades import distance
+from vrft_aug.rewards.grade_distance import distance
 from vrft_aug.rewards.parsing import Response
 from vrft_aug.rewards.row import ExtraInfo
 
