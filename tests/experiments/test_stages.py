@@ -121,6 +121,14 @@ def test_localisation_is_diagnosed_with_either_prompt(experiment, prompt, plan):
     assert value(test, "parquet").endswith(f"/rows/{prompt}")
 
 
+@pytest.mark.parametrize("objective", ["iou", "iou_tightening", "iou_continuous"])
+def test_localisation_may_be_tested_itself(objective, plan):
+    experiment = "v_rft_localize" + objective.removeprefix("iou")
+    test = stages(plan, experiment, "tiny", "phantom")[f"{experiment}/test"]
+    chosen = plan.configs.get("evaluate", test.overrides).hydra.runtime.choices
+    assert (chosen.prompt, chosen.objective) == ("localize", objective)
+
+
 @pytest.mark.parametrize(("second", "why"), [("zero_shot", "zero_shot trains nothing"),
                                              ("v_rft_pa_pi_v_rft", "trains twice \\(fine_tune=v_rft\\)")])  # fmt: skip
 def test_a_second_experiment_without_one_training_is_refused(second, why, plan, monkeypatch):

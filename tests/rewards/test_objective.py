@@ -37,7 +37,7 @@ def test_the_paper_s_objectives_are_all_there():
 
 
 def test_the_rewards_are_the_modules_with_a_reward():
-    assert rewards() == ["accuracy", "format", "iou", "mfrs", "recitation"]
+    assert rewards() == ["accuracy", "format", "iou", "kappa", "length", "mfrs", "recitation"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,8 +110,8 @@ def test_reciting_without_knowledge_is_refused_whatever_the_reference(reference:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_paper_pays_for_a_right_answer_by_one_reward(name: str):
-    grades = "mfrs" if name.endswith("mfrs") else "accuracy"
+def test_an_objective_pays_for_a_right_answer_by_one_reward(name: str):
+    grades = "mfrs" if name.endswith("mfrs") else "kappa" if name == "kappa" else "accuracy"
     assert [compose(name).main(task) for task in TASKS] == [("accuracy",), (grades,), ("iou",)]
 
 
@@ -123,7 +123,7 @@ def test_the_main_rewards_are_the_heavy_ones_whatever_they_are_called():
     assert main(accuracy=0.5, mfrs=0.4, format=0.1) == ("accuracy", "mfrs")
     assert main(accuracy=0.8, mfrs=0.1) == ("accuracy",)
     assert main(accuracy=0.3, recitation=2.0, format=1.0) == ("accuracy",)
-    assert main(format=1.0) == ()
+    assert main(format=1.0) == main(format=0.1, length=1.0) == ()
 
 
 def test_a_share_of_the_score_is_the_weighted_reward_within_its_clip():
@@ -135,7 +135,7 @@ def test_a_share_of_the_score_is_the_weighted_reward_within_its_clip():
 @pytest.mark.parametrize(
     "objective, message",
     [
-        ("fuzzy", r"unknown objective 'fuzzy'; known: accuracy, iou, mfrs"),
+        ("fuzzy", r"unknown objective 'fuzzy'; known: accuracy, iou, iou_continuous, "),
         ({"grading": PLAIN["grading"]}, "each task of classification, grading, localization"),
         ([1], "each task"),
         ({**PLAIN, "segmentation": {}}, "each task"),

@@ -10,8 +10,9 @@ from reward_rows import BOX, BREAST, LESION, PIXELS, RETINA, think
 
 from vrft_aug.rewards import compute_score
 from vrft_aug.rewards.iou import iou
+from vrft_aug.rewards.objective import FOLDER
 
-OBJECTIVES = ("accuracy", "mfrs", "iou", "recite_pos", "recite_neg")
+OBJECTIVES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 ROWS = [(BREAST, "malignant"), (RETINA, "2"), (LESION, BOX)]
 PIECES = [
     "<think>",
@@ -30,6 +31,8 @@ PIECES = [
 ]
 text = st.text(max_size=60)
 responses = st.lists(st.one_of(st.sampled_from([*PIECES, "2", "malignant", " "]), text), max_size=12).map("".join)
+lengths = st.none() | st.integers(0, 5000)
+shares = st.none() | st.floats(0, 1)
 
 side = st.integers(1, 500)
 corner = st.integers(-500, 500)
@@ -37,10 +40,12 @@ boxes = st.builds(lambda x, y, w, h: (x, y, x + w, y + h), corner, corner, side,
 
 
 @settings(deadline=None, max_examples=300)
-@given(responses, st.sampled_from(ROWS), st.sampled_from(OBJECTIVES))
-def test_any_text_gives_finite_rewards_in_range(response: str, row_and_truth: tuple, objective: str):
+@given(responses, st.sampled_from(ROWS), st.sampled_from(OBJECTIVES), lengths, shares)
+def test_any_text_gives_finite_rewards_in_range(
+    response: str, row_and_truth: tuple, objective: str, tokens: int | None, progress: float | None
+):
     row, truth = row_and_truth
-    result = compute_score("d", response, truth, row, objective)
+    result = compute_score("d", response, truth, row, objective, tokens=tokens, progress=progress)
     parts = {k: v for k, v in result.items() if isinstance(v, float) and k != "score"}
     assert all(0.0 <= value <= 1.0 for value in parts.values())
     assert math.isfinite(result["score"])
@@ -72,6 +77,31 @@ def test_mfrs_falls_with_distance(truth: int, near: int, far: int):
     score = {g: compute_score("d", think(rf"\boxed{{{g}}}"), str(truth), RETINA, "mfrs")["mfrs"] for g in (near, far)}
     assert score[near] >= score[far]
     assert (score[near] == 1.0) == (near == truth)
+
+
+@given(st.integers(0, 4), st.integers(0, 4))
+def test_kappa_is_one_for_the_truth_and_zero_for_the_farthest_grade_alone(truth: int, answer: int):
+    found = compute_score("d", think(rf"\boxed{{{answer}}}"), str(truth), RETINA, "kappa")["kappa"]
+    assert (found == 1.0) == (answer == truth) and (found == 0.0) == (abs(answer - truth) == 4)
+
+
+@given(st.integers(0, 2000), st.integers(0, 2000))
+def test_a_longer_response_never_pays_more(shorter: int, longer: int):
+    found = [
+        compute_score("d", think(r"\boxed{2}"), "2", RETINA, "length", tokens=tokens)["length"]
+        for tokens in sorted((shorter, longer))
+    ]
+    assert found[0] >= found[1]
+
+
+@given(boxes, st.floats(0, 1), st.floats(0, 1))
+def test_a_tightening_threshold_never_pays_later_for_what_it_did_not_pay_before(box: tuple, one: float, other: float):
+    text = think(f"<answer>{list(box)}</answer>")
+    early, late = (
+        compute_score("d", text, BOX, PIXELS, "iou_tightening", progress=progress)["iou"]
+        for progress in sorted((one, other))
+    )
+    assert early >= late
 
 
 @given(boxes, boxes, st.integers(1, 1000), st.integers(1, 1000))

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from vrft_aug.errors import InputError
-from vrft_aug.rewards.accuracy import class_of, true_class
+from vrft_aug.rewards.grade_distance import distance
 from vrft_aug.rewards.parsing import Response
 from vrft_aug.rewards.row import ExtraInfo
 
@@ -16,15 +15,5 @@ def reward(
     Grades are integers from the row's `classes`. An answer that is not in `classes` has no grade and scores 0.
     Raises InputError where a class is not an integer.
     """
-    answer = class_of(response.label, row) if response.label else None
-    if answer is None:
-        return 0.0
-    distance = abs(_grade(answer) - _grade(true_class(ground_truth, row)))
-    return float(credit[distance]) if distance < len(credit) else 0.0
-
-
-def _grade(name: str) -> int:
-    try:
-        return int(name)
-    except ValueError:
-        raise InputError(f"class {name!r} is no integer grade: the reward mfrs is for the task grading") from None
+    away = distance(response, ground_truth, row)
+    return 0.0 if away is None or away >= len(credit) else float(credit[away])

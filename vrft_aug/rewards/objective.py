@@ -8,7 +8,7 @@ holds one:
       format: {weight: 0.1}
 
 A reward's name is its module in this package. `weight` multiplies the reward. `clip`, where given, keeps the product in
-[-clip, clip]. A reward that is null is left out.
+[-clip, clip]. A reward that is null is left out. A parameter may change during a training (schedule.py).
 """
 
 import json
@@ -27,7 +27,7 @@ from vrft_aug.rewards.parsing import TASKS
 from vrft_aug.rewards.term import Term, read_term
 
 FOLDER = CONF / "objective"
-BESIDE_THE_ANSWER = ("format", "recitation")
+BESIDE_THE_ANSWER = ("format", "recitation", "length")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Objective:
     terms: dict[str, tuple[Term, ...]]
     parts: tuple[str, ...]
 
+    @property
+    def scheduled(self) -> bool:
+        """Whether a parameter of some reward changes during a training."""
+        return any(term.schedules for terms in self.terms.values() for term in terms)
+
     def needs_knowledge(self, task: str) -> bool:
         """Whether the task has the reward for reciting, whatever its reference: names alone are nothing to recite."""
         return any(term.name == "recitation" for term in self.terms[task])
@@ -44,7 +49,7 @@ class Objective:
     def main(self, task: str) -> tuple[str, ...]:
         """The rewards for a right answer: all that weigh at least half as much as the heaviest one.
 
-        The structure (`format`) and the way of reasoning (`recitation`) are no answer, whatever their weight.
+        Structure (`format`), way of reasoning (`recitation`) and `length` are no answer, whatever their weight.
         """
         weights = {term.name: term.weight for term in self.terms[task] if term.name not in BESIDE_THE_ANSWER}
         return tuple(name for name, weight in weights.items() if weight >= max(weights.values()) / 2)
@@ -86,7 +91,8 @@ def _checked(text: str) -> Objective:
     terms = {task: _terms(task, tasks[task]) for task in TASKS}
     every = [term for task in TASKS for term in terms[task]]
     clipped = [f"{term.name}_clipped" for term in every if term.clip is not None]
-    return Objective(terms, tuple(dict.fromkeys([term.name for term in every] + clipped)))
+    scheduled = [f"{term.name}_{key}" for term in every for key in term.schedules]
+    return Objective(terms, tuple(dict.fromkeys([term.name for term in every] + clipped + scheduled)))
 
 
 def load(name: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ def compute_score(
     objective: str | Mapping | Objective = "accuracy",
     *,
     tokens: int | None = None,
+    progress: float | None = None,
 ) -> dict[str, Any]:
     """Score one response by the rewards that `objective` gives its row's task (eq. 8, 10).
 
@@ -31,11 +32,13 @@ def compute_score(
         extra_info: the row's; a plain dict with `task` and the keys that the task's rewards read.
         objective: the name of a file in conf/objective/, a mapping of the same form, or a result of `compose`.
         tokens: the response's length in tokens, the end token included; None where it is not known.
+        progress: the share of the training that is done (schedule.py); None where nothing is trained.
 
     Returns:
         `score` (float): the weighted sum.
         Every reward of the objective under its name (float, before its weight), and `<reward>_clipped` (0.0 or 1.0)
-            where it has a `clip`. None where this task does not use the reward: verl leaves None out of its means.
+            where it has a `clip`, and `<reward>_<parameter>`, the value of a parameter that changes during a training.
+            None where this task does not use the reward: verl leaves None out of its means.
         `acc` (0.0 or 1.0): the right class or grade; for localization IoU >= 0.5.
         `task`, `prediction` (str): the class, else the stated label; the box in original pixels as JSON; "" is none.
         `rejected` (str): why the answer counts for nothing, "" where it counts.
@@ -55,7 +58,9 @@ def compute_score(
     response = parse(solution_str, task, tokens)
     result: dict[str, Any] = {"score": 0.0, **dict.fromkeys(composed.parts)}
     for term in composed.terms[task]:
-        value = term.reward(response, ground_truth, extra_info, **term.parameters)
+        now = {key: schedule.at(progress) for key, schedule in term.schedules.items()}
+        value = term.reward(response, ground_truth, extra_info, **term.parameters, **now)
+        result |= {f"{term.name}_{key}": setting for key, setting in now.items()}
         if term.clip is not None:
             result[f"{term.name}_clipped"] = float(abs(term.weight * value) > term.clip)
         result[term.name] = value

@@ -32,12 +32,15 @@ def prepare_toy(tmp_path, data_root, name, prompt, *overrides):
     return manifest, {split: rows_of(tmp_path / "out", split) for split in ("train", "val", "test")}
 
 
-def right_answer(row):
-    """The response that deserves full marks."""
+def right_answer(row, exact=False):
+    """The response that deserves full marks. exact: its box is not rounded to whole pixels of the policy's frame."""
     truth = row["reward_model"]["ground_truth"]
     info = row["extra_info"]
     if info["task"] == "localization":
-        return f"<think>edges</think> <answer>{scale_box(info['box'], info['image_size'], info['frame_size'])}</answer>"
+        box, scale = info["box"], [b / a for a, b in zip(info["image_size"] * 2, info["frame_size"] * 2, strict=True)]
+        rounded = scale_box(box, info["image_size"], info["frame_size"])
+        stated = [side * by for side, by in zip(box, scale, strict=True)] if exact else rounded
+        return f"<think>edges</think> <answer>{stated}</answer>"
     return f"<think>a look</think> \\boxed{{{truth}}}"
 
 
@@ -78,7 +81,8 @@ def test_classes_prompt_knowledge_and_right_answers_agree(tmp_path, data_root, n
 def full(row, objective):
     """The right answer loses nothing: every part is at its best, except recitation, which says nothing about it."""
     truth = row["reward_model"]["ground_truth"]
-    result = compute_score(row["data_source"], right_answer(row), truth, row["extra_info"], objective=objective)
+    answer = right_answer(row, exact=objective == "iou_continuous")  # which pays less for a rounded box
+    result = compute_score(row["data_source"], answer, truth, row["extra_info"], objective=objective)
     assert result["acc"] == 1.0 and result["rejected"] == ""
     terms = compose(objective).terms[row["extra_info"]["task"]]
     recited = sum(term.share(result["recitation"]) for term in terms if term.name == "recitation")

@@ -133,6 +133,11 @@ NAMES = [
     Name("verl.experimental.reward_loop.reward_loop.RewardLoopWorker.compute_score_batch", takes="self data"),
     Name("verl.experimental.reward_loop.reward_manager.base.RewardManagerBase", takes="config tokenizer compute_score"),
     Name("verl.experimental.reward_loop.reward_manager.base.RewardManagerBase.run_single", takes="self data"),
+    Name("global_steps", at=f"{TRAINER}._next_train_batch",
+         says=('tu.assign_non_tensor_data(batch, "global_steps", self.global_steps)',)),
+    Name("actor.optim.total_training_steps", at=f"{TRAINER}._init_dataloader",
+         says=("self.config.actor_rollout_ref.actor.optim.total_training_steps = optim_total_training_steps",
+               "optim_total_training_steps = total_training_steps * self.parameter_sync_step")),
     Name("trust_remote_code", at="verl.experimental.reward_loop.reward_loop.RewardLoopWorker._init_reward_fn",
          says=("trust_remote_code=True",)),
     # verl: engines and platform

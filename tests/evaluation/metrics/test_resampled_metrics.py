@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from toy_runs import predictions
 from toy_scores import draw, scored
 
 from vrft_aug.errors import InputError
@@ -21,6 +22,18 @@ def test_it_is_the_metric_of_measure(name):
     twice = rows().iloc[np.r_[0:40, 0:40]].reset_index(drop=True)
     again = metric_of_weights(name, "classification", twice, ["c2"])(np.ones((1, 80)))
     assert metric(np.repeat([2.0, 0.0], 40)[None]) == pytest.approx(again)
+
+
+def test_boxes_have_their_mean_iou():
+    truth, half = "[0, 0, 10, 10]", "[0, 0, 10, 5]"
+    boxes = predictions([truth] * 4, [truth, half, half, ""], [], "localization")
+    (found,) = measure(boxes, resamples=10).values()
+    metric = metric_of_weights("mean_iou", "localization", boxes)
+    assert metric(np.ones((1, 4)))[0] == pytest.approx(found["mean_iou"]["value"]) == pytest.approx(0.5)
+    assert metric(np.array([[2.0, 0, 0, 1], [0, 1, 1, 0]])) == pytest.approx([2 / 3, 0.5])
+    for name, task in (("mean_iou", "grading"), ("quadratic_kappa", "localization")):
+        with pytest.raises(InputError, match=f"{task} has no {name}"):
+            metric_of_weights(name, task, boxes)
 
 
 def test_errors_are_lower_is_better():

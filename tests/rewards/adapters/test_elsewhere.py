@@ -5,6 +5,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,6 +72,11 @@ def test_easyr1_answers_take_rows_of_a_parquet_reader():
     assert easyr1.answer(read) == easyr1.answer(written)
 
 
+def test_easyr1_tells_no_step():
+    with pytest.raises(InputError, match="EasyR1 does not tell a reward the step: choose an objective without"):
+        easyr1.compute_score(easyr1_inputs(), "iou_tightening")
+
+
 def trl_row(row: dict) -> dict:
     return {"solution": row["reward_model"]["ground_truth"], "extra_info": row["extra_info"]}
 
@@ -101,6 +107,16 @@ def test_trl_s_token_ids_give_the_length():
     ids = [[1] * 3, [1] * 5, [1] * 7]
     assert objective_reward(completions=RESPONSES, completion_ids=ids, objective=COUNTING, **columns) == [3, 5, 7]
     assert objective_reward(completions=RESPONSES, objective=COUNTING, **columns) == [-1, -1, -1]
+
+
+def test_trl_s_step_reaches_a_schedule():
+    half = think("<answer>[100, 100, 200, 150]</answer>")  # IoU 0.5 exactly
+    row = {"completions": [half], "solution": [BOX], "extra_info": [PIXELS | {"split": "train"}]}
+    score = partial(objective_reward, objective="iou_tightening", **row)
+    states = [SimpleNamespace(global_step=step, max_steps=9) for step in (0, 1, 2, 8)]
+    assert [score(trainer_state=state)[0] for state in states] == pytest.approx([1.0, 1.0, 0.1, 0.1])
+    with pytest.raises(InputError, match=r"does not pass \(trainer_state\): update TRL"):
+        score()
 
 
 def test_trl_s_own_trainer_trains_on_it(tmp_path: Path):

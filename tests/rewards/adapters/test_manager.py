@@ -36,26 +36,28 @@ class Utf8Tokenizer:
         return bytes(int(i) for i in ids).decode()
 
 
-def verl_config(objective: dict | None):
+def verl_config(objective: dict | None, steps: int = -1):
+    """steps: of the training, where verl's trainer writes them; -1 is verl's default."""
     manager = {
         "source": "importlib",
         "name": "TaskRewardManager",
         "module": {"path": "pkg://vrft_aug.rewards.adapters.verl"},
     }
     reward = {"reward_manager": manager, "custom_reward_function": {"path": None, "name": None}}
-    return OmegaConf.create({"reward": reward, "objective": objective})
+    actor = {"actor": {"optim": {"total_training_steps": steps}}}
+    return OmegaConf.create({"reward": reward, "objective": objective, "actor_rollout_ref": actor})
 
 
-def make(objective: str, tokenizer: object):
-    config = verl_config(load(objective))
+def make(objective: str, tokenizer: object, steps: int = -1):
+    config = verl_config(load(objective), steps)
     return load_reward_manager(config, tokenizer, reward_router_address=None, reward_model_tokenizer=None)
 
 
-def rollout(row: dict, truth: str, response: str, padding: int = 7):
-    """One rollout as verl's agent loop passes it: right-padded, with the row's columns."""
+def rollout(row: dict, truth: str, response: str, padding: int = 7, step: int = 1):
+    """One rollout as verl's agent loop passes it: right-padded, with the row's columns and the step."""
     ids = list(response.encode())
     prompt = [1, 2, 3]
-    columns = {"data_source": "mixed", "reward_model": {"ground_truth": truth}, "extra_info": row}
+    columns = {"data_source": "mixed", "reward_model": {"ground_truth": truth}, "extra_info": row, "global_steps": step}
     return verl.DataProto.from_single_dict(
         {
             "prompts": torch.tensor([prompt]),
@@ -121,6 +123,22 @@ def test_scoring_leaves_the_event_loop_free():
     tokenizer = Utf8Tokenizer()
     score_all("accuracy", tokenizer)
     assert tokenizer.thread is not threading.main_thread()
+
+
+def test_a_threshold_tightens_with_the_step_and_validation_has_its_last_value():
+    manager = make("iou_tightening", Utf8Tokenizer(), steps=9)
+
+    def threshold(split: str, step: int) -> float:
+        sample = rollout(PIXELS | {"split": split}, BOX, SAMPLES[4][2], step=step)
+        return asyncio.run(manager.run_single(sample))["reward_extra_info"]["iou_threshold"]
+
+    assert [threshold("train", step) for step in (1, 3, 5, 9, 10)] == pytest.approx([0.3, 0.525, 0.75, 0.75, 0.75])
+    assert [threshold("val", step) for step in (0, 1, 9)] == [0.75] * 3
+
+
+def test_a_schedule_needs_the_number_of_steps():
+    with pytest.raises(InputError, match=r"^objective: its schedule needs the number of steps: set actor_rollout_ref"):
+        make("iou_tightening", Utf8Tokenizer())
 
 
 @pytest.mark.parametrize("objective", [None, {"grading": {"format": {"weight": 1}}}])

@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.metrics import confusion_metrics
+from vrft_aug.evaluation.metrics.box_metrics import box_statistic, overlaps
 from vrft_aug.evaluation.metrics.class_metrics import class_order, codes, matched_answers
 from vrft_aug.evaluation.metrics.class_scores import read_scores
 from vrft_aug.evaluation.metrics.probability_metrics import FAMILIES, known_disease
 
 Floats = NDArray[np.float64]
-OF_ANSWERS = tuple(confusion_metrics.METRICS)
+OF_BOXES = ("mean_iou",)  # recall_50 is the accuracy
+OF_ANSWERS = (*confusion_metrics.METRICS, *OF_BOXES)
 OF_PROBABILITIES = tuple(FAMILIES)
 LOWER_IS_BETTER = ("mean_absolute_error", "parsed_mean_absolute_error", "brier", "calibration_error", "aurc")
 
@@ -27,8 +29,11 @@ def metric_of_weights(
     classes. Raises InputError if the task or these predictions have no such metric, and for probabilities that only
     some of the images have.
     """
-    if task == "localization" or name not in (*OF_ANSWERS, *OF_PROBABILITIES):
+    if name not in (*OF_ANSWERS, *OF_PROBABILITIES) or (task == "localization") != (name in OF_BOXES):
         raise InputError(f"{task} has no {name}")
+    if name in OF_BOXES:
+        overlap = box_statistic(overlaps(rows["ground_truth"], rows["prediction"].where(rows["rejected"] == "", "")))
+        return lambda weights: overlap(weights)[name]
     if name in OF_PROBABILITIES:
         return _of_probabilities(name, task, rows, disease)
     if task != "grading" and name in confusion_metrics.OF_GRADES:

@@ -31,8 +31,11 @@ def compute_score(
     """{"overall": the score, part: its value, ...} of each of EasyR1's inputs.
 
     A list of inputs gives a list (reward_type batch); one input gives one score (sequential). EasyR1 averages each key
-    over the samples that have it, so a sample has only the parts of its own task, and no texts.
+    over the samples that have it, so a sample has only the parts of its own task, and no texts. Raises InputError for
+    an objective that changes during a training: EasyR1 does not tell a reward the step.
     """
+    if rewards.compose(objective).scheduled:
+        raise InputError("objective: EasyR1 does not tell a reward the step: choose an objective without a schedule")
     if isinstance(reward_inputs, Mapping):
         return _score(reward_inputs, objective)
     return [_score(reward_input, objective) for reward_input in reward_inputs]

@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from verl import DataProto
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
@@ -20,7 +20,10 @@ from vrft_aug.errors import InputError
 from vrft_aug.rewards import ExtraInfo, compose, compute_score
 from vrft_aug.rewards.parsing import parse
 from vrft_aug.rewards.recitation import bleu, references
+from vrft_aug.rewards.schedule import progress
 from vrft_aug.rewards.thought import thought_right
+
+STEPS = "actor_rollout_ref.actor.optim.total_training_steps"  # verl's trainer writes it before it starts its workers
 
 
 class TaskRewardManager(RewardManagerBase):
@@ -29,12 +32,16 @@ class TaskRewardManager(RewardManagerBase):
     def __init__(self, config: DictConfig, tokenizer: Any, compute_score: Any = None, **reward_model: Any):
         """`config` is verl's whole config with our `objective`; verl's own scoring functions are not used.
 
-        Raises InputError where the config has no objective or a malformed one.
+        Raises InputError where the config has no objective or a malformed one, or where the objective changes during
+        the training and the config does not know the number of steps.
         """
         super().__init__(config, tokenizer, compute_score)
         if config.get("objective") is None:
             raise InputError("the config has no group `objective`: add objective=accuracy or another of conf/objective")
         self.objective = compose(config.objective)
+        self._steps = int(OmegaConf.select(config, STEPS) or 0)
+        if self.objective.scheduled and self._steps < 1:
+            raise InputError(f"objective: its schedule needs the number of steps: set {STEPS}, or choose no schedule")
         self._thread = ThreadPoolExecutor(1)  # scoring only computes, so further threads would not make it faster
 
     async def run_single(self, data: DataProto) -> dict[str, Any]:
@@ -47,7 +54,8 @@ class TaskRewardManager(RewardManagerBase):
         length = int(item.batch["attention_mask"][-responses.shape[-1] :].sum())
         text = self.tokenizer.decode(responses[:length], skip_special_tokens=True)
         extra_info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
-        info = compute_score(row["data_source"], text, truth, extra_info, self.objective, tokens=length)
+        done = progress(extra_info, int(row["global_steps"]), self._steps) if self.objective.scheduled else None
+        info = compute_score(row["data_source"], text, truth, extra_info, self.objective, tokens=length, progress=done)
         info |= {"response_length": length, "knowledge_bleu": knowledge_bleu(text, extra_info)}
         info["thought_right"] = thought_right(text, extra_info)  # logged, not paid; None without findings
         info["scoring_seconds"] = time.thread_time() - started
