@@ -20,9 +20,9 @@ from vrft_aug.rewards.term import rewards
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 PLAIN = load("accuracy")
 RIGHT = [
-    (BREAST, "normal, benign", think(r"\boxed{normal, benign}", "x")),
-    (RETINA, "3", think(r"\boxed{3}", "x")),
-    (PIXELS, BOX, think(f"<answer>{BOX}</answer>", "x")),
+    (BREAST, "normal, benign", think(r"\boxed{normal, benign} <confidence>1</confidence>", "x")),
+    (RETINA, "3", think(r"\boxed{3} <confidence>1</confidence>", "x")),
+    (PIXELS, BOX, think(f"<answer>{BOX}</answer> <confidence>1</confidence>", "x")),
 ]
 
 
@@ -37,7 +37,7 @@ def test_the_paper_s_objectives_are_all_there():
 
 
 def test_the_rewards_are_the_modules_with_a_reward():
-    assert rewards() == ["accuracy", "format", "iou", "mfrs", "recitation"]
+    assert rewards() == ["accuracy", "brier", "format", "iou", "mfrs", "recitation"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -33,12 +33,13 @@ def prepare_toy(tmp_path, data_root, name, prompt, *overrides):
 
 
 def right_answer(row):
-    """The response that deserves full marks."""
-    truth = row["reward_model"]["ground_truth"]
-    info = row["extra_info"]
+    """The response that deserves full marks, in the form that the row asks for."""
+    info, said = row["extra_info"], f"\\boxed{{{row['reward_model']['ground_truth']}}}"
     if info["task"] == "localization":
-        return f"<think>edges</think> <answer>{scale_box(info['box'], info['image_size'], info['frame_size'])}</answer>"
-    return f"<think>a look</think> \\boxed{{{truth}}}"
+        said = f"<answer>{scale_box(info['box'], info['image_size'], info['frame_size'])}</answer>"
+    said += " <confidence>1</confidence>"
+    forms = {"think_first": f"<think>a look</think> {said}", "answer_only": said}
+    return forms.get(info["form"], f"{said} <think>a look</think>")
 
 
 @pytest.mark.parametrize("name", DATASETS)
