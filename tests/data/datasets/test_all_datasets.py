@@ -98,6 +98,26 @@ def test_localization_rows_and_right_boxes(tmp_path, data_root, name):
             full(row, objective)
 
 
+FORMS = [f"prompt={name}" for name in ("no_think", "no_think_knowledge", "answer_first", "confidence")]
+FORMS += [f"prompt=localize prompt.form={form}" for form in ("answer_only", "answer_first")]
+
+
+@pytest.mark.parametrize("name", ["phantom", "phantom_grade"])
+@pytest.mark.parametrize("form", FORMS)
+def test_right_and_taught_answers_in_every_form(tmp_path, data_root, name, form):
+    """What supervised fine-tuning teaches is the right answer in the form that the prompt asks for."""
+    prompt, *more = form.removeprefix("prompt=").split()
+    _, splits = prepare_toy(tmp_path, data_root, name, prompt, *more)
+    taught = [row["messages"][1]["content"] for row in rows_of(tmp_path / "out", "sft_train")]
+    for row, response in list(zip(splits["train"], taught, strict=True))[:8]:
+        info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+        paid = compute_score(name, response, truth, info, "rlcr" if info["confidence"] else "iou")
+        assert paid["score"] == pytest.approx(1.0) and paid["format"] == 1.0
+        for objective in OBJECTIVES:
+            if info["knowledge"] or not compose(objective).needs_knowledge(info["task"]):
+                full(row, objective)
+
+
 @pytest.mark.parametrize("name", DATASETS)
 def test_yaml_describes_the_data_set(name):
     dataset = dataset_yaml(name)
