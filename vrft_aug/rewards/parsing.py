@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 TASKS = ("classification", "grading", "localization")
 FORMS = ("think_first", "answer_only", "answer_first")  # what a prompt asks for, in which order
@@ -58,14 +59,12 @@ def parse(text: str, task: str, tokens: int | None = None, form: str | None = No
     form = form or FORMS[0]
     part, thought = answer_part(text, form), _thought(text, form)
     structured = bool(thought or form == "answer_only") and _structured(text, part, form)
-    stated, _ = _only((float(found[1]) for found in _CONFIDENCE.finditer(part)), "")
-    label = box = None
+    facts: dict[str, Any] = {"confidence": _confidence(part), "tokens": tokens}
     if task == "localization":
         box, rejected = _only(_boxes(part), "no box")
-    else:
-        label, rejected = _only(_labels(part), "no answer")
-    confidence = stated if stated is not None and 0 <= stated <= 1 else None
-    return Response(text, thought, structured, label or "", box, confidence, rejected, tokens)
+        return Response(text, thought, structured, box=box, rejected=rejected, **facts)
+    label, rejected = _only(_labels(part), "no answer")
+    return Response(text, thought, structured, label=label or "", rejected=rejected, **facts)
 
 
 def answer_part(text: str, form: str | None) -> str:
@@ -101,6 +100,11 @@ def _structured(text: str, part: str, form: str) -> bool:
 def normalise(label: str) -> str:
     """Lower case, no blanks at the ends, single blanks inside (A.4: both sides are lower-cased)."""
     return " ".join(label.lower().split())
+
+
+def _confidence(part: str) -> float | None:
+    stated, _ = _only((float(found[1]) for found in _CONFIDENCE.finditer(part)), "")
+    return stated if stated is not None and 0 <= stated <= 1 else None
 
 
 def _only(answers: Iterator, none: str) -> tuple:
