@@ -1,4 +1,4 @@
-"""Each form of a prompt trains: V-SFT teaches the form, and two steps of GRPO find it and pay as the form and RLCR say."""
+"""Each form of a prompt trains: V-SFT teaches the form, and two steps of GRPO pay as the form, or RLCR, says."""
 
 import json
 import subprocess
