@@ -21,7 +21,7 @@ SURE = "<confidence>0.8</confidence>"
     ("answer_first", LAST, "2", True, "a look"),
     ("answer_first", f" {LAST}\n", "2", True, "a look"),
     ("answer_first", FIRST, "", False, r"a look \boxed{2}"),
-    ("answer_first", f"I see two, so {LAST}", "2", False, "a look"),  # a thought without tags
+    ("answer_first", f"I see two, so {LAST}", "", False, "a look"),  # a thought without tags
     ("answer_first", f"{LAST} more", "2", False, "a look more"),
     ("answer_first", r"\boxed{2} <think> </think>", "2", False, ""),
     ("answer_first", r"\boxed{2} <think>a</think> <think>b</think>", "2", False, "a b"),
@@ -31,9 +31,9 @@ SURE = "<confidence>0.8</confidence>"
     ("answer_only", f"\n{ALONE} {SURE} ", "2", True, ""),
     ("answer_only", FIRST, "", False, r"a look \boxed{2}"),
     ("answer_only", LAST, "2", False, "a look"),
-    ("answer_only", rf"I see two, so {ALONE}", "2", False, ""),
+    ("answer_only", rf"I see two, so {ALONE}", "", False, ""),
     ("answer_only", rf"{ALONE}, since I see two", "2", False, ""),
-    ("answer_only", rf"</think> {ALONE}", "2", False, ""),
+    ("answer_only", rf"</think> {ALONE}", "", False, ""),
     ("answer_only", r"\boxed{2} or \boxed{3}", "", True, ""),
 ])  # fmt: skip
 def test_the_answer_counts_where_the_form_puts_it(form, text, label, structured, thought):
@@ -46,8 +46,9 @@ def test_the_answer_counts_where_the_form_puts_it(form, text, label, structured,
 @given(st.text(max_size=60))
 def test_a_thought_before_the_answer_never_pays_where_none_is_asked_for(thought: str):
     for form in ("answer_only", "answer_first"):
-        scored = compute_score("d", rf"<think>{thought}</think> \boxed{{2}}", "2", RETINA | {"form": form})
-        assert scored["score"] == 0.0 and scored["rejected"] == "no answer"
+        for text in (rf"<think>{thought}</think> \boxed{{2}}", rf"x{thought} \boxed{{2}}"):
+            scored = compute_score("d", text, "2", RETINA | {"form": form})
+            assert scored["score"] == 0.0 and scored["rejected"] == "no answer"
 
 
 def test_a_row_of_an_earlier_version_thinks_first():

@@ -3,8 +3,8 @@ r"""Reads the thought and the answer from a response, once for all rewards.
 The rules are strict on purpose, because the policy learns whatever is paid for:
 
 - The answer comes after the last `</think>` and before a `<think>` that is never closed. The rest is the thought. Where
-  the prompt asks for no thought, or for one behind the answer, the answer comes before the first `<think>` instead: an
-  answer that was thought about first counts for nothing there.
+  the prompt asks for no thought, or for one behind the answer, the response must begin with the answer: one that has
+  words before it, with tags or without, may have been thought about, and counts for nothing.
 - Classification and grading: the label is the content of `\boxed{...}`, the outermost one, with balanced braces.
 - Localization: the box is a list of four finite numbers inside `<answer>...</answer>`, bare or in any JSON around it
   (`{"bbox_2d": [...]}`, a list of objects, a code fence).
@@ -68,9 +68,9 @@ def parse(text: str, task: str, tokens: int | None = None, form: str | None = No
 
 
 def answer_part(text: str, form: str | None) -> str:
-    """The part of a response in which an answer counts: behind the thought, or before it. form: see `parse`."""
+    """Where in a response an answer counts: behind the thought, or before it if nothing precedes. form: see `parse`."""
     if form in ("answer_only", "answer_first"):
-        return text.partition("<think>")[0]
+        return text.partition("<think>")[0] if text.lstrip().startswith(_BEGINS) else ""
     return text.rpartition("</think>")[2].partition("<think>")[0]
 
 
@@ -85,16 +85,15 @@ def _thought(text: str, form: str) -> str:
 
 
 def _structured(text: str, part: str, form: str) -> bool:
-    """Whether tags and answer are where the form asks for them: one `<think>...</think>` at the start or at the end, or
-    no such tag. Where the answer comes first, nothing comes before it; where it is asked for alone, nothing behind it.
+    """Whether tags and answer are where the form asks for them: one `<think>...</think>` at the start, or at the end,
+    or no such tag and nothing behind the answer. part: what `answer_part` gives.
     """
-    text, part = text.strip(), part.strip()
     tags = (text.count("<think>"), text.count("</think>"))
     if form == "think_first":
-        return tags == (1, 1) and text.startswith("<think>")
+        return tags == (1, 1) and text.lstrip().startswith("<think>")
     if form == "answer_first":
-        return tags == (1, 1) and text.endswith("</think>") and part.startswith(_BEGINS)
-    return tags == (0, 0) and part.startswith(_BEGINS) and part.endswith(_ENDS)
+        return tags == (1, 1) and text.rstrip().endswith("</think>") and bool(part)
+    return tags == (0, 0) and part.rstrip().endswith(_ENDS)
 
 
 def normalise(label: str) -> str:

@@ -68,10 +68,12 @@ def test_the_place_of_the_answer(response, start):
 
 @pytest.mark.parametrize(("form", "response", "start"), [
     ("answer_first", "\\boxed{cat} <think>or a \\boxed{dog}</think>", "\\boxed{"),
-    ("answer_first", "It is \\boxed{cat}, not \\boxed{dog}", "It is \\boxed{"),
+    ("answer_first", " \\boxed{cat}, not \\boxed{dog}", " \\boxed{"),
+    ("answer_first", "It is \\boxed{cat}", "\\boxed{"),
+    ("answer_first", "<answer>cat</answer>", "\\boxed{"),
     ("answer_first", "<think>t</think> \\boxed{cat}", "\\boxed{"),  # the thought does not count, so it is not read
     ("answer_only", "\\boxed{cat}", "\\boxed{"),
-    ("answer_only", "a cat", "a cat\\boxed{"),
+    ("answer_only", "a cat", "\\boxed{"),
     ("think_first", "<think>a \\boxed{dog}?</think> \\boxed{cat}", "<think>a \\boxed{dog}?</think> \\boxed{"),
     (None, "\\boxed{cat} <think>or a \\boxed{dog}</think>", "\\boxed{cat} <think>or a \\boxed{"),
 ])  # fmt: skip

@@ -1,8 +1,8 @@
 r"""Computes how probable each class name is at the place of the answer, from log-probabilities of single tokens.
 
 The place of the answer is the end of the response's last `\boxed{`; a response without one gets it at its end. Where
-the prompt asks for the answer first, it is the first `\boxed{` before a thought (`up_to_answer`). The question is: if
-the policy had to write one of the listed names there, and then the closing brace, which would it write?
+the prompt asks for the answer first, it is at the start of the response (`up_to_answer`). The question is: if the
+policy had to write one of the listed names there, and then the closing brace, which would it write?
 
 Response, name and brace are cut into tokens as one text, once per class. The results are a tree: where names begin
 alike, they share a path, and they part at a branch. At a branch the policy's probabilities of the tokens that lead to a
@@ -44,15 +44,16 @@ def place(response: str) -> str:
 
 
 def up_to_answer(response: str, form: str | None) -> str:
-    r"""The beginning of a response up to the answer that counts; all of it where a thought comes before.
+    r"""All of a response where the thought comes first, else its start up to the first `\boxed{`.
 
-    What is behind the first `\boxed{` knows the answer, where the prompt asks for it first. form: as `parse` takes it.
+    What is behind that one knows the answer. It is empty where the response does not begin with an answer. form: as
+    `parse` takes it.
     """
     if form in (None, "think_first"):
         return response
     part = answer_part(response, form)
     first = _BOX.search(part)
-    return part[: first.end()] if first else part
+    return part[: first.end()] if first else ""
 
 
 def encode_text(tokenizer: Any, texts: list[str]) -> list[list[int]]:
