@@ -28,7 +28,8 @@ VOCABULARY = [f"{a}{b}{c}" for a in "bdglmnrst" for b in "aeiou" for c in ("", "
 CLASSES = ["basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil"]
 ROUNDS, CALLS = 7, 200
 STEP = 256 * 8
-THOUGHT = 188  # words; with tags and answer 200 tokens
+THOUGHT = 180  # words; with tags, answer and confidence 200 tokens
+SURE = " <confidence>0.9</confidence>"
 
 
 def sentence(rng: random.Random, words: int) -> str:
@@ -71,7 +72,7 @@ def measure(seed: int = 0) -> dict[str, float]:
     speeds: dict[tuple, list[float]] = {key: [] for key in scorers}
     for _ in range(ROUNDS):
         for key, (call, answer) in scorers.items():
-            responses = [f"<think>{sentence(rng, THOUGHT)}</think> {answer}" for _ in range(CALLS)]
+            responses = [f"<think>{sentence(rng, THOUGHT)}</think> {answer}{SURE}" for _ in range(CALLS)]
             speeds[key].append(per_second(call, responses))
     return {"/".join(key): median(values) for key, values in speeds.items()}
 
@@ -83,7 +84,7 @@ def resident_growth(calls: int = 100_000) -> float:
     resident = []
     for _ in range(2):
         for _ in range(calls if resident else 2_000):
-            response = f"<think>{rng.random()} {sentence(rng, THOUGHT)}</think> {answer}"
+            response = f"<think>{rng.random()} {sentence(rng, THOUGHT)}</think> {answer}{SURE}"
             compute_score("benchmark", response, truth, row, "recite_neg")
         resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
     return (resident[1] - resident[0]) / 2**20

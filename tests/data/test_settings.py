@@ -57,7 +57,6 @@ def test_a_data_set_that_contradicts_itself(changes, message):
     ({"limit": 5}, "limit=5: must be {train: <number or null>, val: .*; set limit.train=<number>"),
     ({"validation": {"per_class": 0, "total": None}}, "validation.per_class=0: must be a whole number, 1 or more, or"),
     ({"validation": None}, "validation=null: must be {per_class: <number or null>, total: <number or null>}"),
-    ({"think": "maybe"}, "think=maybe: must be true or false"),
     ({"partial": "yes"}, "partial=yes: must be true or false"),
     ({"allow_unverified": 1}, "allow_unverified=1: must be true or false"),
     ({"check": None}, "check=null: must be true or false"),
@@ -72,6 +71,8 @@ def test_a_rule_that_cannot_be(changes, message):
 def test_prompts_and_policies():
     with pytest.raises(InputError, match=r"prompt.class_order=random: must be one of fixed, shuffled"):
         replace(Prompt.of(compose_config().prompt), class_order="random")
+    with pytest.raises(InputError, match=r"prompt.form=short: must be one of think_first, answer_only, answer_first"):
+        replace(Prompt.of(compose_config().prompt), form="short")
     policy = Policy.of(compose_config().policy)
     with pytest.raises(InputError, match=r"policy.box_frame=pixels: must be one of resized, thousand"):
         replace(policy, box_frame="pixels")

@@ -13,16 +13,16 @@ from reward_rows import BOX, BREAST, COUNTING, PIXELS, RETINA, think
 from vrft_aug.configs import compose as compose_config
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import compose, compute_score
-from vrft_aug.rewards.objective import FOLDER, check_knowledge, load
-from vrft_aug.rewards.parsing import TASKS
+from vrft_aug.rewards.objective import FOLDER, check_form, check_knowledge, load
+from vrft_aug.rewards.parsing import FORMS, TASKS
 from vrft_aug.rewards.term import rewards
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 PLAIN = load("accuracy")
 RIGHT = [
-    (BREAST, "normal, benign", think(r"\boxed{normal, benign}", "x")),
-    (RETINA, "3", think(r"\boxed{3}", "x")),
-    (PIXELS, BOX, think(f"<answer>{BOX}</answer>", "x")),
+    (BREAST, "normal, benign", think(r"\boxed{normal, benign} <confidence>1</confidence>", "x")),
+    (RETINA, "3", think(r"\boxed{3} <confidence>1</confidence>", "x")),
+    (PIXELS, BOX, think(f"<answer>{BOX}</answer> <confidence>1</confidence>", "x")),
 ]
 
 
@@ -37,7 +37,7 @@ def test_the_paper_s_objectives_are_all_there():
 
 
 def test_the_rewards_are_the_modules_with_a_reward():
-    assert rewards() == ["accuracy", "format", "iou", "kappa", "length", "mfrs", "recitation"]
+    assert rewards() == ["accuracy", "brier", "format", "iou", "kappa", "length", "mfrs", "recitation"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,6 +110,21 @@ def test_reciting_without_knowledge_is_refused_whatever_the_reference(reference:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("task", TASKS)
+def test_a_thought_or_a_confidence_that_nobody_asks_for_is_refused(name: str, task: str):
+    objective = compose(name)
+    for form in FORMS:
+        if form == "answer_only" and objective.needs_knowledge(task):
+            with pytest.raises(InputError, match=rf"^objective: {task}\.recitation: prompt.form=answer_only asks for"):
+                check_form(objective, task, form, asks_confidence=True)
+        else:
+            check_form(objective, task, form, asks_confidence=True)
+    if name in ("rlcr", "confidence"):
+        with pytest.raises(InputError, match=rf"^objective: {task}\.brier: .* no confidence; .* prompt=confidence, or"):
+            check_form(objective, task, "think_first", asks_confidence=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_objective_pays_for_a_right_answer_by_one_reward(name: str):
     grades = "mfrs" if name.endswith("mfrs") else "kappa" if name == "kappa" else "accuracy"
     assert [compose(name).main(task) for task in TASKS] == [("accuracy",), (grades,), ("iou",)]
@@ -135,13 +150,13 @@ def test_a_share_of_the_score_is_the_weighted_reward_within_its_clip():
 @pytest.mark.parametrize(
     "objective, message",
     [
-        ("fuzzy", r"unknown objective 'fuzzy'; known: accuracy, iou, iou_continuous, "),
+        ("fuzzy", r"unknown objective 'fuzzy'; known: accuracy, confidence, iou, iou_continuous, "),
         ({"grading": PLAIN["grading"]}, "each task of classification, grading, localization"),
         ([1], "each task"),
         ({**PLAIN, "segmentation": {}}, "each task"),
         ({**PLAIN, "grading": {"format": None}}, "the task grading has no reward"),
         ({**PLAIN, "grading": "mfrs"}, "the task grading has no reward; found 'mfrs'"),
-        (changed("grading", "bleu", {"weight": 1}), r"grading\.bleu: unknown reward; known: accuracy, format, iou"),
+        (changed("grading", "bleu", {"weight": 1}), r"grading\.bleu: unknown reward; known: accuracy, brier, format"),
         (changed("grading", "parsing", {"weight": 1}), "unknown reward"),
         (
             changed("grading", "mfrs", {"weight": 0.9, "credits": [1]}),

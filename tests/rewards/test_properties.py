@@ -11,6 +11,7 @@ from reward_rows import BOX, BREAST, LESION, PIXELS, RETINA, think
 from vrft_aug.rewards import compute_score
 from vrft_aug.rewards.iou import iou
 from vrft_aug.rewards.objective import FOLDER
+from vrft_aug.rewards.parsing import FORMS
 
 OBJECTIVES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 ROWS = [(BREAST, "malignant"), (RETINA, "2"), (LESION, BOX)]
@@ -19,6 +20,9 @@ PIECES = [
     "</think>",
     "<answer>",
     "</answer>",
+    "<confidence>",
+    "</confidence>",
+    "0.5",
     "\\boxed{",
     "\\text{",
     "{",
@@ -40,11 +44,14 @@ boxes = st.builds(lambda x, y, w, h: (x, y, x + w, y + h), corner, corner, side,
 
 
 @settings(deadline=None, max_examples=300)
-@given(responses, st.sampled_from(ROWS), st.sampled_from(OBJECTIVES), lengths, shares)
+@given(responses, st.sampled_from(ROWS), st.sampled_from(OBJECTIVES), lengths, shares, st.sampled_from(FORMS),
+       st.booleans())  # fmt: skip
 def test_any_text_gives_finite_rewards_in_range(
-    response: str, row_and_truth: tuple, objective: str, tokens: int | None, progress: float | None
+    response: str, row_and_truth: tuple, objective: str, tokens: int | None, progress: float | None, form: str,
+    confidence: bool,
 ):
     row, truth = row_and_truth
+    row = row | {"form": form, "confidence": confidence}
     result = compute_score("d", response, truth, row, objective, tokens=tokens, progress=progress)
     parts = {k: v for k, v in result.items() if isinstance(v, float) and k != "score"}
     assert all(0.0 <= value <= 1.0 for value in parts.values())
@@ -141,14 +148,17 @@ def test_iou_counts_pixels(a: tuple, b: tuple):
         "1",
         " ",
         "[1,2,3,4]",
+        "<confidence>",
+        "<confidence>1</confidence>",
         ". ",
         "a b ",
     ],
 )
-@pytest.mark.parametrize("opening", ["", "<think>x</think>\\boxed{", "<think>x</think><answer>["])
+@pytest.mark.parametrize("opening", ["", "<think>x</think>\\boxed{", "<think>x</think><answer>[", "<confidence>"])
 def test_a_megabyte_takes_less_than_a_second(unit: str, opening: str):
     response = opening + unit * (1_000_000 // len(unit))
     for row, truth in (ROWS[0], (PIXELS, BOX)):
-        start = time.process_time()
-        compute_score("d", response, truth, row, "recite_neg")
-        assert time.process_time() - start < 1.0
+        for form, objective in ((FORMS[0], "recite_neg"), (FORMS[1], "rlcr"), (FORMS[2], "recite_neg")):
+            start = time.process_time()
+            compute_score("d", response, truth, row | {"form": form}, objective)
+            assert time.process_time() - start < 1.0

@@ -87,6 +87,10 @@ def rows(tmp_path_factory):
          "data.train_batch_size=4: 8 devices cannot share 4 samples equally; a multiple of 8 is needed"),
         ("grpo", ["actor_rollout_ref.rollout.n=-1"], "rollout.n=-1: 1 or more responses per prompt"),
         ("grpo", ["objective=recite_neg"], "no knowledge to recite; prepare the data with prompt=knowledge"),
+        ("grpo", ["prompt=no_think_knowledge", "objective=recite_neg"],
+         "recitation: prompt.form=answer_only asks for no thought that could recite; choose prompt.form=think_first"),
+        ("evaluate", ["objective=rlcr"], "brier: the prompt asks for no confidence; prepare the data with prompt="),
+        ("evaluate", ["prompt=no_think"], "(prompt.name: names -> no_think, prompt.form: think_first -> answer_only)"),
         ("grpo", ["policy.path=runs/nope"], "runs/nope: no such folder, and not on the hub or in its cache"),
     ],
 )

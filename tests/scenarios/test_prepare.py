@@ -65,7 +65,7 @@ def test_a_check_prints_the_summary_and_writes_nothing(tmp_path):
     (("export=csv",), "export=csv: must be one of null, easyr1, trl"),
     (("shotz=10",), "shotz"),
     (("shots=-3",), "shots=-3: must be a whole number, 1 or more, or null"),
-    (("think=maybe",), "think=maybe: must be true or false"),
+    (("prompt.form=no_think",), "prompt.form=no_think: must be one of think_first, answer_only, answer_first"),
     (("shard_mb=0",), "shard_mb=0: must be a whole number, 1 or more"),
     (("dataset.loader.diseases=12",), "error: dataset.loader.diseases=12: must be a whole number, 2 to 11"),
     (("dataset.classes=[a,b]",), "dataset.knowledge describes Bikzus, "),

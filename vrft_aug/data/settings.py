@@ -16,7 +16,7 @@ from vrft_aug.data import setting_checks as checks
 from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.data.setting_checks import check_choice, check_number, check_numbers, check_type
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.parsing import TASKS
+from vrft_aug.rewards.parsing import FORMS, TASKS
 
 Load = Callable[[str], Iterable[Sample]]  # split -> its samples, in the data set's order
 
@@ -85,7 +85,11 @@ class Dataset(Settings):
 
 @dataclass(frozen=True)
 class Prompt(Settings):
-    """A prompt, as conf/prompt/<name>.yaml describes it. task: None means the data set's own task."""
+    """A prompt, as conf/prompt/<name>.yaml describes it. task: None means the data set's own task.
+
+    form, confidence: whether it asks for a thought, and in which order; whether it also asks how sure the policy is.
+    Their defaults are those of rows that an earlier version prepared.
+    """
 
     name: str
     template: str
@@ -94,15 +98,18 @@ class Prompt(Settings):
     attributes: str
     class_order: str
     aliases: bool
+    form: str = FORMS[0]
+    confidence: bool = False
 
     def __post_init__(self) -> None:
-        for key in ("knowledge", "aliases"):
+        for key in ("knowledge", "aliases", "confidence"):
             check_type(f"prompt.{key}", getattr(self, key), bool, "true or false")
         check_choice("prompt.attributes", self.attributes, ("description", "attributes", "both"))
         if self.attributes != "description" and not self.knowledge:
             raise InputError(f"prompt.attributes={self.attributes}: this prompt has no knowledge; use prompt=knowledge")
         check_choice("prompt.class_order", self.class_order, ("fixed", "shuffled"))
         check_choice("prompt.task", self.task, (None, *TASKS))
+        check_choice("prompt.form", self.form, FORMS)
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,6 @@ class PreparationRule(Settings):
     leakage: str
     partial: bool
     allow_unverified: bool
-    think: bool
     export: str | None
     shard_mb: int
     workers: int | None
@@ -162,7 +168,7 @@ class PreparationRule(Settings):
         check_choice("protocol", self.protocol, ("full", "paper"))
         check_choice("leakage", self.leakage, ("warn", "refuse", "drop"))
         check_choice("export", self.export, (None, "easyr1", "trl"))
-        for key in ("partial", "allow_unverified", "think", "check"):
+        for key in ("partial", "allow_unverified", "check"):
             check_type(key, getattr(self, key), bool, "true or false")
         for key in ("data_root", "out"):
             check_type(key, getattr(self, key), str, "the path of a folder")

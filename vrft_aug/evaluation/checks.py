@@ -13,7 +13,7 @@ from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers.conditions import CONDITIONS
 from vrft_aug.evaluation.answers.opponents import OPPONENTS
 from vrft_aug.rewards import compose
-from vrft_aug.rewards.objective import check_knowledge
+from vrft_aug.rewards.objective import check_form, check_knowledge
 
 
 def check(config: DictConfig) -> None:
@@ -33,7 +33,9 @@ def check_answers(config: DictConfig) -> None:
     check_sampling(config.sampling)
     check_number("seed", config.seed, 0)
     dataset, prompt, policy = Dataset.of(config.dataset), Prompt.of(config.prompt), Policy.of(config.policy)
-    check_knowledge(compose(config.objective), prompt.task or dataset.task, prompt.knowledge)
+    objective, task = compose(config.objective), prompt.task or dataset.task
+    check_knowledge(objective, task, prompt.knowledge)
+    check_form(objective, task, prompt.form, prompt.confidence)
     folder = Path(config.parquet)
     check_choice("split", config.split, tuple(splits_in(folder)) or SPLITS)
     parquet_files(folder / f"{config.split}.parquet")

@@ -10,6 +10,10 @@ def reward(response: Response, ground_truth: str, row: ExtraInfo) -> float:
     The structure is one non-empty `<think>...</think>` at the start (blanks before it are allowed), then exactly one
     distinct answer: `\boxed{...}` for classification and grading, `<answer>...[x1, y1, x2, y2]...</answer>` for
     localization. There may be other words around the answer: the paper asks for the tags, not for an answer alone.
+    Where the row's `form` is answer_first, the response begins with the answer and ends with the `<think>...</think>`;
+    where it is answer_only, it begins and ends with the answer and has no such tag. Where the row asks for a
+    confidence, there is one beside the answer.
     This reward does not check whether the answer is right, or whether it is a class at all.
     """
-    return float(response.structured and not response.rejected)
+    stated = response.confidence is not None or not row.get("confidence")
+    return float(response.structured and not response.rejected and stated)

@@ -27,7 +27,7 @@ from vrft_aug.rewards.parsing import TASKS
 from vrft_aug.rewards.term import Term, read_term
 
 FOLDER = CONF / "objective"
-BESIDE_THE_ANSWER = ("format", "recitation", "length")
+BESIDE_THE_ANSWER = ("format", "recitation", "length", "brier")
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,16 @@ class Objective:
 
     def needs_knowledge(self, task: str) -> bool:
         """Whether the task has the reward for reciting, whatever its reference: names alone are nothing to recite."""
-        return any(term.name == "recitation" for term in self.terms[task])
+        return self.has("recitation", task)
+
+    def has(self, reward: str, task: str) -> bool:
+        return any(term.name == reward for term in self.terms[task])
 
     def main(self, task: str) -> tuple[str, ...]:
         """The rewards for a right answer: all that weigh at least half as much as the heaviest one.
 
-        Structure (`format`), way of reasoning (`recitation`) and `length` are no answer, whatever their weight.
+        Structure (`format`), way of reasoning (`recitation`), `length` and stated confidence (`brier`) are no answer,
+        whatever their weight.
         """
         weights = {term.name: term.weight for term in self.terms[task] if term.name not in BESIDE_THE_ANSWER}
         return tuple(name for name, weight in weights.items() if weight >= max(weights.values()) / 2)
@@ -76,6 +80,16 @@ def check_knowledge(objective: Objective, task: str, has_knowledge: bool) -> Non
     if objective.needs_knowledge(task) and not has_knowledge:
         raise InputError(f"objective: {task}.recitation: the prompt has no knowledge to recite; prepare the data with "
                          "prompt=knowledge, or choose an objective without recitation")
+
+
+def check_form(objective: Objective, task: str, form: str, asks_confidence: bool) -> None:
+    """Raise InputError where a task's objective pays for a thought or a confidence that the prompt does not ask for."""
+    if objective.has("recitation", task) and form == "answer_only":
+        raise InputError(f"objective: {task}.recitation: prompt.form={form} asks for no thought that could recite; "
+                         "choose prompt.form=think_first, or an objective without recitation")
+    if objective.has("brier", task) and not asks_confidence:
+        raise InputError(f"objective: {task}.brier: the prompt asks for no confidence; prepare the data with "
+                         "prompt=confidence, or choose an objective without brier")
 
 
 @lru_cache(maxsize=64)

@@ -17,11 +17,12 @@ class ExtraInfo(TypedDict, total=False):
     A plain dict with these keys works as well. A reward needs only some of them: see ROW_KEYS in `score.py`.
 
     index: the row's position in its split. classes, knowledge, aliases: in the order of the prompt; empty where there
-    are none. image_size: width and height of the original image, in pixels. frame_size: width and height of the frame
-    in which the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none. findings: what
-    can be seen in the image, in words; empty where unknown. No reward reads it (thought.py). slices: what divides the
-    images, as sex or site. readers: the class that each human reader gave. A value is "" where unknown; no reward reads
-    them.
+    are none. form: what the prompt asks for and in which order, one of `parsing.FORMS`; a row without it asks for the
+    first. confidence: whether the prompt also asks how sure the policy is; a row without it does not.
+    image_size: width and height of the original image, in pixels. frame_size: width and height of the frame in which
+    the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none. findings: what can be
+    seen in the image, in words; empty where unknown. No reward reads it (thought.py). slices: what divides the images,
+    as sex or site. readers: the class that each human reader gave. A value is "" where unknown; no reward reads them.
     """
 
     task: str
@@ -34,6 +35,8 @@ class ExtraInfo(TypedDict, total=False):
     knowledge: list[str]
     aliases: list[list[str]]
     prompt: str
+    form: str
+    confidence: bool
     image_size: Any  # two integers: a tuple when made, a list or an array when read
     frame_size: Any
     box: Any

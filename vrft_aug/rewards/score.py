@@ -7,7 +7,7 @@ from typing import Any
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import accuracy, iou
 from vrft_aug.rewards.objective import Objective, compose
-from vrft_aug.rewards.parsing import Response, parse
+from vrft_aug.rewards.parsing import FORMS, Response, parse
 from vrft_aug.rewards.row import ExtraInfo
 
 ROW_KEYS = {"classification": ("classes",), "grading": ("classes",), "localization": ("image_size", "frame_size")}
@@ -41,6 +41,7 @@ def compute_score(
             None where this task does not use the reward: verl leaves None out of its means.
         `acc` (0.0 or 1.0): the right class or grade; for localization IoU >= 0.5.
         `task`, `prediction` (str): the class, else the stated label; the box in original pixels as JSON; "" is none.
+        `stated_confidence` (float): as the response states it, from 0 to 1; None where it states none.
         `rejected` (str): why the answer counts for nothing, "" where it counts.
         The keys are the same for every sample of an objective.
 
@@ -55,7 +56,9 @@ def compute_score(
     for key in ROW_KEYS[task]:
         if row.get(key) is None or not len(row[key]):
             raise InputError(f"{data_source}: extra_info.{key} is missing from a row of {task}: prepare again")
-    response = parse(solution_str, task, tokens)
+    if (form := row.get("form")) not in (None, *FORMS):
+        raise InputError(f"{data_source}: extra_info.form is {form!r}, not one of {', '.join(FORMS)}: prepare again")
+    response = parse(solution_str, task, tokens, form)
     result: dict[str, Any] = {"score": 0.0, **dict.fromkeys(composed.parts)}
     for term in composed.terms[task]:
         now = {key: schedule.at(progress) for key, schedule in term.schedules.items()}
@@ -65,7 +68,8 @@ def compute_score(
             result[f"{term.name}_clipped"] = float(abs(term.weight * value) > term.clip)
         result[term.name] = value
         result["score"] += term.share(value)
-    return result | {"task": task} | _verdict(response, ground_truth, extra_info)
+    result |= {"task": task, "stated_confidence": response.confidence}
+    return result | _verdict(response, ground_truth, extra_info)
 
 
 def _verdict(response: Response, ground_truth: str, row: ExtraInfo) -> dict[str, Any]:

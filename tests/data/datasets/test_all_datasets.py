@@ -33,15 +33,21 @@ def prepare_toy(tmp_path, data_root, name, prompt, *overrides):
 
 
 def right_answer(row, exact=False):
-    """The response that deserves full marks. exact: its box is not rounded to whole pixels of the policy's frame."""
-    truth = row["reward_model"]["ground_truth"]
-    info = row["extra_info"]
+    """The response that deserves full marks, in the form that the row asks for. exact: its box is not rounded to whole
+    pixels of the policy's frame."""
+    info, said = row["extra_info"], f"\\boxed{{{row['reward_model']['ground_truth']}}}"
     if info["task"] == "localization":
-        box, scale = info["box"], [b / a for a, b in zip(info["image_size"] * 2, info["frame_size"] * 2, strict=True)]
-        rounded = scale_box(box, info["image_size"], info["frame_size"])
-        stated = [side * by for side, by in zip(box, scale, strict=True)] if exact else rounded
-        return f"<think>edges</think> <answer>{stated}</answer>"
-    return f"<think>a look</think> \\boxed{{{truth}}}"
+        said = f"<answer>{stated_box(info, exact)}</answer>"
+    said += " <confidence>1</confidence>"
+    forms = {"think_first": f"<think>a look</think> {said}", "answer_only": said}
+    return forms.get(info["form"], f"{said} <think>a look</think>")
+
+
+def stated_box(info, exact):
+    if not exact:
+        return scale_box(info["box"], info["image_size"], info["frame_size"])
+    scale = [frame / image for image, frame in zip(info["image_size"] * 2, info["frame_size"] * 2, strict=True)]
+    return [side * by for side, by in zip(info["box"], scale, strict=True)]
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -99,6 +105,26 @@ def test_localization_rows_and_right_boxes(tmp_path, data_root, name):
         assert dataset_yaml(name)["target"] in info["prompt"] and info["knowledge"] == []
         for objective in OBJECTIVES:
             full(row, objective)
+
+
+FORMS = [f"prompt={name}" for name in ("no_think", "no_think_knowledge", "answer_first", "confidence")]
+FORMS += [f"prompt=localize prompt.form={form}" for form in ("answer_only", "answer_first")]
+
+
+@pytest.mark.parametrize("name", ["phantom", "phantom_grade"])
+@pytest.mark.parametrize("form", FORMS)
+def test_right_and_taught_answers_in_every_form(tmp_path, data_root, name, form):
+    """What supervised fine-tuning teaches is the right answer in the form that the prompt asks for."""
+    prompt, *more = form.removeprefix("prompt=").split()
+    _, splits = prepare_toy(tmp_path, data_root, name, prompt, *more)
+    taught = [row["messages"][1]["content"] for row in rows_of(tmp_path / "out", "sft_train")]
+    for row, response in list(zip(splits["train"], taught, strict=True))[:8]:
+        info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+        paid = compute_score(name, response, truth, info, "rlcr" if info["confidence"] else "iou")
+        assert paid["score"] == pytest.approx(1.0) and paid["format"] == 1.0
+        for objective in OBJECTIVES:
+            if info["knowledge"] or not compose(objective).needs_knowledge(info["task"]):
+                full(row, objective)
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -38,10 +38,21 @@ def test_another_frame_is_refused(rows, changed):
 
 
 @pytest.mark.parametrize("changed", [{"name": "knowledge", "knowledge": True}, {"class_order": "shuffled"},
-                                     {"aliases": True}, {"task": "localization"}], ids=str)  # fmt: skip
+                                     {"aliases": True}, {"task": "localization"}, {"form": "answer_only"},
+                                     {"confidence": True}], ids=str)  # fmt: skip
 def test_another_prompt_is_refused(rows, changed):
     with pytest.raises(InputError, match=r"another prompt \(prompt\..* choose prompt=names"):
         check_rows(rows, POLICY, DATASET, replace(PROMPT, **changed))
+
+
+def test_rows_of_an_earlier_version_think_first_and_state_no_confidence(rows, tmp_path):
+    manifest = read_manifest(rows)
+    for key in ("form", "confidence"):
+        del manifest["prompt"][key]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    check_rows(tmp_path, POLICY, DATASET, PROMPT)
+    with pytest.raises(InputError, match=r"another prompt \(prompt.form: think_first -> answer_only\)"):
+        check_rows(tmp_path, POLICY, DATASET, replace(PROMPT, form="answer_only"))
 
 
 def test_another_data_set_is_refused(rows):

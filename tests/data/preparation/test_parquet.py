@@ -214,7 +214,7 @@ def test_jpeg_files_keep_their_bytes(tmp_path, shared_data):
 
 
 def test_supervised_boxes_are_in_the_policys_frame(tmp_path, shared_data):
-    prepared(shared_data, tmp_path / "out", "dataset=ham10000", "prompt=localize", "think=false")
+    prepared(shared_data, tmp_path / "out", "dataset=ham10000", "prompt=localize", "prompt.form=answer_only")
     taught, rows = (pq.read_table(tmp_path / "out" / f"{name}.parquet").to_pylist() for name in ("sft_train", "train"))
     for row, other in zip(rows, taught, strict=True):
         info, answer = row["extra_info"], other["messages"][1]["content"]

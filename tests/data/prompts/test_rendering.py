@@ -6,9 +6,11 @@ import pytest
 from toy_data import DATASETS, compose_config, dataset_yaml, toy_dataset
 
 from vrft_aug.data.knowledge import reading
-from vrft_aug.data.prompts.rendering import render, with_article
+from vrft_aug.data.prompts.rendering import answer, render, with_article
 from vrft_aug.data.settings import Dataset, Prompt
 from vrft_aug.errors import InputError
+from vrft_aug.rewards import compute_score
+from vrft_aug.rewards.parsing import parse
 
 A5 = (
     "This is {article} {modality} image of {organ}. Please identify the category of the {organ} based on the image. "
@@ -68,6 +70,27 @@ def test_a_data_sets_article_is_an_before_a_vowel_alone(name):
 def test_a_prompt_that_cannot_be_is_refused(overrides, message):
     with pytest.raises(InputError, match=re.escape(message)):
         Prompt.of(compose_config(*overrides).prompt)
+
+
+ASKS = {"think_first": "You FIRST think", "answer_first": "You FIRST provide the final answer and then explain",
+        "answer_only": "Provide the final answer directly, without any reasoning."}  # fmt: skip
+BOX_ASKS = {"think_first": "First output the thinking", "answer_first": "First output the final answer",
+            "answer_only": "Output the final answer alone"}  # fmt: skip
+
+
+@pytest.mark.parametrize("confidence", [False, True])
+@pytest.mark.parametrize("form", ASKS)
+def test_the_last_line_asks_for_the_form_and_sft_teaches_it(form, confidence):
+    prompt = Prompt.of(compose_config(f"prompt.form={form}", f"prompt.confidence={str(confidence).lower()}").prompt)
+    texts = [render(name, toy_dataset(), ["a", "b"], [], form, confidence) for name in ("classify", "localize")]
+    for text, asks in zip(texts, (ASKS, BOX_ASKS), strict=True):
+        assert [text.count(one) for one in asks.values()] == [int(one == form) for one in asks]
+        assert ("<think>" in text) == (form != "answer_only") and ("<confidence>" in text) == confidence
+        assert text == text.strip()
+    row = {"task": "classification", "classes": ["a", "b"], "form": form, "confidence": confidence}
+    taught = answer(prompt, "lesion", "a")
+    assert compute_score("d", taught, "a", row, "rlcr" if confidence else "accuracy")["score"] == pytest.approx(1.0)
+    assert parse(taught, "classification", form=form).confidence == (1.0 if confidence else None)
 
 
 def test_the_prompt_shows_the_description_by_default():

@@ -119,6 +119,50 @@ def test_a_thought_is_right_whatever_the_answer():
     assert metrics["thought_accuracy"]["value"] == 0.5 and "thought_right" not in metrics["parts"]
 
 
+def asked(form: str, truth: list[str], **more: bool) -> pd.DataFrame:
+    table = rows(truth)
+    for info in table["extra_info"]:
+        info |= {"form": form, **more}
+    return table
+
+
+def test_answers_and_what_they_meant_follow_the_form_of_the_row():
+    responses = [["\\boxed{cat}"], [label("cat")], ["\\boxed{cat} <think>two ears</think>"]]
+    found = answered(asked("answer_only", ["cat"] * 3), *responses)
+    assert (found["acc"].to_list(), found["format"].to_list()) == ([1.0, 0.0, 1.0], [1.0, 0.0, 0.0])
+    assert found["form"].to_list() == ["answer_only"] * 3
+    assert measure(found, resamples=10)["toy/classification"]["lenient_accuracy"]["value"] == 1.0
+    first = answered(asked("answer_first", ["cat"] * 3), *responses)
+    assert (first["acc"].to_list(), first["format"].to_list()) == ([1.0, 0.0, 1.0], [0.0, 0.0, 1.0])
+
+
+def test_probabilities_are_asked_for_where_the_answer_counts():
+    class Weigher:
+        at_once = 9
+
+        def class_probabilities(self, prompts, images, responses, classes):
+            self.responses = responses
+            return [[1.0, 0.0, 0.0]] * len(responses)
+
+    weigher, texts = Weigher(), ["\\boxed{cat} <think>or a \\boxed{dog}</think>", label("dog")]
+    for form, wanted in {"answer_first": ["\\boxed{", ""], "think_first": texts}.items():
+        predict(asked(form, ["cat", "dog"]), OBJECTIVE, lambda *_: [[(text, 3)] for text in texts], weigher)
+        assert weigher.responses == wanted
+
+
+def test_stated_confidences_are_measured_where_they_are_stated():
+    said = [label("cat") + f" <confidence>{number}</confidence>" for number in (0.9, 0.7, 0.9)] + [label("cat")]
+    found = answered(asked("think_first", ["cat", "dog", "cat", "cat"], confidence=True), *[[text] for text in said])
+    assert found["stated_confidence"].to_list()[:3] == [0.9, 0.7, 0.9] and pd.isna(found["stated_confidence"][3])
+    assert found["format"].to_list() == [1.0, 1.0, 1.0, 0.0]
+    metrics = measure(found, resamples=10)["toy/classification"]
+    assert metrics["stated_confidence"]["value"] == pytest.approx(2.5 / 3)
+    assert metrics["stated_brier"]["value"] == pytest.approx((0.01 + 0.49 + 0.01) / 3)
+    assert metrics["stated_calibration_error"]["value"] == pytest.approx((2 * 0.1 + 0.7) / 3)
+    assert "stated_confidence" not in metrics["parts"]
+    assert "stated_confidence" not in measure(found[3:], resamples=10)["toy/classification"]
+
+
 def test_the_voted_sample_has_the_thought_that_counts():
     table = rows(["cat"])
     table["extra_info"][0]["findings"] = "two ears"

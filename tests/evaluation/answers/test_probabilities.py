@@ -6,7 +6,14 @@ import zlib
 import pytest
 from transformers import AutoTokenizer
 
-from vrft_aug.evaluation.answers.probabilities import branches, class_shares, encode_text, name_paths, place
+from vrft_aug.evaluation.answers.probabilities import (
+    branches,
+    class_shares,
+    encode_text,
+    name_paths,
+    place,
+    up_to_answer,
+)
 from vrft_aug.tiny.shipped import FOLDER
 
 START = "<think>I look.</think> \\boxed{"
@@ -57,6 +64,21 @@ def shares(classes: list[str], policy=probability, encode=letters, response: str
 ])  # fmt: skip
 def test_the_place_of_the_answer(response, start):
     assert place(response) == start
+
+
+@pytest.mark.parametrize(("form", "response", "start"), [
+    ("answer_first", "\\boxed{cat} <think>or a \\boxed{dog}</think>", "\\boxed{"),
+    ("answer_first", " \\boxed{cat}, not \\boxed{dog}", " \\boxed{"),
+    ("answer_first", "It is \\boxed{cat}", "\\boxed{"),
+    ("answer_first", "<answer>cat</answer>", "\\boxed{"),
+    ("answer_first", "<think>t</think> \\boxed{cat}", "\\boxed{"),  # the thought does not count, so it is not read
+    ("answer_only", "\\boxed{cat}", "\\boxed{"),
+    ("answer_only", "a cat", "\\boxed{"),
+    ("think_first", "<think>a \\boxed{dog}?</think> \\boxed{cat}", "<think>a \\boxed{dog}?</think> \\boxed{"),
+    (None, "\\boxed{cat} <think>or a \\boxed{dog}</think>", "\\boxed{cat} <think>or a \\boxed{"),
+])  # fmt: skip
+def test_the_place_of_the_answer_follows_the_form(form, response, start):
+    assert place(up_to_answer(response, form)) == start
 
 
 def test_the_probability_is_the_product_of_the_shares_at_each_branch():

@@ -9,19 +9,21 @@ from vrft_aug.evaluation.answers.row_columns import READER, SLICE, names_of, row
 from vrft_aug.rewards import compose
 
 INFO = {"task": "classification", "index": 0, "source_id": "one", "group_id": "p", "classes": np.array(["a", "b"])}
+THINKS = {"form": "think_first"}
 TAGS = {"slices": np.array([{"name": "sex", "value": "F"}, {"name": "site (city)", "value": ""}]),
         "readers": np.array([{"name": "R", "value": "a"}])}  # fmt: skip
 
 
 def test_each_tag_is_a_column():
     found = row_columns(INFO | TAGS)
-    assert found == INFO | {"classes": ["a", "b"], "slice_sex": "F", "slice_site (city)": "", "reader_R": "a"}
+    assert found == INFO | THINKS | {"classes": ["a", "b"], "slice_sex": "F", "slice_site (city)": "", "reader_R": "a"}
     assert names_of(SLICE, found) == ["sex", "site (city)"] and names_of(READER, found) == ["R"]
 
 
 def test_rows_of_an_earlier_version_have_none():
     for info in (INFO, INFO | {"slices": None, "readers": np.array([])}):
-        assert row_columns(info) == INFO | {"classes": ["a", "b"]}
+        assert row_columns(info) == INFO | THINKS | {"classes": ["a", "b"]}
+    assert row_columns(INFO | {"form": "answer_only"})["form"] == "answer_only"
 
 
 def test_the_policys_and_the_opponents_predictions_have_the_same_columns():

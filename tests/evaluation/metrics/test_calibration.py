@@ -18,7 +18,7 @@ def two_classes(confidence: list[float], right: list[bool]) -> Scores:
 
 
 def error(scores: Scores) -> float:
-    return float(np.abs(gaps(scores).mean(0)).sum())
+    return float(np.abs(gaps(scores.confidence, scores.right).mean(0)).sum())
 
 
 def test_by_hand():
@@ -49,7 +49,7 @@ def test_the_brier_score_and_the_plot_are_scikit_learns():
 
 
 def interval(scores: Scores, resamples: int = 400) -> dict:
-    table = gaps(scores)
+    table = gaps(scores.confidence, scores.right)
     n = len(table)
     weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), resamples)
     return error_interval(table.mean(0), weights @ table / n)

@@ -77,6 +77,15 @@ def test_easyr1_tells_no_step():
         easyr1.compute_score(easyr1_inputs(), "iou_tightening")
 
 
+def test_a_row_keeps_its_form_elsewhere():
+    row = ROWS[1] | {"extra_info": RETINA | {"form": "answer_only"}}
+    for response, score in ((r"\boxed{2}", 1.0), (think(r"\boxed{2}"), 0.0)):
+        inputs = {"response": response, "response_length": 3, "ground_truth": easyr1.answer(row)}
+        assert easyr1.compute_score(inputs)["overall"] == pytest.approx(score)
+        columns = {key: [value] for key, value in trl_row(row).items()}
+        assert objective_reward([response], **columns) == pytest.approx([score])
+
+
 def trl_row(row: dict) -> dict:
     return {"solution": row["reward_model"]["ground_truth"], "extra_info": row["extra_info"]}
 

@@ -24,7 +24,7 @@ def describe(
     """Data set, sources, rule, splits, prompt, knowledge, policy and code. No date: the same input, the same bytes."""
     dataset, rule = composer.dataset, composer.rule
     text = composer.text(tuple(range(len(dataset.classes))))[1]["prompt"]
-    prompt = asdict(composer.prompt) | {"think": rule.think, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    prompt = asdict(composer.prompt) | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
     root = Path(rule.data_root)
     origins = sorted(set().union(*(index.origins for index in indexes.values())))
     return {

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import jinja2
 
-from vrft_aug.data.settings import Dataset
+from vrft_aug.data.settings import Dataset, Prompt
 from vrft_aug.errors import InputError
+from vrft_aug.rewards.parsing import FORMS
 
 FOLDER = Path(__file__).parent
 IMAGE_MARK = "<image>"
@@ -40,14 +41,20 @@ def template(name: str) -> jinja2.Template:
         raise InputError(f"prompt.template={name}: no such template; use one of {known}") from None
 
 
-def render(name: str, dataset: Dataset, classes: Sequence[str], knowledge: Sequence[str]) -> str:
-    """The prompt's text, without the image mark. knowledge: one description per class, or nothing."""
+def render(
+    name: str, dataset: Dataset, classes: Sequence[str], knowledge: Sequence[str], form: str = FORMS[0],
+    confidence: bool = False,
+) -> str:
+    """The prompt's text, without the image mark. knowledge: one description per class, or nothing. form, confidence:
+    see settings.Prompt."""
     text = template(name).render(
         modality=dataset.modality,
         organ=dataset.organ,
         target=dataset.target,
         classes=list(zip(classes, knowledge or [""] * len(classes), strict=True)),
         knowledge=bool(knowledge),
+        form=form,
+        confidence=confidence,
     )
     if IMAGE_MARK in text:
         raise InputError(f"the prompt of {dataset.name} contains '{IMAGE_MARK}', which marks the image; reword it")
@@ -55,6 +62,7 @@ def render(name: str, dataset: Dataset, classes: Sequence[str], knowledge: Seque
 
 
 @lru_cache(maxsize=1024)
-def answer(name: str, target: str, answer: str, think: bool) -> str:
-    """The response to learn in supervised fine-tuning, for a prompt of template `name`. think: with a short thought."""
-    return template(f"answer_{name}").render(target=target, answer=answer, think=think)
+def answer(prompt: Prompt, target: str, answer: str) -> str:
+    """The response to learn in supervised fine-tuning, for a prompt of this template and form."""
+    facts = {"form": prompt.form, "confidence": prompt.confidence}
+    return template(f"answer_{prompt.template}").render(target=target, answer=answer, **facts)

@@ -67,7 +67,7 @@ class Composer:
 
     def sft(self, row: Row) -> SftRow:
         """The supervised row of an RL row: the same prompt and image, with the ground truth as the response."""
-        response = rendering.answer(self.prompt.template, self.dataset.target, self.taught(row), self.rule.think)
+        response = rendering.answer(self.prompt, self.dataset.target, self.taught(row))
         return {
             "messages": [*row["prompt"], {"role": "assistant", "content": response}],
             "images": row["images"],
@@ -93,9 +93,12 @@ class Composer:
         """What depends on the class order alone: the messages, and the prompt with its classes, knowledge, aliases."""
         classes = [self.dataset.classes[i] for i in order]
         knowledge = [self.knowledge[i] for i in order] if self.knowledge else []
-        prompt = rendering.render(self.prompt.template, self.dataset, classes, knowledge)
+        asks = (self.prompt.form, self.prompt.confidence)
+        prompt = rendering.render(self.prompt.template, self.dataset, classes, knowledge, *asks)
         return [{"role": "user", "content": rendering.IMAGE_MARK + prompt}], {
             "prompt": prompt,
+            "form": self.prompt.form,
+            "confidence": self.prompt.confidence,
             "classes": classes,
             "knowledge": knowledge,
             "aliases": [self.dataset.aliases.get(name, []) for name in classes] if self.prompt.aliases else [],

@@ -52,6 +52,8 @@ _EXTRA = pa.struct({
     "knowledge": _TEXTS,
     "aliases": pa.list_(_TEXTS),
     "prompt": pa.string(),
+    "form": pa.string(),
+    "confidence": pa.bool_(),
     "image_size": pa.list_(pa.int64()),
     "frame_size": pa.list_(pa.int64()),
     "box": pa.list_(pa.float64()),

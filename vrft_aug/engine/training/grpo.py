@@ -17,7 +17,7 @@ from vrft_aug.engine.training import common, difficulty, verl_settings
 from vrft_aug.engine.training.checkpoints import Criterion
 from vrft_aug.engine.verl.task_runner import TaskRunner
 from vrft_aug.rewards import compose, diagnostics
-from vrft_aug.rewards.objective import check_knowledge
+from vrft_aug.rewards.objective import check_form, check_knowledge
 
 HEADLINE = {"reward": "critic/score/mean", "validation accuracy": "val-core/*", "KL": "actor/kl_loss",
             "tokens": "response_length/mean"}  # fmt: skip
@@ -31,7 +31,9 @@ def train(config: DictConfig, run: Run) -> Path:
     """
     preflight.prepare_environment(config.hardware)
     task = config.prompt.task or config.dataset.task
-    check_knowledge(compose(config.objective), task, config.prompt.knowledge)
+    objective = compose(config.objective)
+    check_knowledge(objective, task, config.prompt.knowledge)
+    check_form(objective, task, config.prompt.form, config.prompt.confidence)
     bounds = {**diagnostics.BOUNDS, **config.warn}
     diagnostics.warnings({}, bounds)
     trainer = common.Trainer(

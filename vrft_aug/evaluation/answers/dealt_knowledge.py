@@ -59,7 +59,8 @@ def asked_again(rows: pd.DataFrame, dataset: Dataset, prompt: Prompt, change: Ch
 
     @lru_cache(maxsize=1024)
     def text(classes: Texts, knowledge: Texts) -> str:
-        return IMAGE_MARK + render(prompt.template, dataset, classes, change(classes, knowledge))
+        asks = (prompt.form, prompt.confidence)
+        return IMAGE_MARK + render(prompt.template, dataset, classes, change(classes, knowledge), *asks)
 
     texts = [text(tuple(info["classes"]), tuple(info["knowledge"])) for info in rows["extra_info"]]
     messages: list[Any] = [[{"role": "user", "content": one}] for one in texts]

@@ -11,6 +11,7 @@ from vrft_aug.data.prompts.rendering import IMAGE_MARK
 from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
+from vrft_aug.evaluation.answers.probabilities import up_to_answer
 from vrft_aug.evaluation.answers.row_columns import row_columns
 from vrft_aug.rewards import Objective, compute_score
 from vrft_aug.rewards.thought import thought_right
@@ -91,6 +92,7 @@ def _weigh(scored: list[list[dict[str, Any]]], prompts: list[str], images: list[
     if not asked:
         return
     named, prompts, images = map(list, zip(*asked, strict=True))
-    responses, classes = [row["response"] for row in named], [row["classes"] for row in named]
+    responses = [up_to_answer(row["response"], row["form"]) for row in named]
+    classes = [row["classes"] for row in named]
     for row, found in zip(named, weigher.class_probabilities(prompts, images, responses, classes), strict=True):
         row["probabilities"] = found

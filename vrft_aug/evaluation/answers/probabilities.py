@@ -1,7 +1,8 @@
 r"""Computes how probable each class name is at the place of the answer, from log-probabilities of single tokens.
 
-The place of the answer is the end of the response's last `\boxed{`; a response without one gets it at its end. The
-question is: if the policy had to write one of the listed names there, and then the closing brace, which would it write?
+The place of the answer is the end of the response's last `\boxed{`; a response without one gets it at its end. Where
+the prompt asks for the answer first, it is at the start of the response (`up_to_answer`). The question is: if the
+policy had to write one of the listed names there, and then the closing brace, which would it write?
 
 Response, name and brace are cut into tokens as one text, once per class. The results are a tree: where names begin
 alike, they share a path, and they part at a branch. At a branch the policy's probabilities of the tokens that lead to a
@@ -24,6 +25,8 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax
 
+from vrft_aug.rewards.parsing import answer_part
+
 Path = tuple[int, ...]  # token ids from the beginning of the response
 Branch = tuple[Path, list[int]]  # a path, and tokens that may follow it
 Encode = Callable[[list[str]], list[list[int]]]  # texts -> their token ids
@@ -38,6 +41,19 @@ def place(response: str) -> str:
     r"""The response up to and including its last `\boxed{`; with a `\boxed{` at its end if it has none."""
     ends = [found.end() for found in _BOX.finditer(response)]
     return response[: ends[-1]] if ends else response + BOX
+
+
+def up_to_answer(response: str, form: str | None) -> str:
+    r"""All of a response where the thought comes first, else its start up to the first `\boxed{`.
+
+    What is behind that one knows the answer. It is empty where the response does not begin with an answer. form: as
+    `parse` takes it.
+    """
+    if form in (None, "think_first"):
+        return response
+    part = answer_part(response, form)
+    first = _BOX.search(part)
+    return part[: first.end()] if first else ""
 
 
 def encode_text(tokenizer: Any, texts: list[str]) -> list[list[int]]:

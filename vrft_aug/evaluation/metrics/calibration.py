@@ -29,9 +29,9 @@ def bins(confidence: Floats) -> NDArray[np.intp]:
     return np.clip(np.searchsorted(EDGES, confidence, "left") - 1, 0, BINS - 1)
 
 
-def gaps(scores: Scores) -> Floats:
+def gaps(confidence: Floats, right: NDArray) -> Floats:
     """right - confidence of each image, in the column of its bin, (n, BINS)."""
-    return np.eye(BINS)[bins(scores.confidence)] * (scores.right - scores.confidence)[:, None]
+    return np.eye(BINS)[bins(confidence)] * (right - confidence)[:, None]
 
 
 def brier(scores: Scores) -> Floats:

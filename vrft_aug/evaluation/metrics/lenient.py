@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from vrft_aug.rewards.accuracy import class_of
-from vrft_aug.rewards.parsing import normalise, parse
+from vrft_aug.rewards.parsing import answer_part, normalise, parse
 from vrft_aug.rewards.row import ExtraInfo
 
 # Texts are normalised first, so every blank is a single one. `++` is read once, without backtracking.
@@ -32,15 +32,16 @@ def meant(response: str, row: ExtraInfo) -> str | None:
     `<answer>` in the thought. It must name exactly one class, in any case, as whole words. A name after "not" does not
     count. A grade in a sentence counts after a word such as "grade" or "answer".
 
-    row: `task` and `classes`, and `aliases` where the row has them.
+    row: `task` and `classes`, and `aliases` and `form` where the row has them.
     """
     if row["task"] == "localization":
         return None
-    label = parse(response, row["task"]).label
+    form = row.get("form")
+    label = parse(response, row["task"], form=form).label
     if strict := class_of(label, row) if label else None:
         return strict
     text, names = normalise(response), _names(row)
-    tail = text.rpartition("</think>")[2].partition("<think>")[0]
+    tail = answer_part(text, form)
     for said in _stated(tail if _has_words(tail) else text):
         return _one(said, names, _NUMBER)
     values = {names.get(normalise(found[1].strip('"'))) for found in _VALUE.finditer(tail)} - {None}

@@ -10,6 +10,7 @@ Columns of a predictions table, one row per response:
     findings: str, and thought_right: 0.0, 1.0, or null without findings (both optional);
     probabilities: list[float], of the row's classes in their order, null where there are none; vote_shares: likewise,
     the share of the prompt's samples that gave each class (both optional);
+    form: str, what the prompt asks for (parsing.FORMS), and stated_confidence: float, null if none (both optional);
     sample: int, and vote: bool, only if a prompt has several responses: metrics are computed from the rows with vote.
 Every other numeric column except index is a part of the objective: its mean is reported under "parts".
 """
@@ -38,10 +39,11 @@ from vrft_aug.evaluation.metrics.lenient import meant
 from vrft_aug.evaluation.metrics.probability_metrics import probability_metrics
 from vrft_aug.evaluation.metrics.readers import reader_metrics
 from vrft_aug.evaluation.metrics.slices import slice_metrics
+from vrft_aug.evaluation.metrics.stated import stated_metrics
 from vrft_aug.rewards.parsing import normalise
 
 REQUIRED = ["data_source", "task", "source_id", "group_id", "prediction", "ground_truth", "rejected", "acc"]
-NOT_A_PART = ["index", "acc", "response_length", "sample", "thought_right"]
+NOT_A_PART = ["index", "acc", "response_length", "sample", "thought_right", "stated_confidence"]
 
 
 def measure(
@@ -81,7 +83,7 @@ def _measure_one(
     parts {name: mean over the rows that have it}, response_length (mean, tokens), and, null without a vote, samples
     {n: per prompt, accuracy: of all samples, any_right: share of the prompts with at least one right sample}.
     Only of rows with findings, and absent if there are none: thought_accuracy, the share whose thought names them.
-    Absent without such columns: slices (slices.py), readers (readers.py).
+    Absent without such columns: slices (slices.py), readers (readers.py), stated confidences (stated.py).
     Classification and grading: see `class_metrics`, and lenient_accuracy (null without a column response): an answer
     that the rewards reject counts as what it meant (lenient.py). Localization: mean_iou and recall_50 (share of
     IoU >= 0.5).
@@ -111,6 +113,7 @@ def _measure_one(
     metrics = {**common, "samples": _samples(responses), **intervals, "most_frequent": most_frequent, **facts}
     metrics |= ({"recall": recall} if recall else {}) | _thought_accuracy(rows)
     metrics |= slice_metrics(rows, rng, resamples) | reader_metrics(task, rows, rng, resamples)
+    metrics |= stated_metrics(rows, rng, resamples)
     if task == "localization":
         boxes = box_votes(responses, rows, overlap, rng, resamples) if "vote" in responses else None
         return metrics | ({"votes": boxes} if boxes else {})
@@ -140,10 +143,12 @@ def _thought_accuracy(rows: pd.DataFrame) -> dict[str, Quantity]:
 def _lenient_accuracy(task: str, rows: pd.DataFrame, answers: pd.Series) -> Quantity | None:
     if "response" not in rows:
         return None
-    rejected = rows.loc[answers == "", ["response", "classes", "ground_truth"]]
+    rejected = rows[answers == ""]
+    asked = rejected["form"] if "form" in rows else [None] * len(rejected)
+    columns = zip(rejected["response"], rejected["classes"], rejected["ground_truth"], asked, strict=True)
     right = sum(
-        normalise(meant(response, {"task": task, "classes": list(classes)}) or "") == normalise(truth)
-        for response, classes, truth in rejected.itertuples(index=False)
+        normalise(meant(response, {"task": task, "classes": list(classes), "form": form}) or "") == normalise(truth)
+        for response, classes, truth, form in columns
     )
     return wilson(int(rows["acc"].sum()) + right, len(rows))
 

@@ -107,7 +107,8 @@ def _defined_mean(columns: Sequence[Floats]) -> Floats:
 
 
 def _means(scores: Scores, disease: Sequence[str]) -> Statistic:
-    table = np.column_stack([calibration.brier(scores), scores.top == scores.answer, calibration.gaps(scores)])
+    gap = calibration.gaps(scores.confidence, scores.right)
+    table = np.column_stack([calibration.brier(scores), scores.top == scores.answer, gap])
 
     def statistic(weights: Floats) -> dict[str, Floats]:
         brier, agreement, *gaps = (weights @ table / weights.sum(1, keepdims=True)).T

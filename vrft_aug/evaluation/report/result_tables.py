@@ -34,6 +34,9 @@ QUANTITIES = [
     ("mean_iou", "Mean IoU", 1),
     ("recall_50", "Recall at IoU 0.5, %", 100),
     ("format", "Format followed, %", 100),
+    ("stated_confidence", "Stated confidence, %", 100),
+    ("stated_brier", "Brier score of the stated confidence", 1),
+    ("stated_calibration_error", "Calibration error of the stated confidence", 1),
 ]
 LENIENT = "Lenient accuracy also counts right answers in another tag or sentence. They are never rewarded."
 THOUGHT = "Thought: answers whose thought names what the image shows, word for word. It is never rewarded."

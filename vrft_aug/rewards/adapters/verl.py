@@ -57,13 +57,14 @@ class TaskRewardManager(RewardManagerBase):
         done = progress(extra_info, int(row["global_steps"]), self._steps) if self.objective.scheduled else None
         info = compute_score(row["data_source"], text, truth, extra_info, self.objective, tokens=length, progress=done)
         info |= {"response_length": length, "knowledge_bleu": knowledge_bleu(text, extra_info)}
-        info["thought_right"] = thought_right(text, extra_info)  # logged, not paid; None without findings
+        info["thought_right"] = thought_right(text, extra_info)  # logged, not paid
         info["scoring_seconds"] = time.thread_time() - started
         return {"reward_score": info["score"], "reward_extra_info": info}
 
 
 def knowledge_bleu(text: str, extra_info: ExtraInfo) -> float | None:
-    """BLEU of the thought against the knowledge block, whatever the objective; None for a row without knowledge."""
-    if extra_info.get("knowledge") is None or not len(extra_info["knowledge"]):
+    """BLEU of the thought against the knowledge block, whatever the objective; None for a row without one of both."""
+    form = extra_info.get("form")
+    if extra_info.get("knowledge") is None or not len(extra_info["knowledge"]) or form == "answer_only":
         return None
-    return bleu(parse(text, extra_info["task"]).thought, references(extra_info, "knowledge"))
+    return bleu(parse(text, extra_info["task"], form=form).thought, references(extra_info, "knowledge"))

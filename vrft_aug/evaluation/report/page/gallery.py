@@ -117,7 +117,7 @@ def _answer(row: dict, parts: Iterable[str]) -> dict:
         "answer": row["prediction"],
         "rejected": row["rejected"],
         "right": bool(row["acc"] >= 0.5),
-        "thought": parse(response, row["task"]).thought[:LONGEST],
+        "thought": parse(response, row["task"], form=row.get("form")).thought[:LONGEST],
         "thought_right": None if pd.isna(named) else bool(named),
         "response": response[:LONGEST] + cut,
         "tokens": None if length is None else int(length),

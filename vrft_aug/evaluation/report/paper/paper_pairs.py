@@ -19,7 +19,8 @@ from vrft_aug.evaluation.metrics.resampled_metrics import (
 from vrft_aug.evaluation.metrics.seeds import PerSeed, Replicates, aligned, crossed, mean_of
 from vrft_aug.evaluation.report.paper.paper_rows import Entry
 
-COLUMNS = {"accuracy": "acc", "thought_accuracy": "thought_right"}  # of a metric with another name than its column
+# the column of a metric that has another name; "brier" alone is the Brier score of class probabilities
+COLUMNS = {"accuracy": "acc", "thought_accuracy": "thought_right", "brier_reward": "brier"}
 ANSWERS = ("prediction", "ground_truth", "rejected", "classes", "acc")
 ALL_ANSWERS = {**dict.fromkeys(OF_ANSWERS, ANSWERS), **dict.fromkeys(OF_PROBABILITIES, (*ANSWERS, "probabilities"))}
 
