@@ -6,13 +6,13 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reward_rows import BOX, BREAST, LESION, PIXELS, RETINA, think
+from reward_rows import BOX, BOXES, BREAST, LESION, LESIONS, PIXELS, RETINA, think
 
 from vrft_aug.rewards import compute_score
 from vrft_aug.rewards.iou import iou
 
 OBJECTIVES = ("accuracy", "mfrs", "iou", "recite_pos", "recite_neg")
-ROWS = [(BREAST, "malignant"), (RETINA, "2"), (LESION, BOX)]
+ROWS = [(BREAST, "malignant"), (RETINA, "2"), (LESION, BOX), (LESIONS, BOXES), (LESIONS, "[]")]
 PIECES = [
     "<think>",
     "</think>",
@@ -25,6 +25,8 @@ PIECES = [
     "[",
     "]",
     "[1,2,3,4]",
+    "[100,100,200,200]",
+    "[]",
     ",",
     "1e999",
 ]
@@ -111,6 +113,8 @@ def test_iou_counts_pixels(a: tuple, b: tuple):
         "1",
         " ",
         "[1,2,3,4]",
+        "[]",
+        "[ ",
         ". ",
         "a b ",
     ],
@@ -118,7 +122,7 @@ def test_iou_counts_pixels(a: tuple, b: tuple):
 @pytest.mark.parametrize("opening", ["", "<think>x</think>\\boxed{", "<think>x</think><answer>["])
 def test_a_megabyte_takes_less_than_a_second(unit: str, opening: str):
     response = opening + unit * (1_000_000 // len(unit))
-    for row, truth in (ROWS[0], (PIXELS, BOX)):
+    for row, truth in (ROWS[0], (PIXELS, BOX), (LESIONS, BOXES)):
         start = time.process_time()
         compute_score("d", response, truth, row, "recite_neg")
         assert time.process_time() - start < 1.0

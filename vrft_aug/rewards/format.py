@@ -9,7 +9,8 @@ def reward(response: Response, ground_truth: str, row: ExtraInfo) -> float:
 
     The structure is one non-empty `<think>...</think>` at the start (blanks before it are allowed), then exactly one
     distinct answer: `\boxed{...}` for classification and grading, `<answer>...[x1, y1, x2, y2]...</answer>` for
-    localization. There may be other words around the answer: the paper asks for the tags, not for an answer alone.
+    localization; for detection any number of such lists, or `[]` and none. There may be other words around the answer:
+    the paper asks for the tags, not for an answer alone.
     This reward does not check whether the answer is right, or whether it is a class at all.
     """
     return float(response.structured and not response.rejected)

@@ -6,8 +6,10 @@ The rules are strict on purpose, because the policy learns whatever is paid for:
 - Classification and grading: the label is the content of `\boxed{...}`, the outermost one, with balanced braces.
 - Localization: the box is a list of four finite numbers inside `<answer>...</answer>`, bare or in any JSON around it
   (`{"bbox_2d": [...]}`, a list of objects, a code fence).
+- Detection: every such list is a box, up to `MOST_BOXES`. An empty list `[]` and no box says that there is none. Both
+  together are no answer.
 - Tags and `\boxed` count only in lower case, as the prompt writes them.
-- Several equal answers are one answer. Several different answers are no answer.
+- Else several equal answers are one answer, and several different answers are no answer.
 
 Every function takes time linear in the length of the text and raises no error, whatever the text.
 """
@@ -16,10 +18,12 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 
-TASKS = ("classification", "grading", "localization")
+TASKS = ("classification", "grading", "localization", "detection")
+BOX_TASKS = ("localization", "detection")  # one box; every box, or none
 LONGEST_LABEL = 1000  # characters; class names are far shorter, and the limit bounds the work on hostile text
+MOST_BOXES = 100  # of one image, in an answer and in the ground truth (as COCO's maxDets); likewise
 
 Box = tuple[float, float, float, float]
 
@@ -28,17 +32,20 @@ _WRAPPER = re.compile(r"\\(?:boxed|emph|(?:text|math)[a-z]{0,6})\s*+\{")
 # Possessive quantifiers (`++`): a long run of digits or blanks is read once, without backtracking.
 _NUMBER = r"\s*+([-+]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?+\d++)?+)\s*+"
 _BOX = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]", re.ASCII)
+_NOTHING = re.compile(r"\[\s*+\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What was read from a response: `label` for classification and grading, `box` for localization."""
+    """What was read from a response: `label` for classification and grading, `box` for localization, `boxes` for
+    detection."""
 
     text: str
     thought: str  # all but the answer part, without tags; the whole text where there is no `</think>`
     structured: bool  # exactly one non-empty <think>...</think>, at the start
     label: str = ""  # normalised; "" is none
     box: Box | None = None  # in the coordinates that the policy states
+    boxes: tuple[Box, ...] | None = None  # likewise; () says that there is none
     rejected: str = ""  # why there is no answer, "" where there is one
     tokens: int | None = None  # length in tokens, the end token included; None where the caller does not know it
 
@@ -53,6 +60,9 @@ def parse(text: str, task: str, tokens: int | None = None) -> Response:
     if task == "localization":
         box, rejected = _only(_boxes(tail), "no box")
         return Response(text, thought, structured, box=box, rejected=rejected, tokens=tokens)
+    if task == "detection":
+        boxes, rejected = _all_boxes(tail)
+        return Response(text, thought, structured, boxes=boxes, rejected=rejected, tokens=tokens)
     label, rejected = _only(_labels(tail), "no answer")
     return Response(text, thought, structured, label=label or "", rejected=rejected, tokens=tokens)
 
@@ -107,10 +117,27 @@ def _balanced(text: str) -> bool:
     return min(depths) == depths[-1] == 0
 
 
-def _boxes(tail: str) -> Iterator[Box]:
-    """Each list of four finite numbers inside `<answer>...</answer>`."""
+def _all_boxes(tail: str) -> tuple[tuple[Box, ...] | None, str]:
+    """(every box, "") of an answer that has boxes or says that there is none, else (None, the reason)."""
+    boxes = tuple(islice(_boxes(tail), MOST_BOXES + 1))
+    nothing = any(_NOTHING.search(tail, start, end) for start, end in _answers(tail))
+    if len(boxes) > MOST_BOXES:
+        return None, f"more than {MOST_BOXES} boxes"
+    if bool(boxes) == nothing:
+        return None, "several answers" if nothing else "no box"
+    return boxes, ""
+
+
+def _answers(tail: str) -> Iterator[tuple[int, int]]:
+    """Where the content of each `<answer>...</answer>` starts and ends."""
     end = 0
     while (start := tail.find("<answer>", end)) >= 0 and (end := tail.find("</answer>", start)) >= 0:
+        yield start, end
+
+
+def _boxes(tail: str) -> Iterator[Box]:
+    """Each list of four finite numbers inside `<answer>...</answer>`."""
+    for start, end in _answers(tail):
         for match in _BOX.finditer(tail, start, end):
             x1, y1, x2, y2 = map(float, match.groups())
             if all(map(math.isfinite, (x1, y1, x2, y2))):

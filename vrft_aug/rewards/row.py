@@ -18,7 +18,8 @@ class ExtraInfo(TypedDict, total=False):
 
     index: the row's position in its split. classes, knowledge, aliases: in the order of the prompt; empty where there
     are none. image_size: width and height of the original image, in pixels. frame_size: width and height of the frame
-    in which the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none. findings: what
+    in which the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none, and in
+    rows of detection, whose ground truth has all boxes. findings: what
     can be seen in the image, in words; empty where unknown. No reward reads it (thought.py). slices: what divides the
     images, as sex or site. readers: the class that each human reader gave. A value is "" where unknown; no reward reads
     them.

@@ -38,6 +38,9 @@ def right_answer(row):
     info = row["extra_info"]
     if info["task"] == "localization":
         return f"<think>edges</think> <answer>{scale_box(info['box'], info['image_size'], info['frame_size'])}</answer>"
+    if info["task"] == "detection":
+        boxes = [scale_box(box, info["image_size"], info["frame_size"]) for box in json.loads(truth)]
+        return f"<think>edges</think> <answer>{boxes}</answer>"
     return f"<think>a look</think> \\boxed{{{truth}}}"
 
 
@@ -95,6 +98,23 @@ def test_localization_rows_and_right_boxes(tmp_path, data_root, name):
         assert dataset_yaml(name)["target"] in info["prompt"] and info["knowledge"] == []
         for objective in OBJECTIVES:
             full(row, objective)
+
+
+@pytest.mark.parametrize("name", BOXED)
+def test_detection_rows_and_right_boxes(tmp_path, data_root, name):
+    """All boxes, from top to bottom; phantoms without a lesion are rows as well."""
+    manifest, splits = prepare_toy(tmp_path, data_root, name, "localize_all")
+    rows = splits["train"] + splits["test"]
+    for row in rows[:26]:
+        info, boxes = row["extra_info"], json.loads(row["reward_model"]["ground_truth"])
+        assert info["task"] == row["ability"] == "detection" and info["box"] == []
+        assert boxes == sorted(boxes, key=lambda box: (box[1], box[0]))
+        assert f"for each {dataset_yaml(name).get('finding') or dataset_yaml(name)['target']}." in info["prompt"]
+        for objective in OBJECTIVES:
+            full(row, objective)
+    assert manifest["splits"]["train"]["without_box"] == 0
+    numbers = {len(json.loads(row["reward_model"]["ground_truth"])) for row in rows}
+    assert numbers == {"phantom_grade": {0, 1, 2, 3, 4}, "phantom_extent": {0, 1}}.get(name, numbers)
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -11,6 +11,7 @@ from vrft_aug.evaluation.metrics import confusion_metrics
 from vrft_aug.evaluation.metrics.class_metrics import class_order, codes, matched_answers
 from vrft_aug.evaluation.metrics.class_scores import read_scores
 from vrft_aug.evaluation.metrics.probability_metrics import FAMILIES, known_disease
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 Floats = NDArray[np.float64]
 OF_ANSWERS = tuple(confusion_metrics.METRICS)
@@ -27,7 +28,7 @@ def metric_of_weights(
     classes. Raises InputError if the task or these predictions have no such metric, and for probabilities that only
     some of the images have.
     """
-    if task == "localization" or name not in (*OF_ANSWERS, *OF_PROBABILITIES):
+    if task in BOX_TASKS or name not in (*OF_ANSWERS, *OF_PROBABILITIES):
         raise InputError(f"{task} has no {name}")
     if name in OF_PROBABILITIES:
         return _of_probabilities(name, task, rows, disease)

@@ -33,6 +33,10 @@ QUANTITIES = [
     ("mean_absolute_error", "Mean absolute error, grades", 1),
     ("mean_iou", "Mean IoU", 1),
     ("recall_50", "Recall at IoU 0.5, %", 100),
+    ("precision_50", "Precision at IoU 0.5, %", 100),
+    ("f1_50", "F1 at IoU 0.5, %", 100),
+    ("false_boxes", "False boxes per image", 1),
+    ("none_right", "No finding, said so, %", 100),
     ("format", "Format followed, %", 100),
 ]
 LENIENT = "Lenient accuracy also counts right answers in another tag or sentence. They are never rewarded."
