@@ -1,9 +1,13 @@
 """Metrics of detection against counts by hand."""
 
+import numpy as np
 import pytest
 from toy_runs import predictions
 
+from vrft_aug.errors import InputError
+from vrft_aug.evaluation.metrics.detection_metrics import NAMES
 from vrft_aug.evaluation.metrics.measure import measure
+from vrft_aug.evaluation.metrics.resampled_metrics import metric_of_weights
 
 TWO, ONE, FAR, NONE = "[[0, 0, 10, 10], [20, 0, 30, 10]]", "[[0, 0, 10, 10]]", "[[50, 50, 60, 60]]", "[]"
 
@@ -38,3 +42,13 @@ def test_images_of_one_patient_are_resampled_together():
     apart = measured([ONE] * 8, [ONE, FAR] * 4)
     together = measured([ONE] * 8, [ONE, FAR] * 4, group_id=["a", "b"] * 4)
     assert together["recall_50"]["low"] < apart["recall_50"]["low"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_claim_may_be_about_each(name: str):
+    rows = predictions([TWO, ONE, NONE, NONE], [TWO, FAR, NONE, ONE], [], "detection")
+    (found,) = measure(rows, resamples=10).values()
+    assert metric_of_weights(name, "detection", rows)(np.ones((1, 4)))[0] == pytest.approx(found[name]["value"])
+    for task in ("classification", "localization"):
+        with pytest.raises(InputError, match=f"{task} has no {name}"):
+            metric_of_weights(name, task, rows)

@@ -11,6 +11,7 @@ from vrft_aug.rewards.boxes import matched, read_boxes
 from vrft_aug.rewards.iou import THRESHOLD
 
 Floats = NDArray[np.float64]
+NAMES = ("recall_50", "precision_50", "f1_50", "false_boxes", "none_right")
 
 
 def detection_statistic(truth: pd.Series, answers: pd.Series) -> Statistic:
@@ -26,13 +27,9 @@ def detection_statistic(truth: pd.Series, answers: pd.Series) -> Statistic:
 
     def statistic(weights: Floats) -> dict[str, Floats]:
         found, stated, true, none, said_none = (weights @ table).T
-        return {
-            "recall_50": _share(found, true),
-            "precision_50": _share(found, stated),
-            "f1_50": _share(2 * found, stated + true),
-            "false_boxes": _share(stated - found, weights.sum(1)),
-            "none_right": _share(said_none, none),
-        }
+        images = weights.sum(1)
+        parts = (found, true), (found, stated), (2 * found, stated + true), (stated - found, images), (said_none, none)
+        return dict(zip(NAMES, (_share(*pair) for pair in parts), strict=True))
 
     return statistic
 

@@ -7,16 +7,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics import confusion_metrics
+from vrft_aug.evaluation.metrics import confusion_metrics, detection_metrics
 from vrft_aug.evaluation.metrics.class_metrics import class_order, codes, matched_answers
 from vrft_aug.evaluation.metrics.class_scores import read_scores
 from vrft_aug.evaluation.metrics.probability_metrics import FAMILIES, known_disease
-from vrft_aug.rewards.parsing import BOX_TASKS
 
 Floats = NDArray[np.float64]
-OF_ANSWERS = tuple(confusion_metrics.METRICS)
+OF_DETECTION = detection_metrics.NAMES
+OF_ANSWERS = (*confusion_metrics.METRICS, *OF_DETECTION)
 OF_PROBABILITIES = tuple(FAMILIES)
-LOWER_IS_BETTER = ("mean_absolute_error", "parsed_mean_absolute_error", "brier", "calibration_error", "aurc")
+LOWER_IS_BETTER = ("mean_absolute_error", "parsed_mean_absolute_error", "brier", "calibration_error", "aurc", "false_boxes")
 
 
 def metric_of_weights(
@@ -28,8 +28,13 @@ def metric_of_weights(
     classes. Raises InputError if the task or these predictions have no such metric, and for probabilities that only
     some of the images have.
     """
-    if task in BOX_TASKS or name not in (*OF_ANSWERS, *OF_PROBABILITIES):
+    known = OF_DETECTION if task == "detection" else (*confusion_metrics.METRICS, *OF_PROBABILITIES)
+    if task == "localization" or name not in known:
         raise InputError(f"{task} has no {name}")
+    if task == "detection":
+        answers = rows["prediction"].where(rows["rejected"] == "", "")
+        statistic = detection_metrics.detection_statistic(rows["ground_truth"], answers)
+        return lambda weights: statistic(weights)[name]
     if name in OF_PROBABILITIES:
         return _of_probabilities(name, task, rows, disease)
     if task != "grading" and name in confusion_metrics.OF_GRADES:
