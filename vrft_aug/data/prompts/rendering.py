@@ -56,6 +56,6 @@ def render(name: str, dataset: Dataset, classes: Sequence[str], knowledge: Seque
 
 
 @lru_cache(maxsize=1024)
-def answer(name: str, target: str, finding: str, answer: str, think: bool) -> str:
+def answer(name: str, target: str, answer: str, think: bool) -> str:
     """The response to learn in supervised fine-tuning, for a prompt of template `name`. think: with a short thought."""
-    return template(f"answer_{name}").render(target=target, finding=finding, answer=answer, think=think)
+    return template(f"answer_{name}").render(target=target, answer=answer, think=think)

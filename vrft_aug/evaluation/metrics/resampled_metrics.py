@@ -16,7 +16,8 @@ Floats = NDArray[np.float64]
 OF_DETECTION = detection_metrics.NAMES
 OF_ANSWERS = (*confusion_metrics.METRICS, *OF_DETECTION)
 OF_PROBABILITIES = tuple(FAMILIES)
-LOWER_IS_BETTER = ("mean_absolute_error", "parsed_mean_absolute_error", "brier", "calibration_error", "aurc", "false_boxes")
+LOWER_IS_BETTER = ("mean_absolute_error", "parsed_mean_absolute_error", "brier", "calibration_error", "aurc",
+                   "false_boxes")  # fmt: skip
 
 
 def metric_of_weights(
