@@ -26,6 +26,7 @@ from vrft_aug.rewards.recitation import references
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdglmnrst" for b in "aeiou" for c in ("", "n", "st", "ral", "mo")]
 CLASSES = ["basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil"]
+LABELS = ("classification", "grading")  # the tasks that can recite
 ROUNDS, CALLS = 7, 200
 STEP = 256 * 8
 THOUGHT = 180  # words; with tags, answer and confidence 200 tokens
@@ -47,6 +48,11 @@ def rows(rng: random.Random) -> dict[str, tuple[dict, str, str]]:
             {"task": "localization", "classes": CLASSES, **text, **sizes},
             "[10, 20, 300, 400]",
             "<answer>[10, 20, 301, 398]</answer>",
+        ),
+        "detection": (
+            {"task": "detection", "classes": CLASSES, **text, **sizes},
+            "[[10, 20, 100, 100], [200, 20, 300, 100], [10, 200, 100, 300], [200, 200, 300, 300]]",
+            "<answer>[[10, 20, 101, 98], [200, 20, 300, 99], [10, 200, 100, 300], [400, 200, 500, 300]]</answer>",
         ),
     }
 
@@ -95,7 +101,7 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="also measure memory over 100,000 calls")
     arguments = parser.parse_args()
     speeds = measure()
-    recitations = {key: value for key, value in speeds.items() if "recite" in key and "localization" not in key}
+    recitations = {key: value for key, value in speeds.items() if "recite" in key and key.endswith(LABELS)}
     others = [value for key, value in speeds.items() if key not in recitations and not key.startswith("sacrebleu")]
     bare = speeds["sacrebleu/sentence_bleu"]
     result = {

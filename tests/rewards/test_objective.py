@@ -8,13 +8,13 @@ import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
-from reward_rows import BOX, BREAST, COUNTING, PIXELS, RETINA, think
+from reward_rows import BOX, BOXES, BREAST, COUNTING, LESIONS, PIXELS, RETINA, think
 
 from vrft_aug.configs import compose as compose_config
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import compose, compute_score
 from vrft_aug.rewards.objective import FOLDER, check_form, check_knowledge, load
-from vrft_aug.rewards.parsing import FORMS, TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, FORMS, TASKS
 from vrft_aug.rewards.term import rewards
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -23,6 +23,7 @@ RIGHT = [
     (BREAST, "normal, benign", think(r"\boxed{normal, benign} <confidence>1</confidence>", "x")),
     (RETINA, "3", think(r"\boxed{3} <confidence>1</confidence>", "x")),
     (PIXELS, BOX, think(f"<answer>{BOX}</answer> <confidence>1</confidence>", "x")),
+    (LESIONS, BOXES, think(f"<answer>{BOXES}</answer> <confidence>1</confidence>", "x")),
 ]
 
 
@@ -37,7 +38,7 @@ def test_the_paper_s_objectives_are_all_there():
 
 
 def test_the_rewards_are_the_modules_with_a_reward():
-    assert rewards() == ["accuracy", "brier", "format", "iou", "kappa", "length", "mfrs", "recitation"]
+    assert rewards() == ["accuracy", "boxes", "brier", "format", "iou", "kappa", "length", "mfrs", "recitation"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,13 +88,14 @@ def test_mfrs_takes_the_place_of_accuracy_for_grades_alone():
         ["accuracy", "format"],
         ["format", "mfrs"],
         ["iou", "format"],
+        ["boxes", "format"],
     ]
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("task", TASKS)
 def test_an_objective_that_recites_needs_knowledge_and_no_other_does(name: str, task: str):
-    recites = name.startswith("recite") and task != "localization"
+    recites = name.startswith("recite") and task not in BOX_TASKS
     assert compose(name).needs_knowledge(task) == recites
     check_knowledge(compose(name), task, has_knowledge=True)
     if not recites:
@@ -119,7 +121,7 @@ def test_a_thought_or_a_confidence_that_nobody_asks_for_is_refused(name: str, ta
                 check_form(objective, task, form, asks_confidence=True)
         else:
             check_form(objective, task, form, asks_confidence=True)
-    if name in ("rlcr", "confidence"):
+    if objective.has("brier", task):
         with pytest.raises(InputError, match=rf"^objective: {task}\.brier: .* no confidence; .* prompt=confidence, or"):
             check_form(objective, task, "think_first", asks_confidence=False)
 
@@ -127,7 +129,7 @@ def test_a_thought_or_a_confidence_that_nobody_asks_for_is_refused(name: str, ta
 @pytest.mark.parametrize("name", NAMES)
 def test_an_objective_pays_for_a_right_answer_by_one_reward(name: str):
     grades = "mfrs" if name.endswith("mfrs") else "kappa" if name == "kappa" else "accuracy"
-    assert [compose(name).main(task) for task in TASKS] == [("accuracy",), (grades,), ("iou",)]
+    assert [compose(name).main(task) for task in TASKS] == [("accuracy",), (grades,), ("iou",), ("boxes",)]
 
 
 def test_the_main_rewards_are_the_heavy_ones_whatever_they_are_called():
@@ -150,13 +152,13 @@ def test_a_share_of_the_score_is_the_weighted_reward_within_its_clip():
 @pytest.mark.parametrize(
     "objective, message",
     [
-        ("fuzzy", r"unknown objective 'fuzzy'; known: accuracy, confidence, iou, iou_continuous, "),
-        ({"grading": PLAIN["grading"]}, "each task of classification, grading, localization"),
+        ("fuzzy", r"unknown objective 'fuzzy'; known: accuracy, boxes, confidence, iou, iou_continuous, "),
+        ({"grading": PLAIN["grading"]}, "each task of classification, grading, localization, detection"),
         ([1], "each task"),
         ({**PLAIN, "segmentation": {}}, "each task"),
         ({**PLAIN, "grading": {"format": None}}, "the task grading has no reward"),
         ({**PLAIN, "grading": "mfrs"}, "the task grading has no reward; found 'mfrs'"),
-        (changed("grading", "bleu", {"weight": 1}), r"grading\.bleu: unknown reward; known: accuracy, brier, format"),
+        (changed("grading", "bleu", {"weight": 1}), r"grading\.bleu: unknown reward; known: accuracy, boxes, brier,"),
         (changed("grading", "parsing", {"weight": 1}), "unknown reward"),
         (
             changed("grading", "mfrs", {"weight": 0.9, "credits": [1]}),
@@ -198,6 +200,9 @@ def test_a_malformed_objective_is_refused_with_its_key(objective: object, messag
         (PIXELS, "[1, 2]", "is not a JSON list"),
         (PIXELS, "lesion", "is not a JSON list"),
         (PIXELS, "[9, 9, 1, 1]", "has no area"),
+        (LESIONS, BOX, "is not a JSON list of boxes"),
+        (LESIONS, "[[9, 9, 1, 1]]", "is not a JSON list of boxes"),
+        (LESIONS, "no finding", "is not a JSON list of boxes"),
         (BREAST | {"task": "grading"}, "malignant", "is no integer grade"),
     ],
 )

@@ -6,7 +6,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reward_rows import BOX, BREAST, LESION, PIXELS, RETINA, think
+from reward_rows import BOX, BOXES, BREAST, LESION, LESIONS, PIXELS, RETINA, think
 
 from vrft_aug.rewards import compute_score
 from vrft_aug.rewards.iou import iou
@@ -14,7 +14,7 @@ from vrft_aug.rewards.objective import FOLDER
 from vrft_aug.rewards.parsing import FORMS
 
 OBJECTIVES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-ROWS = [(BREAST, "malignant"), (RETINA, "2"), (LESION, BOX)]
+ROWS = [(BREAST, "malignant"), (RETINA, "2"), (LESION, BOX), (LESIONS, BOXES), (LESIONS, "[]")]
 PIECES = [
     "<think>",
     "</think>",
@@ -30,6 +30,8 @@ PIECES = [
     "[",
     "]",
     "[1,2,3,4]",
+    "[100,100,200,200]",
+    "[]",
     ",",
     "1e999",
 ]
@@ -150,6 +152,8 @@ def test_iou_counts_pixels(a: tuple, b: tuple):
         "[1,2,3,4]",
         "<confidence>",
         "<confidence>1</confidence>",
+        "[]",
+        "[ ",
         ". ",
         "a b ",
     ],
@@ -157,7 +161,7 @@ def test_iou_counts_pixels(a: tuple, b: tuple):
 @pytest.mark.parametrize("opening", ["", "<think>x</think>\\boxed{", "<think>x</think><answer>[", "<confidence>"])
 def test_a_megabyte_takes_less_than_a_second(unit: str, opening: str):
     response = opening + unit * (1_000_000 // len(unit))
-    for row, truth in (ROWS[0], (PIXELS, BOX)):
+    for row, truth in (ROWS[0], (PIXELS, BOX), (LESIONS, BOXES)):
         for form, objective in ((FORMS[0], "recite_neg"), (FORMS[1], "rlcr"), (FORMS[2], "recite_neg")):
             start = time.process_time()
             compute_score("d", response, truth, row | {"form": form}, objective)

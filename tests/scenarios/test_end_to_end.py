@@ -1,7 +1,7 @@
 """The real stack, once: prepare, two SFT steps, two GRPO steps, one more after a resumption, evaluate, report.
 
 verl, Ray, vLLM and FSDP run as they do in `make quickstart`, with the tiny policy and a few phantoms. Both trainings
-start from the policy of the package. GRPO mixes the three tasks: each row is scored by its own.
+start from the policy of the package. GRPO mixes the four tasks: each row is scored by its own.
 """
 
 import json
@@ -25,8 +25,9 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 SMALL = ["dataset.loader.train=64", "dataset.loader.val=32", "dataset.loader.test=32"]
 TASKS = {"classification": ["dataset=phantom", "prompt=knowledge"],
          "grading": ["dataset=phantom_grade", "prompt=knowledge"],
-         "localization": ["dataset=phantom", "prompt=localize"]}  # fmt: skip
-MAIN_REWARD = {"classification": "accuracy", "grading": "mfrs", "localization": "iou"}
+         "localization": ["dataset=phantom", "prompt=localize"],
+         "detection": ["dataset=phantom_grade", "prompt=localize_all"]}  # fmt: skip
+MAIN_REWARD = {"classification": "accuracy", "grading": "mfrs", "localization": "iou", "detection": "boxes"}
 
 
 def recipe(name: str, *overrides: str, watch: set[str] | None = None) -> None:

@@ -16,6 +16,8 @@ SMALL = [f"+stages.dataset.loader.{split}={size}" for split, size in (("train", 
 SCHEDULE = {"steps": 2, "batch_size": 8, "mini_batch_size": 8, "save_freq": 2, "test_freq": 2}
 SHORT = [f"+training.schedule.{key}={value}" for key, value in SCHEDULE.items()]
 
+FIND = ("v_rft_boxes", "v_sft_boxes", "v_sft_boxes_v_rft")  # they are tested on what they train
+
 
 def recipe(name: str, *overrides: str) -> subprocess.CompletedProcess:
     command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *overrides]
@@ -34,7 +36,7 @@ def out(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("name", choices("experiment"))
 def test_runs_end_to_end(name, out):
-    task = ("grading" if name.endswith(("mfrs", "kappa"))
+    task = ("detection" if name in FIND else "grading" if name.endswith(("mfrs", "kappa"))
             else "localization" if name.startswith("v_rft_localize") else "classification")  # fmt: skip
     dataset = "phantom_grade" if task == "grading" else "phantom"
     done = experiments(out, f"table.rows=[{{experiment: {name}}}]", f"table.datasets=[{dataset}]")

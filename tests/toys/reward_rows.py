@@ -1,4 +1,4 @@
-"""Rows (extra_info and ground truth) of the three tasks, as `recipes/prepare.py` writes them."""
+"""Rows (extra_info and ground truth) of the four tasks, as `recipes/prepare.py` writes them."""
 
 from vrft_aug.rewards.objective import Objective, Term
 from vrft_aug.rewards.parsing import TASKS, Response
@@ -33,6 +33,8 @@ LESION = {
 }
 PIXELS = LESION | {"frame_size": [600, 450]}  # the frame is the image itself: easy to compute by hand
 BOX = "[100, 100, 200, 200]"
+LESIONS = PIXELS | {"task": "detection"}
+BOXES = "[[100, 100, 200, 200], [300, 100, 400, 200]]"
 
 
 def think(answer: str, thought: str = "I look at the image.") -> str:

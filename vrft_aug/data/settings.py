@@ -43,10 +43,11 @@ class Settings:
 class Dataset(Settings):
     """A data set, as conf/dataset/<name>.yaml describes it.
 
-    aliases: class -> its other names. knowledge: path of a bank file, or class -> what it looks like, in the order of
-    the classes; None: the bank's file of the same name. paper_train, paper_test: how the paper draws from it ("whole",
-    "quarter"). disease: the classes that screening is to find; None: not stated. harm_of_referral: of an unneeded
-    referral, where missing a disease is 1; None: not stated. loader: `_target_` and its options.
+    target: what prompt=localize asks one box for. finding: what prompt=localize_all asks boxes for, in the singular;
+    None: the target. aliases: class -> its other names. knowledge: path of a bank file, or class -> what it looks like,
+    in the order of the classes; None: the bank's file of the same name. paper_train, paper_test: how the paper draws
+    from it ("whole", "quarter"). disease: the classes that screening is to find; None: not stated. harm_of_referral: of
+    an unneeded referral, where missing a disease is 1; None: not stated. loader: `_target_` and its options.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Dataset(Settings):
     paper_test: str | None = None
     disease: list[str] | None = None
     harm_of_referral: float | None = None
+    finding: str | None = None
 
     def __post_init__(self) -> None:
         where, names = f"conf/dataset/{self.name}.yaml", self.classes

@@ -9,7 +9,8 @@ def reward(response: Response, ground_truth: str, row: ExtraInfo) -> float:
 
     The structure is one non-empty `<think>...</think>` at the start (blanks before it are allowed), then exactly one
     distinct answer: `\boxed{...}` for classification and grading, `<answer>...[x1, y1, x2, y2]...</answer>` for
-    localization. There may be other words around the answer: the paper asks for the tags, not for an answer alone.
+    localization; for detection any number of such lists, or `[]` and none. There may be other words around the answer:
+    the paper asks for the tags, not for an answer alone.
     Where the row's `form` is answer_first, the response begins with the answer and ends with the `<think>...</think>`;
     where it is answer_only, it begins and ends with the answer and has no such tag. Where the row asks for a
     confidence, there is one beside the answer.

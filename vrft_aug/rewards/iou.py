@@ -7,9 +7,16 @@ from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import Box, Response
 from vrft_aug.rewards.row import ExtraInfo
 
+THRESHOLD = 0.5  # from this IoU on a box is right (A.4: "typically set to 0.5 as default")
+
 
 def reward(
-    response: Response, ground_truth: str, row: ExtraInfo, *, threshold: float | None = 0.5, inclusive: bool = True
+    response: Response,
+    ground_truth: str,
+    row: ExtraInfo,
+    *,
+    threshold: float | None = THRESHOLD,
+    inclusive: bool = True,
 ) -> float:
     """1 if the IoU reaches `threshold` (A.4: "typically set to 0.5 as default"), else 0. None: the IoU itself.
 

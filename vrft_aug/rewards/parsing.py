@@ -8,9 +8,11 @@ The rules are strict on purpose, because the policy learns whatever is paid for:
 - Classification and grading: the label is the content of `\boxed{...}`, the outermost one, with balanced braces.
 - Localization: the box is a list of four finite numbers inside `<answer>...</answer>`, bare or in any JSON around it
   (`{"bbox_2d": [...]}`, a list of objects, a code fence).
+- Detection: every such list is a box, up to `MOST_BOXES`. An empty list `[]` and no box says that there is none. Both
+  together are no answer.
 - The confidence is a number from 0 to 1 inside `<confidence>...</confidence>`, beside the answer.
 - Tags and `\boxed` count only in lower case, as the prompt writes them.
-- Several equal answers are one answer. Several different answers are no answer. So it is with confidences.
+- Else several equal answers are one answer, and several different answers are no answer. So it is with confidences.
 
 Every function takes time linear in the length of the text and raises no error, whatever the text.
 """
@@ -19,12 +21,14 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any
 
-TASKS = ("classification", "grading", "localization")
+TASKS = ("classification", "grading", "localization", "detection")
+BOX_TASKS = ("localization", "detection")  # one box; every box, or none
 FORMS = ("think_first", "answer_only", "answer_first")  # what a prompt asks for, in which order
 LONGEST_LABEL = 1000  # characters; class names are far shorter, and the limit bounds the work on hostile text
+MOST_BOXES = 100  # of one image, in an answer and in the ground truth (as COCO's maxDets); likewise
 
 Box = tuple[float, float, float, float]
 
@@ -33,19 +37,22 @@ _WRAPPER = re.compile(r"\\(?:boxed|emph|(?:text|math)[a-z]{0,6})\s*+\{")
 # Possessive quantifiers (`++`): a long run of digits or blanks is read once, without backtracking.
 _NUMBER = r"\s*+([-+]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?+\d++)?+)\s*+"
 _BOX = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]", re.ASCII)
+_NOTHING = re.compile(r"\[\s*+\]")
 _CONFIDENCE = re.compile(rf"<confidence>{_NUMBER}</confidence>", re.ASCII)
 _BEGINS, _ENDS = ("\\boxed", "<answer>"), ("}", "</answer>", "</confidence>")  # of an answer
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What was read from a response: `label` for classification and grading, `box` for localization."""
+    """What was read from a response: `label` for classification and grading, `box` for localization, `boxes` for
+    detection."""
 
     text: str
     thought: str  # all but the answer part, without tags; the whole text where a thought was asked for and has no tags
     structured: bool  # thought and answer have the places that the form gives them (see `_structured`)
     label: str = ""  # normalised; "" is none
     box: Box | None = None  # in the coordinates that the policy states
+    boxes: tuple[Box, ...] | None = None  # likewise; () says that there is none
     confidence: float | None = None  # from 0 to 1, as the policy states it; None where it states none, or several
     rejected: str = ""  # why there is no answer, "" where there is one
     tokens: int | None = None  # length in tokens, the end token included; None where the caller does not know it
@@ -63,6 +70,9 @@ def parse(text: str, task: str, tokens: int | None = None, form: str | None = No
     if task == "localization":
         box, rejected = _only(_boxes(part), "no box")
         return Response(text, thought, structured, box=box, rejected=rejected, **facts)
+    if task == "detection":
+        boxes, rejected = _all_boxes(part)
+        return Response(text, thought, structured, boxes=boxes, rejected=rejected, **facts)
     label, rejected = _only(_labels(part), "no answer")
     return Response(text, thought, structured, label=label or "", rejected=rejected, **facts)
 
@@ -151,10 +161,27 @@ def _balanced(text: str) -> bool:
     return min(depths) == depths[-1] == 0
 
 
-def _boxes(tail: str) -> Iterator[Box]:
-    """Each list of four finite numbers inside `<answer>...</answer>`."""
+def _all_boxes(tail: str) -> tuple[tuple[Box, ...] | None, str]:
+    """(every box, "") of an answer that has boxes or says that there is none, else (None, the reason)."""
+    boxes = tuple(islice(_boxes(tail), MOST_BOXES + 1))
+    nothing = any(_NOTHING.search(tail, start, end) for start, end in _answers(tail))
+    if len(boxes) > MOST_BOXES:
+        return None, f"more than {MOST_BOXES} boxes"
+    if bool(boxes) == nothing:
+        return None, "several answers" if nothing else "no box"
+    return boxes, ""
+
+
+def _answers(tail: str) -> Iterator[tuple[int, int]]:
+    """Where the content of each `<answer>...</answer>` starts and ends."""
     end = 0
     while (start := tail.find("<answer>", end)) >= 0 and (end := tail.find("</answer>", start)) >= 0:
+        yield start, end
+
+
+def _boxes(tail: str) -> Iterator[Box]:
+    """Each list of four finite numbers inside `<answer>...</answer>`."""
+    for start, end in _answers(tail):
         for match in _BOX.finditer(tail, start, end):
             x1, y1, x2, y2 = map(float, match.groups())
             if all(map(math.isfinite, (x1, y1, x2, y2))):

@@ -20,9 +20,10 @@ class ExtraInfo(TypedDict, total=False):
     are none. form: what the prompt asks for and in which order, one of `parsing.FORMS`; a row without it asks for the
     first. confidence: whether the prompt also asks how sure the policy is; a row without it does not.
     image_size: width and height of the original image, in pixels. frame_size: width and height of the frame in which
-    the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none. findings: what can be
-    seen in the image, in words; empty where unknown. No reward reads it (thought.py). slices: what divides the images,
-    as sex or site. readers: the class that each human reader gave. A value is "" where unknown; no reward reads them.
+    the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none, and in rows of
+    detection, whose ground truth has all boxes. findings: what can be seen in the image, in words; empty where unknown.
+    No reward reads it (thought.py). slices: what divides the images, as sex or site. readers: the class that each human
+    reader gave. A value is "" where unknown; no reward reads them.
     """
 
     task: str

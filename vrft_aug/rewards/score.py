@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from vrft_aug.errors import InputError
-from vrft_aug.rewards import accuracy, iou
+from vrft_aug.rewards import accuracy, boxes, iou
 from vrft_aug.rewards.objective import Objective, compose
 from vrft_aug.rewards.parsing import FORMS, Response, parse
 from vrft_aug.rewards.row import ExtraInfo
 
-ROW_KEYS = {"classification": ("classes",), "grading": ("classes",), "localization": ("image_size", "frame_size")}
+FRAMES = ("image_size", "frame_size")
+ROW_KEYS = {"classification": ("classes",), "grading": ("classes",), "localization": FRAMES, "detection": FRAMES}
 
 
 def compute_score(
@@ -28,7 +29,8 @@ def compute_score(
     Args:
         data_source: the data set's name. It is part of verl's signature; only error messages use it.
         solution_str: the response's text. Any text is allowed: a malformed one scores low and raises no error.
-        ground_truth: the class name, the grade, or the box as a JSON list in original pixels.
+        ground_truth: the class name, the grade, or the box as a JSON list in original pixels; for detection a list of
+            boxes.
         extra_info: the row's; a plain dict with `task` and the keys that the task's rewards read.
         objective: the name of a file in conf/objective/, a mapping of the same form, or a result of `compose`.
         tokens: the response's length in tokens, the end token included; None where it is not known.
@@ -39,8 +41,10 @@ def compute_score(
         Every reward of the objective under its name (float, before its weight), and `<reward>_clipped` (0.0 or 1.0)
             where it has a `clip`, and `<reward>_<parameter>`, the value of a parameter that changes during a training.
             None where this task does not use the reward: verl leaves None out of its means.
-        `acc` (0.0 or 1.0): the right class or grade; for localization IoU >= 0.5.
-        `task`, `prediction` (str): the class, else the stated label; the box in original pixels as JSON; "" is none.
+        `acc` (0.0 or 1.0): the right class or grade; for localization IoU >= 0.5; for detection all boxes found and
+            no other stated, at IoU >= 0.5.
+        `task`, `prediction` (str): the class, else the stated label; the box or boxes in original pixels as JSON; "" is
+            no answer.
         `stated_confidence` (float): as the response states it, from 0 to 1; None where it states none.
         `rejected` (str): why the answer counts for nothing, "" where it counts.
         The keys are the same for every sample of an objective.
@@ -78,10 +82,18 @@ def _verdict(response: Response, ground_truth: str, row: ExtraInfo) -> dict[str,
         return {"acc": 0.0, "prediction": "", "rejected": response.rejected}
     if response.box is not None:
         box = iou.to_pixels(response.box, row)
-        right, prediction = iou.reward(response, ground_truth, row), json.dumps([round(side, 2) for side in box])
+        right, prediction = iou.reward(response, ground_truth, row), json.dumps(_rounded(box))
         rejected = "" if iou.has_area(box) else "box without area"
+    elif response.boxes is not None:
+        said = boxes.stated(response.boxes, row)
+        right = float(boxes.overlap(said, boxes.read_boxes(ground_truth), iou.THRESHOLD) == 1)
+        prediction, rejected = json.dumps([*map(_rounded, said)]), ""
     else:
         name = accuracy.class_of(response.label, row)
         right, prediction = accuracy.reward(response, ground_truth, row), response.label if name is None else name
         rejected = "not a class" if name is None else ""
     return {"acc": right, "prediction": prediction, "rejected": rejected}
+
+
+def _rounded(box: iou.Box) -> list[float]:
+    return [round(side, 2) for side in box]

@@ -35,9 +35,13 @@ def prepare_toy(tmp_path, data_root, name, prompt, *overrides):
 def right_answer(row, exact=False):
     """The response that deserves full marks, in the form that the row asks for. exact: its box is not rounded to whole
     pixels of the policy's frame."""
-    info, said = row["extra_info"], f"\\boxed{{{row['reward_model']['ground_truth']}}}"
+    info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+    said = f"\\boxed{{{truth}}}"
     if info["task"] == "localization":
         said = f"<answer>{stated_box(info, exact)}</answer>"
+    if info["task"] == "detection":
+        boxes = [scale_box(box, info["image_size"], info["frame_size"]) for box in json.loads(truth)]
+        said = f"<answer>{boxes}</answer>"
     said += " <confidence>1</confidence>"
     forms = {"think_first": f"<think>a look</think> {said}", "answer_only": said}
     return forms.get(info["form"], f"{said} <think>a look</think>")
@@ -125,6 +129,23 @@ def test_right_and_taught_answers_in_every_form(tmp_path, data_root, name, form)
         for objective in OBJECTIVES:
             if info["knowledge"] or not compose(objective).needs_knowledge(info["task"]):
                 full(row, objective)
+
+
+@pytest.mark.parametrize("name", BOXED)
+def test_detection_rows_and_right_boxes(tmp_path, data_root, name):
+    """All boxes, from top to bottom; phantoms without a lesion are rows as well."""
+    manifest, splits = prepare_toy(tmp_path, data_root, name, "localize_all")
+    rows = splits["train"] + splits["test"]
+    for row in rows[:26]:
+        info, boxes = row["extra_info"], json.loads(row["reward_model"]["ground_truth"])
+        assert info["task"] == row["ability"] == "detection" and info["box"] == []
+        assert boxes == sorted(boxes, key=lambda box: (box[1], box[0]))
+        assert f"for each {dataset_yaml(name).get('finding') or dataset_yaml(name)['target']}." in info["prompt"]
+        for objective in OBJECTIVES:
+            full(row, objective)
+    assert manifest["splits"]["train"]["without_box"] == 0
+    numbers = {len(json.loads(row["reward_model"]["ground_truth"])) for row in rows}
+    assert numbers == {"phantom_grade": {0, 1, 2, 3, 4}, "phantom_extent": {0, 1}}.get(name, numbers)
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -55,6 +55,16 @@ def test_the_discs_are_as_many_as_asked():
         assert np.mean(np.array(counted) == number + 1) > 0.8  # some touch
 
 
+def test_each_lesion_has_a_box_and_all_of_them_fill_the_box_around_all():
+    for seed in range(20):
+        shown = Finding(seed % 4, 0, seed % 4, seed % 5)
+        drawn = draw(np.random.default_rng(seed), shown)
+        assert len(drawn.boxes) == shown.number + 1
+        lows, highs = np.min(drawn.boxes, axis=0)[:2], np.max(drawn.boxes, axis=0)[2:]
+        assert (*lows, *highs) == drawn.box
+    assert [len(draw(np.random.default_rng(1), Graded(NUMBER, grade, 1, 2)).boxes) for grade in range(5)] == [*range(5)]
+
+
 def test_a_ring_is_hollow_and_a_disc_is_not():
     for shape, hollow in (("disc", False), ("ring", True)):
         for seed in range(10):

@@ -16,7 +16,8 @@ from vrft_aug.evaluation.metrics.measure import measure
 from vrft_aug.rewards import compose
 
 LABEL = {"accuracy": {"weight": 0.9}, "format": {"weight": 0.1}}
-OBJECTIVE = compose({"classification": LABEL, "grading": LABEL, "localization": {"iou": {"weight": 1.0}}})
+BOX_REWARDS = {"localization": {"iou": {"weight": 1.0}}, "detection": {"boxes": {"weight": 1.0}}}
+OBJECTIVE = compose({"classification": LABEL, "grading": LABEL, **BOX_REWARDS})
 
 
 def rows(truth: list[str], task: str = "classification") -> pd.DataFrame:
@@ -83,6 +84,15 @@ def test_the_medoid_of_boxes_is_chosen():
     table = answered(rows(["[0, 0, 50, 50]"], "localization"), [box(40), box(4), "no box", box(8), box(0)])
     assert list(np.flatnonzero(table["vote"])) == [1]  # 4 is between 0 and 8, 40 is far away
     assert json.loads(table["prediction"][1]) == [4, 0, 54, 50]
+    assert table["vote_shares"].to_list() == [None] * 5
+
+
+def test_the_medoid_of_lists_of_boxes_is_chosen():
+    said = ["[[0, 0, 9, 9]]", "[[0, 0, 9, 9], [20, 20, 29, 29]]", "[[0, 0, 9, 9], [50, 50, 59, 59]]", "no box", "[]"]
+    samples = [f"<think>x</think> <answer>{one}</answer>" for one in said]
+    table = answered(rows(["[[0, 0, 9, 9]]"], "detection"), samples)
+    assert list(np.flatnonzero(table["vote"])) == [0]  # it shares one box with two others
+    assert table["prediction"].to_list()[3:] == ["", "[]"]
     assert table["vote_shares"].to_list() == [None] * 5
 
 

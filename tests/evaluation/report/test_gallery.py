@@ -112,7 +112,16 @@ def test_boxes_of_ground_truth_and_answer(tmp_path: Path):
     rows = predictions(["[0, 0, 4, 4]"], ["[1.5, 0, 4, 4]"], [], "localization", acc=[1.0])
     write_evaluation(tmp_path / "one", "one", rows)
     (image,) = shown(tmp_path)[0]["images"]
-    assert image["box"] == [0, 0, 4, 4] and image["answers"]["one"]["box"] == [1.5, 0, 4, 4]
+    assert image["boxes"] == [[0, 0, 4, 4]] and image["answers"]["one"]["boxes"] == [[1.5, 0, 4, 4]]
+
+
+def test_every_box_of_ground_truth_and_answer(tmp_path: Path):
+    two = "[[0, 0, 4, 4], [5, 5, 9, 9]]"
+    rows = predictions([two, "[]", two], ["[[1, 0, 4, 4]]", "[]", ""], [], "detection", acc=[0.0, 1.0, 0.0])
+    write_evaluation(tmp_path / "one", "one", rows)
+    images = shown(tmp_path)[0]["images"]
+    assert [image["boxes"] for image in images] == [[[0, 0, 4, 4], [5, 5, 9, 9]], [], [[0, 0, 4, 4], [5, 5, 9, 9]]]
+    assert [image["answers"]["one"]["boxes"] for image in images] == [[[1, 0, 4, 4]], [], None]
 
 
 def test_findings_and_whether_the_thought_names_them(tmp_path: Path):

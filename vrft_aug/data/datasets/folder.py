@@ -1,5 +1,7 @@
 """Loads your own images, which a CSV file lists: `image,label` and, if known, `x1,y1,x2,y2,group,split,findings`.
 
+A second CSV may list all findings, one box per line; an image that it does not name has none (box_list.py).
+
 Image paths are relative to the CSV's folder and stay below it. Labels are class names of the data set's YAML. A box is
 in pixels of the image. Images of the same `group` (patient, lesion) stay in one split. `split` is train, val or test;
 without this column, `seed` assigns whole groups per class. `findings` is what can be seen, in words. Other
@@ -12,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from vrft_aug.data.datasets.box_list import read_boxes
 from vrft_aug.data.datasets.csv_file import Row, Table, read_table
 from vrft_aug.data.datasets.group_split import split_by_group
 from vrft_aug.data.datasets.sample import SPLITS, DataWarning, Sample
@@ -23,18 +26,20 @@ REMEDY = "write one line per image: image,label and optionally x1,y1,x2,y2,group
 
 def load(
     root: Path, split: str, *, csv: str, classes: Sequence[str], test: float, val: float, seed: int,
-    slices: Asked = (), readers: Mapping[str, str] | None = None,
+    slices: Asked = (), readers: Mapping[str, str] | None = None, boxes: str | None = None,
 ) -> Iterator[Sample]:
     """Yield one split. csv: path of the list, relative to `root`. test, val: shares if the list has no splits.
 
     slices: columns that divide the images; see `read_slices`. readers: {name of a human reader: column of the classes}.
+    boxes: path of the list of all findings, relative to `root`.
 
     Raises InputError, which shows the first ten mistakes of the list. A missing image is one of them.
     """
     table = read_table(Path(root) / csv, COLUMNS[:1], COLUMNS[1:2], REMEDY)
     rows, names = table.rows, list(classes)
-    labels = [read_label(table, row, names) for row in rows]
-    boxes = [table.box(row) for row in rows]
+    labels = [read_label(table, row, names, unlabelled=boxes is not None) for row in rows]
+    box_of = [table.box(row) for row in rows]
+    every = read_boxes(Path(root) / boxes, {row["image"] for row in rows}) if boxes else {}
     for row in rows:
         table.exists(row, row["image"])
     groups = [row.get("group") or row["image"] for row in rows]
@@ -43,18 +48,19 @@ def load(
     table.raise_if_any()
     report_unread(table, [*columns_of(slices), *(readers or {}).values()])
     home = official or split_by_group(labels, groups, test, val, seed)
-    for row, label, box, group, where, *more in zip(rows, labels, boxes, groups, home, sliced, read, strict=True):
+    for row, label, box, group, where, *more in zip(rows, labels, box_of, groups, home, sliced, read, strict=True):
         if where == split:
             image = table.path.parent / row["image"]
             found = row.get("findings", "")
-            yield Sample(image, label, row["image"], group, box, table.path, table.place(row), found, *more)
+            sample = Sample(image, label, row["image"], group, box, table.path, table.place(row), found, *more)
+            yield sample._replace(boxes=every.get(row["image"], ())) if boxes else sample
 
 
-def read_label(table: Table, row: Row, classes: Sequence[str]) -> int:
-    """The index of a row's class; -1 for an image with a box and no label. Another word is a mistake."""
+def read_label(table: Table, row: Row, classes: Sequence[str], unlabelled: bool = False) -> int:
+    """The index of a row's class; -1 for no label, if the row has a box or `unlabelled`. Another word is a mistake."""
     if row["label"] in classes:
         return classes.index(row["label"])
-    if row["label"] or not row.get("x1"):
+    if row["label"] or not (unlabelled or row.get("x1")):
         table.add(row, f"label '{row['label']}' is not a class",
                   f"the classes of the data set's YAML are {', '.join(classes)}: correct the label or the YAML")
     return -1

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
 
 from vrft_aug.errors import InputError
 
@@ -17,6 +18,7 @@ Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels, x2 and y2 e
 
 MAX_PIXELS = 32_000_000  # larger images are refused: a policy sees 0.3 megapixels
 KEPT_FORMATS = ("JPEG", "PNG")  # files of these formats are copied byte for byte, others become PNG
+SPECK = 0.01  # of the area of a mask's largest part: a smaller part is a speck, and no finding
 PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 
 
@@ -113,9 +115,26 @@ def convert(image: Image.Image, background: str) -> tuple[Image.Image, str]:
 
 def mask_box(path: Path) -> Box:
     """Box around the non-zero pixels of a mask file: xmin, ymin, xmax + 1, ymax + 1. Raises InputError if none is."""
-    mask: Pixels = np.asarray(open_file(path, background="black").image)
-    inside = np.any(mask.reshape(*mask.shape[:2], -1), axis=2)
+    inside = read_mask(path)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if rows.size == 0:
         raise InputError(f"{path}: empty mask; a box needs at least one non-zero pixel; correct or remove the mask")
     return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+
+
+def mask_boxes(path: Path) -> list[Box]:
+    """A box around each connected part of a mask file (corners touch), without specks; [] for a mask of zeros.
+
+    A part is a speck if its area is below SPECK of the largest part's.
+    """
+    parts, _ = ndimage.label(read_mask(path), structure=np.ones((3, 3)))
+    areas = np.bincount(parts.ravel())[1:]
+    found = zip(ndimage.find_objects(parts), areas, strict=True)
+    return [(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
+            for (rows, columns), area in found if area >= SPECK * areas.max()]  # fmt: skip
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Where a mask file is not zero, (H, W)."""
+    mask: Pixels = np.asarray(open_file(path, background="black").image)
+    return np.any(mask.reshape(*mask.shape[:2], -1), axis=2)

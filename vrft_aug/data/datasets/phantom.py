@@ -26,8 +26,9 @@ def load(
     task: findings, number or extent (vrft_aug/data/phantoms). task_seed: draws its diseases; seed: draws the images.
     diseases: their number, or None for a task of grading. contrast, noise: lowest and highest, in grey levels of 255.
     Image i depends on the task, (seed, split, i), the look and the size alone: a longer split begins with the shorter
-    one. Boxes are tight around all lesions of an image, in pixels; None without a lesion. The findings are what was
-    drawn, and so never partial. Raises InputError for what is no task, split or range, or a size below 56.
+    one. The box is tight around all lesions of an image, in pixels, None without a lesion; `boxes` has one around each.
+    The findings are what was drawn, and so never partial. Raises InputError for what is no task, split or range, or a
+    size below 56.
     """
     number = tasks.check_task(task, task_seed, diseases)
     lengths = dict(zip(SPLITS, (train, val, test), strict=True))
@@ -45,9 +46,9 @@ def load(
         rng = np.random.default_rng((*stream, 1, index))
         shown = graded[label] if graded else tasks.completed(rng, names[label], found)
         text = grade_words(shown) if isinstance(shown, Graded) else words(shown)
-        image, box = drawing.draw(rng, shown, size, look)
+        image, box, boxes = drawing.draw(rng, shown, size, look)
         name = f"{task}-{task_seed}-{seed}-{split}-{index}"
-        yield Sample(image=image, label=label, source_id=name, group_id=name, box=box, findings=text)
+        yield Sample(image=image, label=label, source_id=name, group_id=name, box=box, findings=text, boxes=boxes)
 
 
 def _range(name: str, given: Sequence[float]) -> tuple[float, float]:

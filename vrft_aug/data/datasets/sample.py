@@ -4,12 +4,12 @@ A loader opens no image. A sample reads its pixels when they are needed, so draw
 images opens ten images per class.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from vrft_aug.data.datasets.image_files import Box, Pixels, mask_box
+from vrft_aug.data.datasets.image_files import Box, Pixels, mask_box, mask_boxes
 
 SPLITS = ("train", "val", "test")
 
@@ -26,6 +26,7 @@ class Sample(NamedTuple):
     source_id: the image's name in the source, unique within the data set.
     group_id: patient or lesion; all images of a group must be in one split. The source_id if nothing is known.
     box: the target's bounding box in original pixels, the path of a mask that shows it, or None.
+    boxes: the box of each finding, () for an image without any; None: what `box` says, or nothing is known.
     origin: the file that holds or lists the sample; the manifest records its checksum.
     place: where a table lists the sample, as "images.csv line 7"; error messages show it.
     findings: what can be seen in the image, in words, as "two dark rings in the upper left"; "" if unknown.
@@ -44,6 +45,7 @@ class Sample(NamedTuple):
     findings: str = ""
     slices: Mapping[str, str] = MappingProxyType({})
     readers: Mapping[str, str] = MappingProxyType({})
+    boxes: Sequence[Box] | None = None
 
     def source(self) -> Pixels | Path:
         """The image's pixels (read now if the source is a stream) or its file."""
@@ -52,3 +54,14 @@ class Sample(NamedTuple):
     def bounding_box(self) -> Box | None:
         """The box in original pixels. A mask is opened here, not earlier."""
         return mask_box(self.box) if isinstance(self.box, Path) else self.box
+
+    def all_boxes(self) -> list[Box]:
+        """The box of each finding in original pixels, from top to bottom. A mask has one per connected part."""
+        found: Sequence[Box] | None = self.boxes
+        if found is None:
+            found = mask_boxes(self.box) if isinstance(self.box, Path) else [self.box] if self.box else []
+        return sorted(found, key=lambda box: (box[1], box[0]))
+
+    def is_boxed(self, task: str) -> bool:
+        """Whether the boxes that a task asks for are known. Detection may have an image without a finding."""
+        return self.box is not None or (task == "detection" and self.boxes is not None)

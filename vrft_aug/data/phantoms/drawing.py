@@ -30,10 +30,12 @@ LOOK = Look()
 
 
 class Drawn(NamedTuple):
-    """An image, uint8 (size, size, 3), and the tight box around all of its lesions in pixels; None without a lesion."""
+    """An image, uint8 (size, size, 3), in pixels the tight box around all of its lesions, None without a lesion, and
+    one around each."""
 
     image: np.ndarray
     box: Box | None
+    boxes: tuple[Box, ...]
 
 
 def draw(rng: np.random.Generator, shown: Finding | Graded, size: int = SIDE, look: Look = LOOK) -> Drawn:
@@ -48,16 +50,17 @@ def draw(rng: np.random.Generator, shown: Finding | Graded, size: int = SIDE, lo
     sign = 1 if LOOKS[shown.look] == "bright" else -1
     contrast = rng.uniform(*look.contrast)
     faint = isinstance(shown, Graded) and MEASURES[shown.measure] == "number"
-    mask = np.zeros((size, size), np.float32)
+    mask, boxes = np.zeros((size, size), np.float32), []
     half_width, angle = rng.uniform(1.6, 2.4) * scale, rng.uniform(0, np.pi)
     for centre, radius in zip(centres * scale, radii * scale, strict=True):
         strength = rng.uniform(0.5, 1) if faint else 1.0
         opacity = _opacity(SHAPES[shown.shape], centre, radius, half_width, angle + rng.normal(0, 0.3), size)
         np.maximum(mask, strength * opacity, out=mask)
+        boxes.append(_tight_box(opacity))
     field += sign * contrast * mask
     field += rng.uniform(*look.noise) * rng.standard_normal((size, size), np.float32)
     grey = np.clip(np.rint(field), 0, 255).astype(np.uint8)
-    return Drawn(np.repeat(grey[:, :, None], 3, axis=2), _tight_box(mask))
+    return Drawn(np.repeat(grey[:, :, None], 3, axis=2), _tight_box(mask), tuple(filter(None, boxes)))
 
 
 def _clustered_lesions(rng: np.random.Generator, shown: Finding) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any
 from vrft_aug.data.policy_files import read_settings
 from vrft_aug.data.settings import Dataset, Policy, Prompt
 from vrft_aug.errors import InputError
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 FRAME = ("min_pixels", "max_pixels", "patch", "merge", "box_frame")  # what decides how a policy sees and states a box
 
@@ -63,7 +64,7 @@ def check_classes(policy: str | None, dataset: Dataset, task: str) -> None:
     or one of an earlier version, which did not note its classes: nothing to compare.
     """
     trainings = (read_settings(policy) or {}).get("trainings", [])
-    same = [one for one in trainings if one.get("task") == task and task != "localization"]
+    same = [one for one in trainings if one.get("task") == task and task not in BOX_TASKS]
     if same and set(taught := same[-1]["classes"]) != set(dataset.classes):
         raise InputError(f"policy.path={policy} was trained on dataset={same[-1]['dataset']} with the classes "
                          f"{', '.join(taught)}, but dataset={dataset.name} has {', '.join(dataset.classes)}; give "

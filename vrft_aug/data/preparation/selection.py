@@ -15,7 +15,9 @@ from vrft_aug.data.preparation.strata import Ints, Positions, bounded_draw, draw
 from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Load, PreparationRule
 from vrft_aug.errors import InputError
+from vrft_aug.rewards.parsing import BOX_TASKS
 
+PROMPTS = {"localization": "prompt=localize", "detection": "prompt=localize_all"}
 PAPER_CAP = 256  # images per class in the paper's largest setting
 
 
@@ -35,12 +37,12 @@ def read_index(samples: Iterable[Sample], dataset: Dataset, task: str) -> Index:
     number = len(dataset.classes)
     labels, boxed, ids, groups, origins = [], [], [], [], set()
     for sample in samples:
-        unlabelled = sample.label == -1 and task == "localization"
+        unlabelled = sample.label == -1 and task in BOX_TASKS
         if not (0 <= sample.label < number or unlabelled):
             raise InputError(f"{sample.source_id}: label {sample.label} is outside 0..{number - 1}; correct it, or the "
                              f"classes in conf/dataset/{dataset.name}.yaml")
         labels.append(sample.label)
-        boxed.append(sample.box is not None)
+        boxed.append(sample.is_boxed(task))
         ids.append(digest(sample.source_id))
         groups.append(ids[-1] if sample.group_id == sample.source_id else digest(sample.group_id))
         if sample.origin:
@@ -72,14 +74,14 @@ def select(rule: PreparationRule, dataset: Dataset, task: str, indexes: Mapping[
     A data set with test images alone is an external test set: nothing is drawn for training and validation.
     Raises InputError for an empty split or class, and for more `shots` than a class has.
     """
-    localize = task == "localization"
+    localize = task in BOX_TASKS
     usable = {split: np.flatnonzero(index.boxed | (not localize)) for split, index in indexes.items()}
     external = not any(len(indexes[split].labels) for split in ("train", "val"))
     if external:
         warnings.warn("only test images: an external test set, which trains nothing", DataWarning, stacklevel=2)
     for split in ("test",) if external else SPLITS:
         if not usable[split].size:
-            what = "image with a box, which prompt=localize needs" if localize else "image"
+            what = f"image with a box, which {PROMPTS[task]} needs" if localize else "image"
             module = dataset.loader["_target_"].rpartition(".")[0]
             raise InputError(f"dataset {dataset.name}: the {split} split has no {what}; {module} describes the files")
     labels = {split: indexes[split].labels[usable[split]] for split in SPLITS}

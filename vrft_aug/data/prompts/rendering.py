@@ -51,6 +51,7 @@ def render(
         modality=dataset.modality,
         organ=dataset.organ,
         target=dataset.target,
+        finding=dataset.finding or dataset.target,
         classes=list(zip(classes, knowledge or [""] * len(classes), strict=True)),
         knowledge=bool(knowledge),
         form=form,

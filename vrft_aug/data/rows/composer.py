@@ -14,6 +14,7 @@ from vrft_aug.data.rows.schema import Message, Row, SftRow
 from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Policy, PreparationRule, Prompt
 from vrft_aug.errors import InputError
+from vrft_aug.rewards.parsing import MOST_BOXES
 from vrft_aug.rewards.row import ExtraInfo, Tag
 
 
@@ -39,9 +40,8 @@ class Composer:
 
         Raises InputError for a box that does not fit the image.
         """
-        box = checked_box(sample, opened.size)
+        box, truth = self.truth(sample, opened.size)
         messages, text = self.text(self.order(sample.source_id))
-        truth = json.dumps([*map(float, box)]) if self.task == "localization" else self.dataset.classes[sample.label]
         return {
             "data_source": self.dataset.name,
             "prompt": messages,
@@ -65,9 +65,19 @@ class Composer:
             },
         }
 
+    def truth(self, sample: Sample, size: Sequence[int]) -> tuple[Box | tuple[()], str]:
+        """The sample's one box, () without one, and the ground truth. Raises InputError for a box that does not fit."""
+        if self.task == "detection":
+            return (), json.dumps([[*map(float, box)] for box in checked_boxes(sample, size)])
+        if box := sample.bounding_box() or ():
+            check_box(sample, box, size)
+        one = self.task == "localization"
+        return box, json.dumps([*map(float, box)]) if one else self.dataset.classes[sample.label]
+
     def sft(self, row: Row) -> SftRow:
         """The supervised row of an RL row: the same prompt and image, with the ground truth as the response."""
-        response = rendering.answer(self.prompt, self.dataset.target, self.taught(row))
+        named = (self.task == "detection" and self.dataset.finding) or self.dataset.target
+        response = rendering.answer(self.prompt, named, self.taught(row))
         return {
             "messages": [*row["prompt"], {"role": "assistant", "content": response}],
             "images": row["images"],
@@ -76,11 +86,14 @@ class Composer:
         }
 
     def taught(self, row: Row) -> str:
-        """The answer to learn: the ground truth, with a box in the policy's frame."""
-        info = row["extra_info"]
+        """The answer to learn: the ground truth, with boxes in the policy's frame."""
+        info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+        sizes = info["image_size"], info["frame_size"]
         if self.task == "localization":
-            return json.dumps(scale_box(info["box"], info["image_size"], info["frame_size"]))
-        return row["reward_model"]["ground_truth"]
+            return json.dumps(scale_box(info["box"], *sizes))
+        if self.task == "detection":
+            return json.dumps([scale_box(box, *sizes) for box in json.loads(truth)], separators=(",", ":"))
+        return truth
 
     def order(self, source_id: str) -> tuple[int, ...]:
         """The order in which this row's prompt lists the classes."""
@@ -110,14 +123,27 @@ def tags(values: Mapping[str, str]) -> list[Tag]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def checked_box(sample: Sample, size: Sequence[int]) -> Box | tuple[()]:
-    """The sample's box, () if it has none. Raises InputError unless the box lies in the image and has an area."""
-    box = sample.bounding_box()
-    if box and not (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1]):
-        where = f"{sample.place}: {sample.source_id}" if sample.place else sample.source_id
-        raise InputError(f"{where}: box {list(box)} does not fit the image of {size[0]} x {size[1]} pixels; "
+def checked_boxes(sample: Sample, size: Sequence[int]) -> list[Box]:
+    """The box of each finding. Raises InputError for a box that does not fit, and for more than MOST_BOXES."""
+    boxes = sample.all_boxes()
+    if len(boxes) > MOST_BOXES:
+        raise InputError(f"{where(sample)}: {len(boxes)} boxes, but an answer has at most {MOST_BOXES}; join some, or "
+                         "leave the image out")
+    for box in boxes:
+        check_box(sample, box, size)
+    return boxes
+
+
+def check_box(sample: Sample, box: Box, size: Sequence[int]) -> None:
+    """Raise InputError unless the box lies in the image and has an area."""
+    if not (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1]):
+        raise InputError(f"{where(sample)}: box {list(box)} does not fit the image of {size[0]} x {size[1]} pixels; "
                          "correct the box or the mask (x1, y1, x2, y2 in original pixels)")
-    return box or ()
+
+
+def where(sample: Sample) -> str:
+    """The sample's id, after its place where that is known."""
+    return f"{sample.place}: {sample.source_id}" if sample.place else sample.source_id
 
 
 def scale_box(box: Sequence[float], image: Sequence[int], frame: Sequence[int]) -> list[int]:

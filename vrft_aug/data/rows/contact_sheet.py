@@ -46,17 +46,26 @@ def render(rows: list[dict[str, Any]], columns: int) -> Image.Image:
 
 
 def tile(row: dict[str, Any]) -> Image.Image:
-    """The row's image with its box, scaled to a tile."""
+    """The row's image with its boxes, scaled to a tile."""
     image = Image.open(io.BytesIO(row["images"][0]["bytes"])).convert("RGB")
     scale = (TILE - MARGIN) / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     fitted = image.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)
-    if row["extra_info"]["box"]:
-        ImageDraw.Draw(fitted).rectangle([side * scale for side in row["extra_info"]["box"]], outline="red", width=2)
+    for box in boxes(row):
+        ImageDraw.Draw(fitted).rectangle([side * scale for side in box], outline="red", width=2)
     return fitted
 
 
+def boxes(row: dict[str, Any]) -> list[list[float]]:
+    """The row's box, or all boxes of a row of detection."""
+    if row["extra_info"]["task"] == "detection":
+        return json.loads(row["reward_model"]["ground_truth"])
+    return [row["extra_info"]["box"]] if row["extra_info"]["box"] else []
+
+
 def caption(row: dict[str, Any]) -> str:
-    """The ground truth; a box is in whole pixels."""
-    truth = row["reward_model"]["ground_truth"]
-    return str([round(x) for x in json.loads(truth)]) if row["extra_info"]["task"] == "localization" else truth
+    """The ground truth; a box is in whole pixels, of several their number."""
+    truth, task = row["reward_model"]["ground_truth"], row["extra_info"]["task"]
+    if task == "detection":
+        return f"boxes: {len(boxes(row))}"
+    return str([round(x) for x in json.loads(truth)]) if task == "localization" else truth

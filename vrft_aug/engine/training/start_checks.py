@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from vrft_aug.data.preparation.contract import check_frame, check_rows
 from vrft_aug.data.settings import Dataset, Policy, Prompt
 from vrft_aug.errors import InputError
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 
 def check_recipe(config: DictConfig, recipe: str) -> None:
@@ -26,7 +27,7 @@ def check_rows_fit(config: DictConfig, files: Sequence[str]) -> Path:
     """
     first, *others = dict.fromkeys(Path(file).parent for file in files)
     policy, task = Policy.of(config.policy), config.prompt.task or config.dataset.task
-    if config.data.balanced and task == "localization":
+    if config.data.balanced and task in BOX_TASKS:
         raise InputError("schedule.balanced=true: boxes have no classes to balance; set schedule.balanced=false")
     for folder in (first, *others):
         check_frame(folder, policy)

@@ -14,6 +14,7 @@ from vrft_aug.evaluation.answers import voting
 from vrft_aug.evaluation.answers.probabilities import up_to_answer
 from vrft_aug.evaluation.answers.row_columns import row_columns
 from vrft_aug.rewards import Objective, compute_score
+from vrft_aug.rewards.parsing import BOX_TASKS
 from vrft_aug.rewards.thought import thought_right
 
 Answerer = Callable[[list[str], list[bytes]], Iterable[list[tuple[str, int]]]]
@@ -88,7 +89,7 @@ def _weigh(scored: list[list[dict[str, Any]]], prompts: list[str], images: list[
         row["probabilities"] = None
     chosen = [next(row for row in samples if row.get("vote", True)) for samples in scored]
     asked = [(row, prompt, image) for row, prompt, image in zip(chosen, prompts, images, strict=True)
-             if row["task"] != "localization"]  # fmt: skip
+             if row["task"] not in BOX_TASKS]  # fmt: skip
     if not asked:
         return
     named, prompts, images = map(list, zip(*asked, strict=True))

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from vrft_aug.rewards.boxes import overlap
 from vrft_aug.rewards.iou import iou
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 
 def mark(samples: Sequence[Mapping]) -> list[dict]:
@@ -21,7 +23,7 @@ def vote_shares(samples: Sequence[Mapping]) -> list[float] | None:
 
     Rejected samples count for no class, so the sum may be below 1.
     """
-    if samples[0]["task"] == "localization":
+    if samples[0]["task"] in BOX_TASKS:
         return None
     answers = [row["prediction"] for row in samples if not row["rejected"]]
     return [answers.count(name) / len(samples) for name in samples[0]["classes"]]
@@ -31,8 +33,9 @@ def choose(samples: Sequence[Mapping]) -> int:
     """Position of the sample that agrees most with the others.
 
     For classes and grades it is the first sample of the majority; for boxes the medoid, which has the highest sum of
-    IoUs with all boxes. The first of equal samples wins. Rejected samples do not vote; if all are rejected, the first
-    one is chosen. samples: rows of a predictions table (measure.py); task, prediction and rejected are read.
+    IoUs with all boxes (of lists of boxes: of `overlap`). The first of equal samples wins. Rejected samples do not
+    vote; if all are rejected, the first one is chosen.
+    samples: rows of a predictions table (measure.py); task, prediction and rejected are read.
     """
     voters = [number for number, row in enumerate(samples) if not row["rejected"]]
     if not voters:
@@ -46,6 +49,7 @@ def votes(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _agreement(a: Mapping, b: Mapping) -> float:
-    if a["task"] == "localization":
-        return iou(json.loads(a["prediction"]), json.loads(b["prediction"]))
+    if a["task"] in BOX_TASKS:
+        alike = iou if a["task"] == "localization" else overlap
+        return alike(json.loads(a["prediction"]), json.loads(b["prediction"]))
     return float(a["prediction"] == b["prediction"])

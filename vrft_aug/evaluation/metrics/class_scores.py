@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.metrics.class_metrics import class_order, codes, matched_answers
-from vrft_aug.rewards.parsing import normalise
+from vrft_aug.rewards.parsing import BOX_TASKS, normalise
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -71,7 +71,7 @@ def read_scores(task: str, rows: pd.DataFrame, column: str = "probabilities") ->
     column: probabilities, which sum to 1, or vote_shares, which sum to at most 1. Raises InputError for other numbers,
     and for a list that is not as long as the row's list of classes.
     """
-    if task == "localization" or column not in rows or not (known := rows[column].notna().to_numpy()).any():
+    if task in BOX_TASKS or column not in rows or not (known := rows[column].notna().to_numpy()).any():
         return None
     classes = class_order(task, rows)
     found = rows[known]

@@ -12,6 +12,7 @@ from vrft_aug.evaluation.metrics.intervals import McNemar, Metrics, Quantity, mc
 from vrft_aug.evaluation.metrics.reliance import Reliance, reliance
 from vrft_aug.evaluation.metrics.too_little import too_little
 from vrft_aug.evaluation.runs import Evaluation, distinct_name
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 SIGNIFICANCE = 0.05
 # folder beside an evaluation: the note where it is missing
@@ -143,7 +144,7 @@ def _beside(one: Comparison, others: list[Evaluation]) -> Iterator[tuple[str, Be
 def _lacking(one: Comparison) -> Iterator[str]:
     """What every evaluation should be compared with, and is not."""
     for name, what in EXPECTED.items():
-        if name not in one.beside and not (name == "pixels" and one.dataset.endswith("/localization")):
+        if name not in one.beside and not (name == "pixels" and one.dataset.endswith(BOX_TASKS)):
             why = one.evaluation.facts.without.get(name, "")
             yield f"{one.name} on {one.dataset}: {what}{why and f' ({why})'}"
 

@@ -12,6 +12,7 @@ import pandas as pd
 from vrft_aug.evaluation.metrics.intervals import Metrics, Quantity, bootstrap, weighted_means
 from vrft_aug.evaluation.metrics.pass_at_k import all_among, ladder, mixed_share, pass_at_k
 from vrft_aug.rewards.diagnostics import BOUNDS
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 # Below this share of mixed groups there is nothing to learn from: the training would warn at every step (equal_groups).
 ENOUGH = round(1 - (BOUNDS["equal_groups"][1] or 0), 6)
@@ -27,7 +28,7 @@ def by_prompt(predictions: pd.DataFrame, group: int, main: Sequence[str] = ()) -
     mean_score, score_spread (standard deviation over the samples), mixed (chance that a group has different scores),
     mixed_answer (likewise for the rewards `main` alone; that of the score without them).
     """
-    boxes = predictions["task"].iloc[0] == "localization"
+    boxes = predictions["task"].iloc[0] in BOX_TASKS
     prompts = predictions.groupby("source_id", sort=False)
     scores = np.stack([one.to_numpy(float) for _, one in prompts["score"]])
     answers = predictions.assign(answer=predictions[list(main)].sum(axis=1)).groupby("source_id", sort=False)["answer"]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from vrft_aug.rewards.accuracy import class_of
-from vrft_aug.rewards.parsing import answer_part, normalise, parse
+from vrft_aug.rewards.parsing import BOX_TASKS, answer_part, normalise, parse
 from vrft_aug.rewards.row import ExtraInfo
 
 # Texts are normalised first, so every blank is a single one. `++` is read once, without backtracking.
@@ -34,7 +34,7 @@ def meant(response: str, row: ExtraInfo) -> str | None:
 
     row: `task` and `classes`, and `aliases` and `form` where the row has them.
     """
-    if row["task"] == "localization":
+    if row["task"] in BOX_TASKS:
         return None
     form = row.get("form")
     label = parse(response, row["task"], form=form).label

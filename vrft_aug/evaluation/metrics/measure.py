@@ -1,10 +1,10 @@
 """Computes metrics from scored predictions: accuracy with the constant predictor, balanced metrics and intervals.
 
 Columns of a predictions table, one row per response:
-    data_source, task ("classification" | "grading" | "localization"), source_id, group_id: str;
+    data_source, task ("classification" | "grading" | "localization" | "detection"), source_id, group_id: str;
     prediction: str, "" if the response has no answer; ground_truth: str; boxes are JSON lists in original pixels;
     rejected: str, why the answer was rejected, "" if it was accepted; acc: 0.0 or 1.0;
-    classes: list[str], the classes in the prompt (not read for localization);
+    classes: list[str], the classes in the prompt (not read for boxes);
     format: 0.0 or 1.0, response_length: int, tokens, and response: str (all optional);
     slice_<name>: str, a slice that the image is in, and reader_<name>: str, a human reader's class; "" where unknown;
     findings: str, and thought_right: 0.0, 1.0, or null without findings (both optional);
@@ -25,6 +25,7 @@ from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers.voting import votes
 from vrft_aug.evaluation.metrics.box_metrics import box_statistic, box_votes, overlaps
 from vrft_aug.evaluation.metrics.class_metrics import class_metrics, class_order, matched_answers
+from vrft_aug.evaluation.metrics.detection_metrics import detection_statistic
 from vrft_aug.evaluation.metrics.intervals import (
     Metrics,
     Quantity,
@@ -40,7 +41,7 @@ from vrft_aug.evaluation.metrics.probability_metrics import probability_metrics
 from vrft_aug.evaluation.metrics.readers import reader_metrics
 from vrft_aug.evaluation.metrics.slices import slice_metrics
 from vrft_aug.evaluation.metrics.stated import stated_metrics
-from vrft_aug.rewards.parsing import normalise
+from vrft_aug.rewards.parsing import BOX_TASKS, normalise
 
 REQUIRED = ["data_source", "task", "source_id", "group_id", "prediction", "ground_truth", "rejected", "acc"]
 NOT_A_PART = ["index", "acc", "response_length", "sample", "thought_right", "stated_confidence"]
@@ -86,16 +87,19 @@ def _measure_one(
     Absent without such columns: slices (slices.py), readers (readers.py), stated confidences (stated.py).
     Classification and grading: see `class_metrics`, and lenient_accuracy (null without a column response): an answer
     that the rewards reject counts as what it meant (lenient.py). Localization: mean_iou and recall_50 (share of
-    IoU >= 0.5).
+    IoU >= 0.5). Detection: see `detection_statistic`.
     Absent without such columns: probabilities and votes, from class probabilities and from vote shares
     (probability_metrics.py); of boxes votes with several samples (box_metrics.py).
     """
     rows = votes(responses).reset_index(drop=True)
     facts: dict[str, Any] = {}
-    if task == "localization":
+    if task in BOX_TASKS:
         answers = rows["prediction"].where(rows["rejected"] == "", "")
+    if task == "localization":
         overlap = overlaps(rows["ground_truth"], answers)
         statistic = box_statistic(overlap)
+    elif task == "detection":
+        statistic = detection_statistic(rows["ground_truth"], answers)
     else:
         classes = class_order(task, rows)
         answers = matched_answers(rows, classes)

@@ -14,7 +14,7 @@ from vrft_aug.evaluation.metrics.class_metrics import class_order, matched_answe
 from vrft_aug.evaluation.metrics.confusion_metrics import METRICS
 from vrft_aug.evaluation.metrics.group_sums import Share, interval, resampled_sums
 from vrft_aug.evaluation.metrics.intervals import Metrics
-from vrft_aug.rewards.parsing import normalise
+from vrft_aug.rewards.parsing import BOX_TASKS, normalise
 
 Codes = NDArray[np.integer]  # positions of classes; -1: no class of the reader; len(classes): no valid answer
 
@@ -29,7 +29,7 @@ def reader_metrics(task: str, rows: pd.DataFrame, rng: Generator, resamples: int
     Raises InputError for a reader's word that is no class.
     """
     names = names_of(READER, rows.columns)
-    if task == "localization" or not names:
+    if task in BOX_TASKS or not names:
         return {}
     classes = class_order(task, rows)
     position = {normalise(one): number for number, one in enumerate(classes)}

@@ -7,17 +7,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.metrics import confusion_metrics
+from vrft_aug.evaluation.metrics import confusion_metrics, detection_metrics
 from vrft_aug.evaluation.metrics.box_metrics import box_statistic, overlaps
 from vrft_aug.evaluation.metrics.class_metrics import class_order, codes, matched_answers
 from vrft_aug.evaluation.metrics.class_scores import read_scores
+from vrft_aug.evaluation.metrics.detection_metrics import detection_statistic
 from vrft_aug.evaluation.metrics.probability_metrics import FAMILIES, known_disease
 
 Floats = NDArray[np.float64]
-OF_BOXES = ("mean_iou",)  # recall_50 is the accuracy
-OF_ANSWERS = (*confusion_metrics.METRICS, *OF_BOXES)
+OF_BOXES = {"localization": ("mean_iou",), "detection": detection_metrics.NAMES}  # recall_50 of one box is the accuracy
+OF_ANSWERS = (*confusion_metrics.METRICS, *OF_BOXES["localization"], *OF_BOXES["detection"])
 OF_PROBABILITIES = tuple(FAMILIES)
-LOWER_IS_BETTER = ("mean_absolute_error", "parsed_mean_absolute_error", "brier", "calibration_error", "aurc")
+LOWER_IS_BETTER = ("mean_absolute_error", "parsed_mean_absolute_error", "brier", "calibration_error", "aurc",
+                   "false_boxes")  # fmt: skip
 
 
 def metric_of_weights(
@@ -29,11 +31,10 @@ def metric_of_weights(
     classes. Raises InputError if the task or these predictions have no such metric, and for probabilities that only
     some of the images have.
     """
-    if name not in (*OF_ANSWERS, *OF_PROBABILITIES) or (task == "localization") != (name in OF_BOXES):
+    if name not in OF_BOXES.get(task, (*confusion_metrics.METRICS, *OF_PROBABILITIES)):
         raise InputError(f"{task} has no {name}")
-    if name in OF_BOXES:
-        overlap = box_statistic(overlaps(rows["ground_truth"], rows["prediction"].where(rows["rejected"] == "", "")))
-        return lambda weights: overlap(weights)[name]
+    if task in OF_BOXES:
+        return _of_boxes(name, task, rows)
     if name in OF_PROBABILITIES:
         return _of_probabilities(name, task, rows, disease)
     if task != "grading" and name in confusion_metrics.OF_GRADES:
@@ -42,6 +43,13 @@ def metric_of_weights(
     truth, answer = codes(classes, rows["ground_truth"], matched_answers(rows, classes))
     counts_of = confusion_metrics.counts_of(truth, answer, len(classes))
     return lambda weights: confusion_metrics.METRICS[name](counts_of(weights))
+
+
+def _of_boxes(name: str, task: str, rows: pd.DataFrame) -> Callable[[Floats], Floats]:
+    truths, answers = rows["ground_truth"], rows["prediction"].where(rows["rejected"] == "", "")
+    one = task == "localization"
+    statistic = box_statistic(overlaps(truths, answers)) if one else detection_statistic(truths, answers)
+    return lambda weights: statistic(weights)[name]
 
 
 def _of_probabilities(name: str, task: str, rows: pd.DataFrame, disease: Sequence[str]) -> Callable[[Floats], Floats]:

@@ -5,6 +5,7 @@ from vrft_aug.evaluation.report.checklist.run_record import RunRecord, at
 from vrft_aug.evaluation.report.checklist.wording import each, fillers, joined, listed, pairs, short
 from vrft_aug.evaluation.report.provenance import tokens_text
 from vrft_aug.evaluation.runs import Facts
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 RULE = ("protocol", "shots", "up_to", "seed", "test_seed")
 LOADER = ("flag", "size", "csv", "task", "task_seed", "consensus", "exclude", "train", "val", "test", "seed")
@@ -33,8 +34,10 @@ def data_elements(record: RunRecord) -> str:
     known, task = record.dataset, record.manifest.get("task") or record.dataset.get("task")
     if not known.get("classes"):
         return ""
-    if task == "localization":
-        return f"outcome: one box around the {short(known.get('target'))}, in pixels; input: the image and a prompt"
+    if task in BOX_TASKS:
+        one = f"one box around the {short(known.get('target'))}"
+        every = f"one box around each {short(known.get('finding') or known.get('target'))}, or none"
+        return f"outcome: {one if task == 'localization' else every}, in pixels; input: the image and a prompt"
     kind = "grade" if task == "grading" else "class"
     names = f"{len(known['classes'])}: {listed(known['classes'])}"
     return f"outcome: one {kind} per image, of {names}; input: the image and a prompt"

@@ -8,6 +8,7 @@ from vrft_aug.evaluation.report.checklist.training_cells import trained
 from vrft_aug.evaluation.report.checklist.wording import fillers, joined, pairs, short
 from vrft_aug.evaluation.report.provenance import knowledge_text, tokens_text
 from vrft_aug.evaluation.runs import Facts
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -90,8 +91,9 @@ def prompt_data(record: RunRecord) -> str:
 
 def output(record: RunRecord) -> str:
     """What the policy writes and what is made of it."""
-    if at(record.manifest, "task") == "localization":
-        return "raw: text; processed: the one box in its answer tags, in pixels; else the answer is rejected"
+    if (task := at(record.manifest, "task")) in BOX_TASKS:
+        what = "one box" if task == "localization" else "boxes, or an empty list,"
+        return f"raw: text; processed: the {what} in its answer tags, in pixels; else the answer is rejected"
     return "raw: text; processed: the one class in its \\boxed{...}; else the answer is rejected and counts as wrong"
 
 

@@ -13,8 +13,9 @@ function verdictFits(verdict, answer, other) {
 function boxes(image, answers) {
   const rect = ([x1, y1, x2, y2], style) =>
     drawing("rect", { x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1), style });
-  const found = answers.map((answer, i) => answer?.box && rect(answer.box, `stroke: var(--c${i ? 1 : 5}); stroke-dasharray: 5 3`));
-  const all = [rect(image.box, "stroke: #ffffff"), ...found.filter(Boolean)];
+  const found = answers.flatMap((answer, i) =>
+    (answer?.boxes ?? []).map((box) => rect(box, `stroke: var(--c${i ? 1 : 5}); stroke-dasharray: 5 3`)));
+  const all = [...image.boxes.map((box) => rect(box, "stroke: #ffffff")), ...found];
   return drawing("svg", { viewBox: `0 0 ${image.width} ${image.height}`, "aria-hidden": "true" }, ...all);
 }
 
@@ -22,7 +23,7 @@ function picture(image, answers) {
   if (!image.uri) return element("figure", { class: "picture" }, element("p", {}, "image not found"));
   const small = Math.max(image.width, image.height) <= 64;
   const img = element("img", { src: image.uri, alt: `test image ${image.id}, ground truth ${image.truth}`, class: small ? "pixels" : "smooth" });
-  const frame = element("div", { class: "frame" }, img, image.box ? boxes(image, answers) : null);
+  const frame = element("div", { class: "frame" }, img, image.boxes ? boxes(image, answers) : null);
   return element("figure", { class: "picture" }, frame);
 }
 
@@ -93,7 +94,7 @@ function showGallery(form) {
     for (const option of verdict.options) option.disabled = other.value === NO_RUN && !["all", "right", "wrong"].includes(option.value);
     cards.className = runs.length > 1 ? "beside" : "";
     cards.replaceChildren(...ordered(found, run.value, order.value).map((image) => card(image, runs)));
-    const boxed = one.images.some((image) => image.box) ? " White box: ground truth. Dashed box: answer." : "";
+    const boxed = one.images.some((image) => image.boxes) ? " White box: ground truth. Dashed box: answer." : "";
     document.getElementById("count").textContent =
       `${found.length} of ${one.images.length} images. This page has ${one.images.length} of the data set's ${one.total} images, ` +
       `drawn class by class, whatever the answers are.${boxed} ${one.notes.join(". ")}`;

@@ -12,7 +12,7 @@ from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.metrics.measure import NOT_A_PART
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.page.thumbnails import thumbnails
-from vrft_aug.rewards.parsing import parse
+from vrft_aug.rewards.parsing import BOX_TASKS, parse
 
 LONGEST = 4000  # characters of a response that the page shows
 
@@ -21,8 +21,8 @@ def gallery(comparisons: Sequence[Comparison], limit: int, seed: int = 0) -> lis
     """One entry per data set and split in the form of JSON, with at most `limit` images; the same for all runs.
 
     {"title", "total": images to choose from, "classes", "runs", "notes": [str], "images": [{"id", "truth": ground
-    truth, "findings": in words or "", "uri": data URI or null, "width", "height": original pixels, "box": [x1, y1, x2,
-    y2] or null, "answers": {run's name: answer}}]}; an answer: see `_answer`.
+    truth, "findings": in words or "", "uri": data URI or null, "width", "height": original pixels, "boxes":
+    [[x1, y1, x2, y2]] or null, "answers": {run's name: answer}}]}; an answer: see `_answer`.
     """
     return [_of_set(title_of(*name), group, limit, seed) for name, group in by_dataset(comparisons).items()]
 
@@ -54,7 +54,7 @@ def _of_set(title: str, group: list[Comparison], limit: int, seed: int) -> dict[
                 "id": row["source_id"],
                 "truth": row["ground_truth"],
                 "findings": row.get("findings") or "",
-                "box": _box(row["task"], row["ground_truth"]),
+                "boxes": _boxes(row["task"], row["ground_truth"]),
                 **pictures.get(row["index"], {"uri": None, "width": None, "height": None}),
                 "answers": {run: by[row["source_id"]] for run, by in answers.items() if row["source_id"] in by},
             }
@@ -109,7 +109,7 @@ def _answers(table: pd.DataFrame, wanted: pd.Series) -> dict[str, dict]:
 
 def _answer(row: dict, parts: Iterable[str]) -> dict:
     """{"answer", "rejected", "right", "thought", "thought_right": bool or null, "response", "tokens", "rewards":
-    [[name, value]], "box", "sure": probability of the most probable class or null}."""
+    [[name, value]], "boxes", "sure": probability of the most probable class or null}."""
     response = row["response"]
     cut = "" if len(response) <= LONGEST else f" … (cut: {len(response)} characters)"
     length, named = row.get("response_length"), row.get("thought_right")
@@ -122,7 +122,7 @@ def _answer(row: dict, parts: Iterable[str]) -> dict:
         "response": response[:LONGEST] + cut,
         "tokens": None if length is None else int(length),
         "rewards": [[name, round(float(row[name]), 4)] for name in parts if pd.notna(row[name])],
-        "box": _box(row["task"], row["prediction"]),
+        "boxes": _boxes(row["task"], row["prediction"]),
         "sure": _sure(row),
     }
 
@@ -132,5 +132,7 @@ def _sure(row: dict) -> float | None:
     return None if scores is None else round(float(max(scores)), 4)
 
 
-def _box(task: str, text: str) -> list[float] | None:
-    return json.loads(text) if task == "localization" and text else None
+def _boxes(task: str, text: str) -> list[list[float]] | None:
+    """None for another task and without an answer."""
+    found = json.loads(text) if task in BOX_TASKS and text else None
+    return [found] if task == "localization" and found else found

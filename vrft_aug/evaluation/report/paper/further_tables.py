@@ -22,6 +22,9 @@ NAMES = {
     "sensitivity_at_90_specificity": "Sensitivity at 90 % specificity, %", "balanced_accuracy": "Balanced accuracy, %",
     "macro_f1": "Macro-F1, %", "quadratic_kappa": "Quadratic weighted kappa",
     "mean_absolute_error": "Mean absolute error, grades", "mean_iou": "Mean IoU",
+    "recall_50": "Recall of boxes at IoU 0.5, %",
+    "precision_50": "Precision of boxes at IoU 0.5, %", "f1_50": "F1 of boxes at IoU 0.5, %",
+    "false_boxes": "False boxes per image", "none_right": "No finding, said so, %",
 }  # fmt: skip
 
 
