@@ -33,3 +33,17 @@ def test_a_perfect_supervised_box_is_paid_in_full(size, bounds, frame):
     assert [score["score"] for score in scored] == [1.0, 1.0], "IoU and format"
     overlap = compute_score("toy", taught, row["reward_model"]["ground_truth"], row["extra_info"], EXACT)["iou"]
     assert overlap > 0.95, f"{taught}: only rounding to whole units may cost something"
+
+
+@pytest.mark.parametrize("boxes", [(), ((1201, 7, 2499, 1999), (3, 5, 400, 380))], ids=len)
+def test_a_perfect_supervised_list_of_boxes_is_paid_in_full(boxes):
+    config = compose_config("prompt=localize_all")
+    composer = Composer(Dataset.of(config.dataset), Prompt.of(config.prompt), Policy.of(config.policy),
+                        PreparationRule.of(config), [])  # fmt: skip
+    pixels = np.zeros((2048, 2500), np.uint8)
+    row = composer.rl(Sample(pixels, 0, "1", "1", boxes=boxes), open_all([pixels])[0], "train", 0)
+    taught, truth = composer.sft(row)["messages"][-1]["content"], row["reward_model"]["ground_truth"]
+    assert truth == str([[*map(float, box)] for box in boxes[::-1]]), "from top to bottom"
+    assert taught.startswith("<think>I look for each lesion and mark its edges.</think> <answer>[")
+    assert compute_score("toy", taught, truth, row["extra_info"], "boxes")["score"] == 1.0
+    assert compute_score("toy", taught, truth, row["extra_info"], EXACT)["boxes"] > 0.85, "112 x 112 pixels are coarse"

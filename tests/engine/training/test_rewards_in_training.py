@@ -47,7 +47,7 @@ def training(rows: Path, prompt: str, steps: int, out: Path, *overrides: str) ->
 def two_steps(rows: Path, prompt: str, out: Path, *overrides: str) -> pd.DataFrame:
     """Train; return the answers of the last validation, one row per image."""
     recipe("grpo", *training(rows, prompt, 2, out, *overrides))
-    return pd.read_json(out / "validation" / "2.jsonl", lines=True)
+    return pd.read_json(out / "validation" / "2.jsonl", lines=True, dtype=False)
 
 
 def test_the_threshold_tightens_also_after_a_resumption(rows, tmp_path):
@@ -64,7 +64,7 @@ def test_the_threshold_tightens_also_after_a_resumption(rows, tmp_path):
     expected = {1: 0.3, 2: 0.4125, 3: 0.525, 4: 0.6375} | dict.fromkeys(range(5, 10), 0.75)
     for step, threshold in expected.items():
         assert found[step]["reward/localization/iou_threshold"] == pytest.approx(threshold), (step, stopped)
-    validations = [pd.read_json(file, lines=True) for file in (tmp_path / "validation").glob("*.jsonl")]
+    validations = [pd.read_json(file, lines=True, dtype=False) for file in (tmp_path / "validation").glob("*.jsonl")]
     assert len(validations) > 1 and set(pd.concat(validations)["iou_threshold"]) == {0.75}
 
 
