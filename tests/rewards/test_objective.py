@@ -37,7 +37,7 @@ def test_the_paper_s_objectives_are_all_there():
 
 
 def test_the_rewards_are_the_modules_with_a_reward():
-    assert rewards() == ["accuracy", "format", "iou", "mfrs", "recitation"]
+    assert rewards() == ["accuracy", "expected_mfrs", "format", "iou", "mfrs", "recitation"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -111,7 +111,7 @@ def test_reciting_without_knowledge_is_refused_whatever_the_reference(reference:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_paper_pays_for_a_right_answer_by_one_reward(name: str):
-    grades = "mfrs" if name.endswith("mfrs") else "accuracy"
+    grades = {"mfrs_readers": "expected_mfrs"}.get(name, "mfrs" if name.endswith("mfrs") else "accuracy")
     assert [compose(name).main(task) for task in TASKS] == [("accuracy",), (grades,), ("iou",)]
 
 
@@ -141,7 +141,7 @@ def test_a_share_of_the_score_is_the_weighted_reward_within_its_clip():
         ({**PLAIN, "segmentation": {}}, "each task"),
         ({**PLAIN, "grading": {"format": None}}, "the task grading has no reward"),
         ({**PLAIN, "grading": "mfrs"}, "the task grading has no reward; found 'mfrs'"),
-        (changed("grading", "bleu", {"weight": 1}), r"grading\.bleu: unknown reward; known: accuracy, format, iou"),
+        (changed("grading", "bleu", {"weight": 1}), r"grading\.bleu: unknown reward; known: accuracy, expected_mfrs, format, iou"),
         (changed("grading", "parsing", {"weight": 1}), "unknown reward"),
         (
             changed("grading", "mfrs", {"weight": 0.9, "credits": [1]}),

@@ -11,8 +11,9 @@ from reward_rows import BOX, BREAST, LESION, PIXELS, RETINA, think
 from vrft_aug.rewards import compute_score
 from vrft_aug.rewards.iou import iou
 
-OBJECTIVES = ("accuracy", "mfrs", "iou", "recite_pos", "recite_neg")
-ROWS = [(BREAST, "malignant"), (RETINA, "2"), (LESION, BOX)]
+OBJECTIVES = ("accuracy", "mfrs", "mfrs_readers", "iou", "recite_pos", "recite_neg")
+READ = RETINA | {"readers": [{"name": "R", "value": "2"}, {"name": "D", "value": "4"}]}
+ROWS = [(BREAST, "malignant"), (RETINA, "2"), (READ, "3"), (LESION, BOX)]
 PIECES = [
     "<think>",
     "</think>",

@@ -17,9 +17,12 @@ def reward(
     Raises InputError where a class is not an integer.
     """
     answer = class_of(response.label, row) if response.label else None
-    if answer is None:
-        return 0.0
-    distance = abs(_grade(answer) - _grade(true_class(ground_truth, row)))
+    return 0.0 if answer is None else paid(answer, true_class(ground_truth, row), credit)
+
+
+def paid(answer: str, truth: str, credit: Sequence[float]) -> float:
+    """credit[|answer - truth|], 0 beyond its end, of two grades. Raises InputError where one is not an integer."""
+    distance = abs(_grade(answer) - _grade(truth))
     return float(credit[distance]) if distance < len(credit) else 0.0
 
 
@@ -27,4 +30,4 @@ def _grade(name: str) -> int:
     try:
         return int(name)
     except ValueError:
-        raise InputError(f"class {name!r} is no integer grade: the reward mfrs is for the task grading") from None
+        raise InputError(f"class {name!r} is no integer grade: R_MFRS is for the task grading") from None
