@@ -141,7 +141,7 @@ def test_a_share_of_the_score_is_the_weighted_reward_within_its_clip():
         ({**PLAIN, "segmentation": {}}, "each task"),
         ({**PLAIN, "grading": {"format": None}}, "the task grading has no reward"),
         ({**PLAIN, "grading": "mfrs"}, "the task grading has no reward; found 'mfrs'"),
-        (changed("grading", "bleu", {"weight": 1}), r"grading\.bleu: unknown reward; known: accuracy, expected_mfrs, format, iou"),
+        (changed("grading", "bleu", {"weight": 1}), r"grading\.bleu: unknown reward; known: accuracy, expected"),
         (changed("grading", "parsing", {"weight": 1}), "unknown reward"),
         (
             changed("grading", "mfrs", {"weight": 0.9, "credits": [1]}),

@@ -43,7 +43,7 @@ class Queue:
 
     def kv_batch_get(self, keys, partition_id, select_fields):
         assert keys == self.keys
-        return self.fields.select(*[name for name in select_fields if name in self.fields.keys()])
+        return self.fields.select(*select_fields, strict=False)
 
     def kv_batch_put(self, keys, partition_id, fields):
         assert keys == self.keys
