@@ -40,10 +40,11 @@ def sentence(rng: random.Random, words: int) -> str:
 def rows(rng: random.Random) -> dict[str, tuple[dict, str, str]]:
     """For each task the row's extra_info, its ground truth and the right answer."""
     text = {"knowledge": [sentence(rng, 58) for _ in CLASSES]}  # with name and colon: 5 x 60 = 300 tokens
+    read = {"readers": [{"name": "R", "value": "2"}, {"name": "D", "value": "3"}]}
     sizes = {"image_size": [600, 450], "frame_size": [602, 448]}
     return {
         "classification": ({"task": "classification", "classes": CLASSES, **text}, "monocyte", r"\boxed{monocyte}"),
-        "grading": ({"task": "grading", "classes": list("01234"), **text}, "2", r"\boxed{3}"),
+        "grading": ({"task": "grading", "classes": list("01234"), **text, **read}, "2", r"\boxed{3}"),
         "localization": (
             {"task": "localization", "classes": CLASSES, **text, **sizes},
             "[10, 20, 300, 400]",

@@ -14,7 +14,8 @@ from vrft_aug.rewards.objective import FOLDER
 from vrft_aug.rewards.parsing import FORMS
 
 OBJECTIVES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-ROWS = [(BREAST, "malignant"), (RETINA, "2"), (LESION, BOX), (LESIONS, BOXES), (LESIONS, "[]")]
+READ = RETINA | {"readers": [{"name": "R", "value": "2"}, {"name": "D", "value": "4"}]}
+ROWS = [(BREAST, "malignant"), (RETINA, "2"), (READ, "3"), (LESION, BOX), (LESIONS, BOXES), (LESIONS, "[]")]
 PIECES = [
     "<think>",
     "</think>",

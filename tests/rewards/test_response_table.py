@@ -212,11 +212,11 @@ def test_every_reward(case: Case):
 
 
 @every
-@pytest.mark.parametrize("objective", ["accuracy", "mfrs", "iou", "recite_pos", "recite_neg"])
+@pytest.mark.parametrize("objective", ["accuracy", "mfrs", "mfrs_readers", "iou", "recite_pos", "recite_neg"])
 def test_every_objective(case: Case, objective: str):
     delta = {"recite_pos": 0.2, "recite_neg": -2.0}.get(objective, 0.0) if case.task != "localization" else 0.0
     recited = max(-1.0, min(1.0, delta * bleu(case)))  # eq. 7
-    main = case.mfrs if objective == "mfrs" and case.task == "grading" else case.right
+    main = case.mfrs if objective.startswith("mfrs") and case.task == "grading" else case.right
     result = score(case, objective)
     assert result["score"] == pytest.approx(0.9 * main + 0.1 * case.format + recited, abs=1e-9)  # eq. 8, 10
     assert (result["acc"], result["rejected"], result["task"]) == (case.right, case.rejected, case.task)

@@ -15,7 +15,7 @@ from vrft_aug.data.settings import Policy
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 OURS = ("seed", "shots", "data_root", "parquet", "allow_unverified", "partial", "out", "warn", "keep", "method")
-OURS += ("experiment_name", "objective_name", "policy_name", "task_seed", "difficulty")
+OURS += ("experiment_name", "objective_name", "policy_name", "task_seed", "difficulty", "group_weight")
 GROUPS = ("dataset", "prompt", "objective", "schedule", "policy", "hardware")
 SCHEMA = {"grpo": "ppo_trainer", "sft": "sft_trainer_engine"}
 DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its YAML

@@ -33,6 +33,11 @@ def reward(response: Response, ground_truth: str, row: ExtraInfo, *, threshold: 
     return overlap(stated(response.boxes, row), read_boxes(ground_truth), threshold)
 
 
+def all_found(response: Response, ground_truth: str, row: ExtraInfo) -> float:
+    """1 if the answer has every box of the ground truth, at an IoU of at least 0.5, and no other, else 0."""
+    return float(reward(response, ground_truth, row, threshold=THRESHOLD) == 1)
+
+
 def overlap(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]], threshold: float | None = None) -> float:
     """How much two lists of boxes [x1, y1, x2, y2] in the same frame agree: symmetric, from 0 to 1 for equal lists."""
     if not (one or other):

@@ -16,4 +16,9 @@ def reward(
     Raises InputError where a class is not an integer.
     """
     away = distance(response, ground_truth, row)
-    return 0.0 if away is None or away >= len(credit) else float(credit[away])
+    return 0.0 if away is None else paid(away, credit)
+
+
+def paid(away: int, credit: Sequence[float]) -> float:
+    """credit[away], 0 beyond its end."""
+    return float(credit[away]) if away < len(credit) else 0.0

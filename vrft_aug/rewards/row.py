@@ -22,8 +22,9 @@ class ExtraInfo(TypedDict, total=False):
     image_size: width and height of the original image, in pixels. frame_size: width and height of the frame in which
     the policy states boxes. box: x1, y1, x2, y2 in original pixels; empty where there is none, and in rows of
     detection, whose ground truth has all boxes. findings: what can be seen in the image, in words; empty where unknown.
-    No reward reads it (thought.py). slices: what divides the images, as sex or site. readers: the class that each human
-    reader gave. A value is "" where unknown; no reward reads them.
+    No reward reads it (thought.py). slices: what divides the images, as sex or site; no reward reads them. readers: the
+    class that each human reader gave; expected_mfrs.py pays by them, and a group's weight may depend on them. The value
+    of a tag is "" where unknown.
     """
 
     task: str

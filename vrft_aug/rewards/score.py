@@ -85,9 +85,8 @@ def _verdict(response: Response, ground_truth: str, row: ExtraInfo) -> dict[str,
         right, prediction = iou.reward(response, ground_truth, row), json.dumps(_rounded(box))
         rejected = "" if iou.has_area(box) else "box without area"
     elif response.boxes is not None:
-        said = boxes.stated(response.boxes, row)
-        right = float(boxes.overlap(said, boxes.read_boxes(ground_truth), iou.THRESHOLD) == 1)
-        prediction, rejected = json.dumps([*map(_rounded, said)]), ""
+        right, rejected = boxes.all_found(response, ground_truth, row), ""
+        prediction = json.dumps([*map(_rounded, boxes.stated(response.boxes, row))])
     else:
         name = accuracy.class_of(response.label, row)
         right, prediction = accuracy.reward(response, ground_truth, row), response.label if name is None else name

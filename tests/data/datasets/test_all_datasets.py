@@ -15,7 +15,7 @@ from vrft_aug.data.settings import Dataset
 from vrft_aug.rewards import compose, compute_score
 
 OBJECTIVES = sorted(path.stem for path in (ROOT / "conf" / "objective").glob("*.yaml"))
-BOXED = ("phantom", "phantom_eight", "phantom_grade", "phantom_extent", "ham10000", "heel", "folder")
+BOXED = ("phantom", "phantom_eight", "phantom_rare", "phantom_grade", "phantom_extent", "ham10000", "heel", "folder")
 SMALL = ("dataset.loader.train=26", "dataset.loader.val=13", "dataset.loader.test=13")
 
 
@@ -33,8 +33,10 @@ def prepare_toy(tmp_path, data_root, name, prompt, *overrides):
 
 
 def right_answer(row, exact=False):
-    """The response that deserves full marks, in the form that the row asks for. exact: its box is not rounded to whole
-    pixels of the policy's frame."""
+    """The response that deserves full marks by the ground truth, in the form that the row asks for.
+
+    exact: its box is not rounded to whole pixels of the policy's frame.
+    """
     info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
     said = f"\\boxed{{{truth}}}"
     if info["task"] == "localization":
@@ -89,12 +91,20 @@ def test_classes_prompt_knowledge_and_right_answers_agree(tmp_path, data_root, n
 
 
 def full(row, objective):
-    """The right answer loses nothing: every part is at its best, except recitation, which says nothing about it."""
+    """The right answer loses nothing: every part is at its best, except recitation, which says nothing about it.
+
+    By the grades of several readers (expected_mfrs) some grade loses nothing, but not always their consensus.
+    """
     truth = row["reward_model"]["ground_truth"]
     answer = right_answer(row, exact=objective == "iou_continuous")  # which pays less for a rounded box
     result = compute_score(row["data_source"], answer, truth, row["extra_info"], objective=objective)
     assert result["acc"] == 1.0 and result["rejected"] == ""
     terms = compose(objective).terms[row["extra_info"]["task"]]
+    if any(term.name == "expected_mfrs" for term in terms):
+        answers = [f"<think>a look</think> \\boxed{{{grade}}}" for grade in row["extra_info"]["classes"]]
+        scored = [compute_score(row["data_source"], one, truth, row["extra_info"], objective) for one in answers]
+        assert 0 < result["expected_mfrs"] <= max(one["expected_mfrs"] for one in scored)
+        result = max(scored, key=lambda one: one["score"])
     recited = sum(term.share(result["recitation"]) for term in terms if term.name == "recitation")
     assert result["score"] - recited == pytest.approx(1.0), (row["data_source"], objective, result)
 

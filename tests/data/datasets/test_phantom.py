@@ -122,6 +122,12 @@ def test_the_config_says_what_the_loader_draws(task):
     ({"size": 55}, "size 55 is too small for a lesion; use 56 or more"),
     ({"diseases": 12}, "diseases=12: must be a whole number, 2 to 11"),
     ({"task": "extent", "diseases": 4}, "task=extent has the grades 0, 1, 2, 3, 4; use null"),
+    ({"shares": {"train": [20, 1]}}, r"shares=.*; give for a split .* of each of the 4 classes"),
+    ({"shares": {"dev": [1, 1, 1, 1]}}, r"shares=.*; give for a split \(train, val or test\)"),
+    ({"shares": {"train": [0, 0, 0, 0]}}, "shares=.*; give for a split"),
+    ({"shares": {"train": [1, 1, 1, -1]}}, "shares=.*; give for a split"),
+    ({"reader_error": 0.4}, "reader_error=0.4; give a probability from 0 to 1, of a task with grades"),
+    ({"reader_error": 1.5, "task": "number", "diseases": None}, "reader_error=1.5; give a probability"),
 ])  # fmt: skip
 def test_bad_input_is_named(changes, message):
     with pytest.raises(InputError, match=message):
@@ -146,3 +152,38 @@ def test_more_contrast_is_easier_to_see():
 
     faint, strong = ([difference(one) for one in load(contrast=c, noise=[0, 0])] for c in ([12, 40], [80, 90]))
     assert np.mean(strong) > 1.5 * np.mean(faint)
+
+
+def test_shares_make_classes_rare_in_the_split_that_they_name():
+    shares = {"train": [20, 20, 1, 1]}
+    assert Counter(sample.label for sample in load(shares=shares, train=84)) == {0: 40, 1: 40, 2: 2, 3: 2}
+    usual = [sample.label for sample in load("test")]
+    assert [sample.label for sample in load("test", shares=shares)] == usual
+
+
+def test_the_rare_task_has_the_images_that_its_config_says():
+    options = dataset_yaml("phantom_rare")["loader"]
+    del options["_target_"]
+    counts = {split: Counter(sample.label for sample in phantom.load(None, split, **options)) for split in COUNTS}
+    assert counts["train"] == {0: 480, 1: 480, 2: 24, 3: 24} and counts["test"] == {0: 128, 1: 96, 2: 96, 3: 96}
+
+
+def test_readers_err_to_a_neighbour_as_often_as_they_are_told_and_change_no_image():
+    plain = list(load(task="number", train=390))
+    read = list(load(task="number", train=390, reader_error=0.4))
+    assert list(load(task="number", train=20, reader_error=0.4))[3].readers == read[3].readers
+    gaps = [int(grade) - truth.label for truth, sample in zip(plain, read, strict=True)
+            for grade in sample.readers.values()]  # fmt: skip
+    assert set(gaps) == {-1, 0, 1} and np.mean(np.abs(gaps)) == pytest.approx(0.4, abs=0.05)
+    for truth, sample in zip(plain[:20], read[:20], strict=True):
+        assert np.array_equal(pixels(truth), pixels(sample)) and truth.readers == {}
+        first, second = map(int, sample.readers.values())
+        assert sample.label == (first + second + 1) // 2
+
+
+def test_the_labels_of_test_are_what_was_drawn():
+    plain, read = list(load("test", "number")), list(load("test", "number", reader_error=1))
+    assert [sample.label for sample in read] == [sample.label for sample in plain]
+    assert all(abs(int(grade) - sample.label) == 1 for sample in read for grade in sample.readers.values())
+    assert all(sample.readers == {"A": str(sample.label), "B": str(sample.label)}
+               for sample in load("test", "number", reader_error=0))  # fmt: skip

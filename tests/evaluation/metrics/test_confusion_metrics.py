@@ -30,6 +30,7 @@ def by_scikit_learn(truth: np.ndarray, answers: np.ndarray, weight: np.ndarray) 
     return error | {
         "chance": shares[0] @ shares[1],
         "balanced_accuracy": recall[occurs].mean(),
+        "worst_recall": recall[occurs].min(),
         "macro_f1": sklearn.f1_score(truth, answers, **counted)[occurs].mean(),
         "quadratic_kappa": kappa,
         "mean_absolute_error": np.average(np.abs(truth - given), weights=weight),

@@ -32,7 +32,7 @@ class Sample(NamedTuple):
     findings: what can be seen in the image, in words, as "two dark rings in the upper left"; "" if unknown.
     slices: what divides the images, as {"sex": "female"}: accuracy is also measured per value; "" if unknown.
     readers: the class that each human reader gave, as {"R": "2"}; "" for none.
-    All samples of a data set have the same slices and readers. No prompt and no reward uses them.
+    All samples of a data set have the same slices and readers. No prompt uses them, and no reward uses the slices.
     """
 
     image: Pixels | Path | Callable[[], Pixels]

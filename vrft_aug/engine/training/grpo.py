@@ -15,6 +15,7 @@ from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.run.watch import STOP, run_watched
 from vrft_aug.engine.training import common, difficulty, verl_settings
 from vrft_aug.engine.training.checkpoints import Criterion
+from vrft_aug.engine.training.group_weights import GroupWeights
 from vrft_aug.engine.verl.task_runner import TaskRunner
 from vrft_aug.rewards import compose, diagnostics
 from vrft_aug.rewards.objective import check_form, check_knowledge
@@ -27,13 +28,14 @@ BEST = Criterion("validation accuracy", "val-core/*/acc/mean@*", max)
 def train(config: DictConfig, run: Run) -> Path:
     """Train to the last step; returns the folder of the trained policy (see common.train).
 
-    Raises InputError for a malformed objective or bound before a Ray worker starts.
+    Raises InputError for a malformed objective, weight or bound before a Ray worker starts.
     """
     preflight.prepare_environment(config.hardware)
     task = config.prompt.task or config.dataset.task
     objective = compose(config.objective)
     check_knowledge(objective, task, config.prompt.knowledge)
     check_form(objective, task, config.prompt.form, config.prompt.confidence)
+    GroupWeights.of(config)
     bounds = {**diagnostics.BOUNDS, **config.warn}
     diagnostics.warnings({}, bounds)
     trainer = common.Trainer(

@@ -4,8 +4,9 @@ verl 0.9.1 resizes each image when it loads it (qwen_vl_utils, fixed bounds), an
 resizes the result differs from that of one, for about a fifth of all shapes at the large policies' bounds. A program
 that loads the exported policy resizes once; so do these classes, and a box is in the same frame everywhere.
 
-Rare classes can be repeated. verl's SFT trainer shuffles by a constant seed (sft_trainer.py:236), so that every seed of
-a run would give the same training; here the run's seed shuffles before it.
+Rare classes can be repeated; in GRPO every batch is then balanced (balanced.py), in SFT every epoch. verl's SFT trainer
+shuffles by a constant seed (sft_trainer.py:236), so that every seed of a run would give the same training; here the
+run's seed shuffles before it.
 
 conf/grpo.yaml and conf/sft.yaml name the classes as `data.custom_cls`, an extension point of verl.
 """
@@ -44,8 +45,12 @@ class WholeImageRlDataset(RLHFDataset):
         """verl calls it at the start and again when a training resumes."""
         super()._read_files_and_tokenize()
         if self.config.get("balanced") and _same(self.original_data_files, self.config.train_files):
-            truths = [row["ground_truth"] for row in self.dataframe["reward_model"]]
-            self.dataframe = self.dataframe.select(balanced_order(truths))
+            self.dataframe = self.dataframe.select(balanced_order(self.labels()))
+
+    def labels(self) -> list[str]:
+        """The class of each row, with its data set: "0" of two data sets is two classes."""
+        rows = zip(self.dataframe["data_source"], self.dataframe["reward_model"], strict=True)
+        return [f"{source}: {truth['ground_truth']}" for source, truth in rows]
 
     @classmethod
     def _process_multi_modal_info(cls, messages: list[dict], *_: Any, **__: Any) -> tuple[list[Image.Image], Any, Any]:

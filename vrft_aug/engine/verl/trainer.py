@@ -1,5 +1,7 @@
 """Subclasses verl's trainer: a file stops it, a loss that is not finite ends it, and prompts have names by their place.
 
+Batches can be balanced, and groups weighted.
+
 verl 0.9.1 draws a random name for each prompt (trainer_base.py:1476). The samples' seeds (agent_loop.py) and their
 order in the update (replay_buffer.py) follow from the name, so neither depends on the order in which samples end.
 """
@@ -16,8 +18,11 @@ from verl.utils.tensordict_utils import assign_non_tensor_stack
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from vrft_aug.engine.run.watch import STOP
+from vrft_aug.engine.training.group_weights import GroupWeights
+from vrft_aug.engine.verl.balanced import BalancedSampler
 from vrft_aug.engine.verl.llm_client import PromptOnceClient
 from vrft_aug.engine.verl.llm_server import PromptOnceReplica
+from vrft_aug.engine.verl.weighted import weigh_advantages
 
 FINITE = ("actor/grad_norm", "actor/loss", "actor/pg_loss", "actor/kl_loss")
 
@@ -28,6 +33,14 @@ class StoppableTrainer(PPOTrainerSync):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._named: Counter[int] = Counter()  # number of prompts that have a name, by step
+        self._weights = GroupWeights.of(self.config)
+
+    def _init_dataloader(self) -> None:
+        """With `schedule.balanced`, order the rows so that each batch has each class equally often."""
+        super()._init_dataloader()
+        if self.config.data.balanced:
+            sampler = BalancedSampler(self.train_dataset.labels(), self.config.data.seed)
+            self.train_dataloader.batch_sampler.sampler = sampler
 
     def get_llm_client(self) -> LLMServerClient:
         """Our client for our servers, and verl's for verl's (share_prompts=false, or `rollout.name=sglang`)."""
@@ -55,6 +68,11 @@ class StoppableTrainer(PPOTrainerSync):
         self.global_steps -= 1  # verl has counted on already
         if self.global_steps % self.config.trainer.save_freq:
             self._save_checkpoint()
+
+    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """verl's advantages, times the weights of their groups (`group_weight`)."""
+        batch = super()._compute_advantage(batch, metrics)
+        return weigh_advantages(batch, self._weights, metrics) if self._weights else batch
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """Raise FloatingPointError for a loss or gradient that is NaN or infinite.

@@ -55,7 +55,9 @@ def class_metrics(task: str, classes: list[str], truth: pd.Series, answers: pd.S
     answer; the last column counts the unparseable answers.
     Statistics: chance is the expected accuracy if the same answers were given to the images at random, the sum of
     p(answer) p(label); a policy that ignores its images reaches it. balanced_accuracy and macro_f1 are means over the
-    classes that occur in the test set. recall/<class> is undefined if the class has no image.
+    classes that occur in the test set; worst_recall is the lowest recall of them. The lowest of several noisy numbers
+    is biased downwards, and the more so the fewer images a class has. recall/<class> is undefined if the class has no
+    image.
     Grading also has quadratic_kappa and mean_absolute_error (in grades). In both, an unparseable answer counts as the
     grade farthest from the ground truth: to leave it out would reward silence. parsed_mean_absolute_error does so.
     """

@@ -35,6 +35,11 @@ def _balanced_accuracy(counts: Floats) -> Floats:
     return _over_classes(counts, np.diagonal(counts, axis1=1, axis2=2), counts.sum(2))
 
 
+def _worst_recall(counts: Floats) -> Floats:
+    """The recall of the class that is recognised worst, among the classes that occur."""
+    return np.nanmin(recalls(counts), axis=1)
+
+
 def _macro_f1(counts: Floats) -> Floats:
     hits, answers = np.diagonal(counts, axis1=1, axis2=2), counts.sum(1)[:, :-1]
     return _over_classes(counts, 2 * hits, counts.sum(2) + answers)
@@ -78,6 +83,7 @@ def _distances(counts: Floats) -> Floats:
 METRICS = {
     "chance": _chance,
     "balanced_accuracy": _balanced_accuracy,
+    "worst_recall": _worst_recall,
     "macro_f1": _macro_f1,
     "quadratic_kappa": _quadratic_kappa,
     "mean_absolute_error": _mean_absolute_error,

@@ -12,7 +12,7 @@ from vrft_aug.evaluation.report.text_table import Table, limits, points
 
 HEADER = ["Claim", "Verdict", "Difference (95 % interval)", "p", "p, corrected", "Paper", "Images", "Seeds"]
 # Metrics that are shown in points; the others as they are.
-POINTS = ("accuracy", "balanced_accuracy", "macro_f1", "format", "thought_accuracy", "thought_right",
+POINTS = ("accuracy", "balanced_accuracy", "worst_recall", "macro_f1", "format", "thought_accuracy", "thought_right",
           "accuracy_at_80", "accuracy_at_90", "greedy_agreement", "sensitivity_at_90_specificity")  # fmt: skip
 READING = (
     "Difference: of accuracy in points, unless the claim names another metric, on the same test images and seeds, "

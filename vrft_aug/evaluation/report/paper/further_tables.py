@@ -20,9 +20,9 @@ NAMES = {
     "calibration_error": "Calibration error", "aurc": "Area under risk-coverage",
     "accuracy_at_80": "Accuracy of the surest 80 %, %", "accuracy_at_90": "Accuracy of the surest 90 %, %",
     "sensitivity_at_90_specificity": "Sensitivity at 90 % specificity, %", "balanced_accuracy": "Balanced accuracy, %",
-    "macro_f1": "Macro-F1, %", "quadratic_kappa": "Quadratic weighted kappa",
-    "mean_absolute_error": "Mean absolute error, grades", "mean_iou": "Mean IoU",
-    "recall_50": "Recall of boxes at IoU 0.5, %",
+    "worst_recall": "Recall of the worst class, %", "macro_f1": "Macro-F1, %",
+    "quadratic_kappa": "Quadratic weighted kappa", "mean_absolute_error": "Mean absolute error, grades",
+    "mean_iou": "Mean IoU", "recall_50": "Recall of boxes at IoU 0.5, %",
     "precision_50": "Precision of boxes at IoU 0.5, %", "f1_50": "F1 of boxes at IoU 0.5, %",
     "false_boxes": "False boxes per image", "none_right": "No finding, said so, %",
 }  # fmt: skip
