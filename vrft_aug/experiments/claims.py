@@ -12,7 +12,7 @@ class Claim:
     """An entry of a table's `claims`; conf/table/table1.yaml explains its keys.
 
     better, worse: experiments; `better` is claimed to have the better value of `metric`: the larger one, or the smaller
-    one of an error. slice: "<name>=<value>", the test images that it is about. every: an axis of the table: the claim
+    one of an error. better_variant, worse_variant: of GRPO; None: the paper's. slice: "<name>=<value>", the test images that it is about. every: an axis of the table: the claim
     must hold at each of its values. not_tested: why no test set can show the claim; it is only stated then.
     """
 
@@ -26,6 +26,8 @@ class Claim:
     every: str | None = None
     better_policy: str | None = None
     worse_policy: str | None = None
+    better_variant: str | None = None
+    worse_variant: str | None = None
     better_shots: int | None = None
     worse_shots: int | None = None
     not_tested: str | None = None

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 from vrft_aug.engine.run import preflight
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.run.watch import STOP, run_watched
-from vrft_aug.engine.training import common, difficulty, verl_settings
+from vrft_aug.engine.training import common, difficulty, group_filter, verl_settings
 from vrft_aug.engine.training.checkpoints import Criterion
 from vrft_aug.engine.verl.task_runner import TaskRunner
 from vrft_aug.rewards import compose, diagnostics
@@ -32,6 +32,7 @@ def train(config: DictConfig, run: Run) -> Path:
     preflight.prepare_environment(config.hardware)
     task = config.prompt.task or config.dataset.task
     check_knowledge(compose(config.objective), task, config.prompt.knowledge)
+    group_filter.check(config)
     bounds = {**diagnostics.BOUNDS, **config.warn}
     diagnostics.warnings({}, bounds)
     trainer = common.Trainer(

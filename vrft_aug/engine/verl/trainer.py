@@ -16,8 +16,10 @@ from verl.utils.tensordict_utils import assign_non_tensor_stack
 from verl.workers.rollout.llm_server import LLMServerClient
 
 from vrft_aug.engine.run.watch import STOP
+from vrft_aug.engine.verl import decoupled_advantage, scored_samples
 from vrft_aug.engine.verl.llm_client import PromptOnceClient
 from vrft_aug.engine.verl.llm_server import PromptOnceReplica
+from vrft_aug.rewards import compose
 
 FINITE = ("actor/grad_norm", "actor/loss", "actor/pg_loss", "actor/kl_loss")
 
@@ -27,6 +29,7 @@ class StoppableTrainer(PPOTrainerSync):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self._objective = compose(self.config.objective)
         self._named: Counter[int] = Counter()  # number of prompts that have a name, by step
 
     def get_llm_client(self) -> LLMServerClient:
@@ -55,6 +58,12 @@ class StoppableTrainer(PPOTrainerSync):
         self.global_steps -= 1  # verl has counted on already
         if self.global_steps % self.config.trainer.save_freq:
             self._save_checkpoint()
+
+    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        """With `adv_estimator: gdpo`, give verl an estimator that knows the batch's rewards one by one."""
+        if self.config.algorithm.adv_estimator == decoupled_advantage.NAME:
+            decoupled_advantage.register(scored_samples.results(batch), self._objective)
+        return super()._compute_advantage(batch, metrics)
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """Raise FloatingPointError for a loss or gradient that is NaN or infinite.
