@@ -8,7 +8,6 @@ from omegaconf import DictConfig, OmegaConf
 from vrft_aug.errors import InputError
 from vrft_aug.experiments.claims import Claim
 
-
 PAPERS = "grpo"  # the paper's variant of GRPO (conf/variant)
 
 

@@ -142,11 +142,10 @@ class Plan:
 
     def _train(self, cell: Cell, name: str, one: Experiment, own: list[str], done: list[Stage]) -> list[Stage]:
         """Rows and the training on them, from the last policy in `done`. own: overrides of this training alone."""
-        rows = self._rows(cell, one.prompt)
-        variant = cell.variant if one.train == "grpo" else None
-        overrides = [f"experiment={one.name}", *([f"variant={variant}"] if variant else []), *own, f"parquet={rows.out}", *self._policy(done), *self.training]
-        shared = name == "train" and one.name != cell.experiment
-        objective = cell.objective if own else None
+        rows, variant = self._rows(cell, one.prompt), cell.variant if one.train == "grpo" else None
+        chosen = [*own, f"variant={variant}"] if variant else own
+        overrides = [f"experiment={one.name}", *chosen, f"parquet={rows.out}", *self._policy(done), *self.training]
+        shared, objective = name == "train" and one.name != cell.experiment, cell.objective if own else None
         home = replace(cell, experiment=one.name, objective=objective, variant=variant) if shared else cell
         return [rows, self._stage(cell, name, str(one.train), self.root / home.folder / name, overrides, rows)]
 

@@ -1,4 +1,4 @@
-"""Says what a run had beside its data set's name: training data, variant, labels, visual tokens, unreviewed knowledge."""
+"""Says what a run had beside its data set: training data, variant, labels, visual tokens, unreviewed knowledge."""
 
 from vrft_aug.evaluation.runs import Facts, Training
 
@@ -45,7 +45,8 @@ def variant_text(facts: Facts) -> str:
 
 
 # rows of a result table
-ROWS = {EXTERNAL: external_text, VARIANT: variant_text, LABELS: labels_text, TOKENS: tokens_text, KNOWLEDGE: knowledge_text}
+ROWS = {EXTERNAL: external_text, VARIANT: variant_text, LABELS: labels_text, TOKENS: tokens_text,
+        KNOWLEDGE: knowledge_text}  # fmt: skip
 
 
 def about(facts: Facts) -> str:

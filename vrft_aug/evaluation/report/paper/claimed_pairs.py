@@ -71,8 +71,7 @@ def missing(claim: Claim, pairs: Sequence[Pair], paper: PaperTable) -> str:
     lacking = [name for name in claim.datasets or [] if name not in paper.datasets]
     lacking += [named(shots) for shots in claim.shots or [] if shots not in [one.shots for one in pairs]]
     if lacking or not pairs:
-        ends = [(_end(claim.better, claim.better_variant), claim.better_shots),
-                (_end(claim.worse, claim.worse_variant), claim.worse_shots)]  # fmt: skip
+        ends = zip(claim.ends, (claim.better_shots, claim.worse_shots), strict=True)
         both = " and ".join(name if shots is None else f"{name} with {named(shots)}" for name, shots in ends)
         what = ", ".join(lacking) or f"pair of cells of {both}"
         return f"the table has no {what}"
@@ -82,10 +81,6 @@ def missing(claim: Claim, pairs: Sequence[Pair], paper: PaperTable) -> str:
     ))  # fmt: skip
     more = f" and {len(cells) - 4} more" if len(cells) > 4 else ""
     return f"{', '.join(cells[:4])}{more} {'is' if len(cells) == 1 else 'are'} missing" if cells else ""
-
-
-def _end(experiment: str, variant: str | None) -> str:
-    return f"{experiment}, {variant}" if variant else experiment
 
 
 def printed(pairs: Sequence[Pair], paper: PaperTable) -> float | None:

@@ -48,7 +48,7 @@ def gains(row: Row, rows: Sequence[Row]) -> Gains | None:
     cell = row.cell
     like = [one for one in rows if (one.cell.policy, one.shots) == (cell.policy, row.shots)]
     base = next((one for one in like if (one.cell.experiment, one.cell.variant) == (BASE, None)), None)
-    if base in (None, row) or not f"{cell.experiment}_".startswith(f"{BASE}_"):
+    if base is None or base is row or not f"{cell.experiment}_".startswith(f"{BASE}_"):
         return None
     entries = [_gain(one, other) for one, other in zip(row.entries, base.entries, strict=True)]
     return Gains(row, entries, _printed_gain(row.printed_average, base.printed_average))
