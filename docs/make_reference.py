@@ -25,6 +25,7 @@ GROUPS = {
     "prompt": "What the policy is asked.",
     "objective": "The rewards and their weights, per task.",
     "policy": "Facts about a model.",
+    "variant": "The algorithm: GRPO as in the paper, or a later variant of it.",
     "schedule": "Steps, batches and learning rates.",
     "hardware": "The machine: devices, memory, Ray and vLLM.",
     "experiment": "One method of the paper: what differs from the defaults. Each file is also a make target.",

@@ -1,6 +1,7 @@
 """Finds the configuration files of `conf/`, composes a recipe's config from them, and flattens a config.
 
-It also defines the functions that the files of `conf/` use: `${or_all:<value>}`, `${package:<name>}` and `${call:...}`.
+It also defines the functions that the files of `conf/` use: `${or_all:<value>}`, `${div:<whole>,<parts>}`,
+`${package:<name>}` and `${call:...}`.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ def call(function: str, *arguments: Any) -> Any:
 
 
 OmegaConf.register_new_resolver("call", call, replace=True)
+OmegaConf.register_new_resolver("div", lambda whole, parts: whole // parts, replace=True)
 OmegaConf.register_new_resolver("or_all", lambda value: "all" if value is None else value, replace=True)
 OmegaConf.register_new_resolver("package", package, replace=True)
 

@@ -46,6 +46,23 @@ def test_tables_share_cells_and_objectives_have_folders_of_their_own():
     assert "qwen2_5_vl_3b/retina-256/v_rft_pa_p" in third - first
 
 
+def test_a_variant_has_a_folder_of_its_own_and_the_papers_has_none():
+    rows = [{"experiment": "v_rft", "variant": name, "objectives": {"retina": "mfrs"}} for name in ("dapo", "grpo")]
+    found = cells(table("table3", rows=rows, datasets=["retina"]))
+    assert [cell.folder for cell in found] == ["qwen2_5_vl_3b/retina-256/v_rft-mfrs-dapo",
+                                               "qwen2_5_vl_3b/retina-256/v_rft-mfrs"]  # fmt: skip
+
+
+def test_the_table_of_variants_compares_each_with_another_in_the_same_setting():
+    one = table("variants")
+    ends = {(row.experiment, row.variant) for row in one.rows}
+    compared = [((claim.better, claim.better_variant), (claim.worse, claim.worse_variant)) for claim in one.claims]
+    assert all({better, worse} <= ends and better[0] == worse[0] for better, worse in compared)
+    assert {better[1] for better, _ in compared} == {variant for _, variant in ends} - {None}
+    files = {path.stem for path in (ROOT / "conf" / "variant").glob("*.yaml")}
+    assert files == {"grpo", *(better[1] for better, _ in compared)}
+
+
 def test_a_row_has_cells_on_its_own_data_sets_alone():
     rows = [{"experiment": "v_rft"}, {"experiment": "v_sft", "datasets": ["covid19", "blood"]}]
     found = [(cell.experiment, cell.dataset) for cell in cells(table("table3", rows=rows))]

@@ -49,6 +49,7 @@ def test_what_experiments_itself_uses_reaches_no_stage_again():
         ("hardware@other=cpu", "experiments.py does not use hardware"),
         ("+stages.out=runs/x", "each cell sets out itself"),
         ("+training.objective=mfrs", "each cell sets objective itself"),
+        ("+training.variant=dapo", "each cell sets variant itself"),
         ("+stages.method.train=sft", "each cell sets method.train itself"),
         ("+stages.limit={}", "an empty mapping sets nothing"),
         ("+policy.path=runs/mine", "the table may have several policies; add policy="),

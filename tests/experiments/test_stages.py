@@ -188,6 +188,22 @@ def test_the_cells_objective_is_that_of_the_diagnosis(plan):
     assert {stage.name for stage in found if "objective=mfrs" in stage.overrides} == {"fine_tune", "test"}
 
 
+def test_a_variant_reaches_trainings_by_grpo_alone_and_has_folders_of_its_own(plan):
+    def found(experiment: str) -> dict[str, bool]:
+        cell = Cell(experiment, "phantom", 10, "tiny", variant="dapo")
+        return {str(stage.out.relative_to("runs/tiny/phantom-10")): "variant=dapo" in stage.overrides
+                for stage in plan.stages(cell) if stage.name != "rows"}  # fmt: skip
+
+    assert found("v_rft") == {"v_rft-dapo/train": True, "v_rft-dapo/test": False}
+    assert found("v_rft_pa_pi_v_rft") == {"v_rft_pa_pi-dapo/train": True, "v_rft_pa_pi_v_rft-dapo/fine_tune": True,
+                                          "v_rft_pa_pi_v_rft-dapo/test": False}  # fmt: skip
+    assert found("v_sft_v_rft") == {"v_sft_start/train": False, "v_sft_v_rft-dapo/fine_tune": True,
+                                    "v_sft_v_rft-dapo/test": False}  # fmt: skip
+    for experiment in ("v_sft", "zero_shot"):
+        with pytest.raises(InputError, match=f"variant=dapo is one of GRPO, and {experiment} trains without GRPO"):
+            found(experiment)
+
+
 def starts(plan: Plan, cell: Cell) -> dict[str, str | None]:
     started = Plan(plan.root, plan.configs, plan.shared, (), "full", start=("policy.path=mine",))
     return {f"{stage.name} {value(stage, 'prompt') or ''}".strip(): value(stage, "policy.path")

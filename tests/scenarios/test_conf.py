@@ -15,7 +15,7 @@ from vrft_aug.data.settings import Policy
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 OURS = ("seed", "shots", "data_root", "parquet", "allow_unverified", "partial", "out", "warn", "keep", "method")
-OURS += ("experiment_name", "objective_name", "policy_name", "task_seed", "difficulty", "group_weight")
+OURS += ("experiment_name", "objective_name", "policy_name", "variant_name", "task_seed", "difficulty", "group_weight")
 GROUPS = ("dataset", "prompt", "objective", "schedule", "policy", "hardware")
 SCHEMA = {"grpo": "ppo_trainer", "sft": "sft_trainer_engine"}
 DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its YAML
@@ -59,6 +59,11 @@ def test_every_choice_of_every_group_composes(root, group):
     for choice in choices(group):
         config = composed(root, f"{group}={choice}")
         assert config[group] is not None
+
+
+@pytest.mark.parametrize("variant", choices("variant"))
+def test_a_variant_sets_keys_that_verl_has(variant):
+    assert keys_of("grpo", f"variant={variant}") == keys_of("grpo")
 
 
 def unknown_to_verl(found: frozenset[str], known: set[str]) -> set[str]:

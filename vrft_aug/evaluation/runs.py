@@ -34,6 +34,7 @@ class Facts:
     """What run.json says about a run; None or "": not recorded. ended: ISO 8601 time. parquet: the rows' folder.
 
     experiment, dataset, shots, policy_name and seed (of draw and training) say which cell of a table the run fills.
+    variant: of GRPO (conf/variant); of an evaluation, that of the last training by GRPO; None: none, or an older run.
     labels: images with a label that the training used, {"train": n, "val": n}; of an evaluation, those of the training
     that made the policy. image_tokens: visual tokens of the rows' images, {"least": n, "most": n}.
     trained_on: data sets of the policy's trainings; external: whether this data set is none of them.
@@ -55,6 +56,7 @@ class Facts:
     policy: str | None = None
     prompt: str | None = None
     objective: str | None = None
+    variant: str | None = None
     protocol: str | None = None
     parquet: str | None = None
     split: str = ""

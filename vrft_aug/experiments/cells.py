@@ -8,10 +8,13 @@ from omegaconf import DictConfig, OmegaConf
 from vrft_aug.errors import InputError
 from vrft_aug.experiments.claims import Claim
 
+PAPERS = "grpo"  # the paper's variant of GRPO (conf/variant)
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One number of a table. objective: None where it is the experiment's own. seed: None where the table has one."""
+    """One number of a table. objective: None where it is the experiment's own; variant: of GRPO, None where it is the
+    paper's. seed: None where the table has one."""
 
     experiment: str
     dataset: str
@@ -19,6 +22,7 @@ class Cell:
     policy: str
     objective: str | None = None
     seed: int | None = None
+    variant: str | None = None
 
     @property
     def setting(self) -> str:
@@ -29,20 +33,21 @@ class Cell:
     @property
     def folder(self) -> str:
         """The cell's folder, relative to the root folder of all cells."""
-        return f"{self.setting}/{self.experiment}{f'-{self.objective}' if self.objective else ''}"
+        return "/".join((self.setting, "-".join(filter(None, (self.experiment, self.objective, self.variant)))))
 
 
 @dataclass(frozen=True)
 class TableRow:
     """shots: None means each of the table's `shots`. policy: "larger" or a choice of conf/policy; None: the table's.
     objectives: data set -> objective, where it is not the experiment's own. datasets: those of the table's that have a
-    cell in this row; None: all."""
+    cell in this row; None: all. variant: of GRPO (conf/variant); None: the paper's."""
 
     experiment: str
     shots: int | None = None
     policy: str | None = None
     objectives: dict[str, str] = field(default_factory=dict)
     datasets: list[str] | None = None
+    variant: str | None = None
 
     def has(self, dataset: str) -> bool:
         return self.datasets is None or dataset in self.datasets
@@ -130,4 +135,5 @@ def row_cells(table: Table, row: TableRow, dataset: str) -> list[Cell]:
     if policy is None:
         return []
     shots = table.shots if row.shots is None else [row.shots]
-    return [Cell(row.experiment, dataset, count, policy, row.objectives.get(dataset)) for count in shots]
+    objective, variant = row.objectives.get(dataset), None if row.variant == PAPERS else row.variant
+    return [Cell(row.experiment, dataset, count, policy, objective, variant=variant) for count in shots]

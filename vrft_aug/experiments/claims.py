@@ -12,8 +12,9 @@ class Claim:
     """An entry of a table's `claims`; conf/table/table1.yaml explains its keys.
 
     better, worse: experiments; `better` is claimed to have the better value of `metric`: the larger one, or the smaller
-    one of an error. slice: "<name>=<value>", the test images that it is about. every: an axis of the table: the claim
-    must hold at each of its values. not_tested: why no test set can show the claim; it is only stated then.
+    one of an error. better_variant, worse_variant: of GRPO; None: the paper's. slice: "<name>=<value>", the test images
+    that it is about. every: an axis of the table: the claim must hold at each of its values. not_tested: why no test
+    set can show the claim; it is only stated then.
     """
 
     text: str
@@ -26,9 +27,18 @@ class Claim:
     every: str | None = None
     better_policy: str | None = None
     worse_policy: str | None = None
+    better_variant: str | None = None
+    worse_variant: str | None = None
     better_shots: int | None = None
     worse_shots: int | None = None
     not_tested: str | None = None
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """better and worse, each with its variant, if it is not the paper's: "v_rft, dapo"."""
+        pairs = (self.better, self.better_variant), (self.worse, self.worse_variant)
+        one, other = (", ".join(filter(None, pair)) for pair in pairs)
+        return one, other
 
     def __post_init__(self) -> None:
         for key in ("text", "better", "worse", "metric"):

@@ -124,7 +124,8 @@ def report(root: Path, name: str, table: Table, work: Sequence[tuple[Cell, list[
     out = root / name
     if name == "one" and table.several:
         out = root / replace(done[0], seed=None).folder / "report"
-        arguments += [f"table.rows=[{{experiment:{done[0].experiment}}}]"]
+        variant = f",variant:{done[0].variant}" if done[0].variant else ""
+        arguments += [f"table.rows=[{{experiment:{done[0].experiment}{variant}}}]"]
     elif name == "one":
         out, arguments = folders[0] / "report", []
     subprocess.run([sys.executable, str(ROOT / "recipes" / "report.py"), runs, f"out={out}", *arguments], check=False)

@@ -72,12 +72,16 @@ class Plan:
         """The cell's stages in order. Two cells that share a stage get equal stages.
 
         The test has the prompt and the objective of the last training, unless a diagnosis with another prompt follows.
-        Raises InputError for an unknown experiment, data set or policy, and for a wrong `fine_tune` or `first`.
+        Raises InputError for an unknown experiment, data set or policy, for a wrong `fine_tune` or `first`, and for a
+        variant without GRPO.
         """
         whole = self._experiment(cell, cell.experiment)
         trainings = [self._first(cell, whole)] if whole.train else []
         if whole.fine_tune:
             trainings.append(self._second(cell, whole))
+        if cell.variant and not any(one.train == "grpo" for one in trainings):
+            raise InputError(f"{cell.folder}: variant={cell.variant} is one of GRPO, and {cell.experiment} trains "
+                             "without GRPO; leave out the row's variant")  # fmt: skip
         last = [whole, *trainings][-1]
         tested = whole.diagnose or last.diagnose or last.prompt
         objective = [f"objective={cell.objective}"] if cell.objective else []
@@ -138,10 +142,11 @@ class Plan:
 
     def _train(self, cell: Cell, name: str, one: Experiment, own: list[str], done: list[Stage]) -> list[Stage]:
         """Rows and the training on them, from the last policy in `done`. own: overrides of this training alone."""
-        rows = self._rows(cell, one.prompt)
-        overrides = [f"experiment={one.name}", *own, f"parquet={rows.out}", *self._policy(done), *self.training]
-        shared = name == "train" and one.name != cell.experiment
-        home = replace(cell, experiment=one.name, objective=cell.objective if own else None) if shared else cell
+        rows, variant = self._rows(cell, one.prompt), cell.variant if one.train == "grpo" else None
+        chosen = [*own, f"variant={variant}"] if variant else own
+        overrides = [f"experiment={one.name}", *chosen, f"parquet={rows.out}", *self._policy(done), *self.training]
+        shared, objective = name == "train" and one.name != cell.experiment, cell.objective if own else None
+        home = replace(cell, experiment=one.name, objective=objective, variant=variant) if shared else cell
         return [rows, self._stage(cell, name, str(one.train), self.root / home.folder / name, overrides, rows)]
 
     def _rows(self, cell: Cell, prompt: str) -> Stage:

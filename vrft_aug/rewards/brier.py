@@ -11,8 +11,8 @@ JUDGES = {"localization": iou.reward, "detection": boxes.all_found}
 
 
 def reward(response: Response, ground_truth: str, row: ExtraInfo) -> float:
-    """1 - (confidence - right)^2, from 0 to 1, where right is 1 for the right class, an IoU of at least 0.5, or all boxes
-    found and no other, else 0.
+    """1 - (confidence - right)^2, from 0 to 1, where right is 1 for the right class, an IoU of at least 0.5, or
+    all boxes and no other, else 0.
 
     RLCR's term is -(confidence - right)^2; the 1 changes no advantage of GRPO. The mean is highest if the confidence is
     the share of such answers that are right. 0 for a response without an answer or without one confidence in [0, 1].

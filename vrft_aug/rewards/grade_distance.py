@@ -26,4 +26,4 @@ def grade(name: str) -> int:
     try:
         return int(name)
     except ValueError:
-        raise InputError(f"class {name!r} is no integer grade: a reward for near grades is for the task grading") from None
+        raise InputError(f"class {name!r} is no integer grade: only the task grading pays for near grades") from None

@@ -24,9 +24,19 @@ def test_of_a_policy_that_we_have_not_trained_nothing_is_known(tmp_path):
         assert facts.training_data_of_policy(path, "clinic") == {"trained_on": None, "external": None}
 
 
+def test_the_variant_is_that_of_the_last_training_by_grpo(tmp_path):
+    trainings = [{"recipe": "grpo", "variant": "gspo"}, {"recipe": "grpo", "variant": "dapo"}, {"recipe": "sft"}]
+    for number, expected in ((3, "dapo"), (2, "dapo"), (1, "gspo"), (0, None)):
+        (tmp_path / SETTINGS).write_text(json.dumps({"trainings": trainings[:number]}))
+        assert facts.variant_of_policy(str(tmp_path)) == expected
+    assert facts.variant_of_policy("org/model") is None
+
+
 def test_task_and_classes_are_those_of_the_rows(tmp_path):
     few = [f"dataset.loader.{split}=16" for split in ("train", "val", "test")]
     prepare(compose_config("dataset=phantom_grade", f"out={tmp_path}", *few), None)
     config = composed("evaluate", "dataset=phantom_grade")
     found = facts.of_config(config, tmp_path)
     assert (found["task"], found["classes"]) == ("grading", list(config.dataset.classes))
+    assert found["variant"] is None
+    assert facts.of_config(composed("grpo", "dataset=phantom_grade", "variant=dapo"), tmp_path)["variant"] == "dapo"

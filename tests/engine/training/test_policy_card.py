@@ -20,6 +20,7 @@ EXPECTED = (
     "| val-core/derma/acc/mean@1 | 0.7500 |",
     "| training images per class | 20 |",
     "| objective | accuracy |",
+    "| variant of GRPO | dapo |",
     "| labels used | 140 for training + 70 for validation |",
     "| visual tokens per image | 334 to 361 |",
     "(PA_P with 6 of 7 entries unreviewed by a person)",
@@ -32,8 +33,8 @@ def training(folder, start: str, recipe: str, selected_by: dict | None, unreview
     folder.mkdir()
     (folder / "policy").mkdir()
     record = {"recipe": recipe, "experiment": "v_rft", "policy": start, "prompt": "knowledge", "objective": "accuracy",
-              "shots": 20, "steps": 25, "exported_step": 20, "selected_by": selected_by, "git_commit": "abc",
-              "versions": {"verl": "0.9.1"}, "labels": {"train": 140, "val": 70},
+              "variant": "dapo", "shots": 20, "steps": 25, "exported_step": 20, "selected_by": selected_by,
+              "git_commit": "abc", "versions": {"verl": "0.9.1"}, "labels": {"train": 140, "val": 70},
               "image_tokens": {"least": 334, "most": 361},
               "knowledge": {"unreviewed": unreviewed, "entries": 7}}  # fmt: skip
     (folder / "run.json").write_text(json.dumps(record))

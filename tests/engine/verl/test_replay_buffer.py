@@ -9,7 +9,9 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
 from vrft_aug.configs import compose as composed
-from vrft_aug.engine.verl.replay_buffer import RewardLoggingReplayBuffer, _by_prompt
+from vrft_aug.engine.training.group_filter import GroupFilter
+from vrft_aug.engine.verl.replay_buffer import RewardLoggingReplayBuffer
+from vrft_aug.engine.verl.scored_samples import order
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import compose
 
@@ -17,8 +19,8 @@ from vrft_aug.rewards import compose
 def test_a_batch_is_in_the_order_of_its_prompts_and_samples_whenever_they_ended():
     ordered = [f"00007.{place:04}_{sample}_0" for place in (2, 10) for sample in (0, 2, 10)] + ["00008.0000_0_0"]
     keys = [ordered[place] for place in (4, 0, 6, 2, 5, 3, 1)]
-    assert [keys[place] for place in _by_prompt(keys)] == ordered
-    assert _by_prompt([]) == []
+    assert [keys[place] for place in order(keys)] == ordered
+    assert order([]) == []
 
 
 def built(*overrides: str) -> RewardLoggingReplayBuffer:
@@ -34,6 +36,11 @@ def test_verl_gives_the_buffer_the_objective_of_the_run():
     assert buffer._objective.main("grading") == ("mfrs",)
     assert {term.name: term.weight for term in buffer._objective.terms["grading"]} == {"format": 0.05, "mfrs": 0.9}
     assert built("objective=recite_neg")._objective == compose("recite_neg")
+
+
+def test_the_buffer_samples_dynamically_where_the_variant_does():
+    assert built()._filter is None
+    assert built("variant=dapo")._filter == GroupFilter("score", most=10, at_once=1)
 
 
 def test_a_buffer_without_an_objective_is_refused():

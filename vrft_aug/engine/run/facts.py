@@ -10,7 +10,8 @@ from vrft_aug.data.preparation.contract import read_manifest
 
 
 def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
-    """The keys that every training and evaluation records. experiment None: none; shots None: all training images.
+    """The keys that every training and evaluation records. experiment None: none; shots None: all training images;
+    variant None: not of GRPO.
 
     rows: the folder of the prepared rows. From its manifest are: shots, protocol, knowledge (how many of the prompt's
     entries nobody has reviewed, where None stands for entries of the config; None without knowledge), image_tokens
@@ -29,6 +30,7 @@ def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
         "seed": config.seed,
         "prompt": config.prompt.name,
         "objective": config.objective_name,
+        "variant": config.get("variant_name"),
         "parquet": str(rows.resolve()),
         "protocol": manifest["rule"]["protocol"],
         "knowledge": knowledge and {key: knowledge[key] for key in ("unreviewed", "entries")},
@@ -47,6 +49,12 @@ def labels_of_policy(path: str | None) -> dict[str, int] | None:
     """How many labelled images the last training of the policy used; None: no training of ours made it."""
     trainings = (read_settings(path) or {}).get("trainings")
     return trainings[-1]["labels"] if trainings else None
+
+
+def variant_of_policy(path: str | None) -> str | None:
+    """The variant of the last GRPO training of the policy; None: it has none of ours, or none that says so."""
+    trainings = (read_settings(path) or {}).get("trainings", [])
+    return next((one["variant"] for one in reversed(trainings) if one.get("variant")), None)
 
 
 def training_data_of_policy(path: str | None, dataset: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict
 from vrft_aug.engine.run import preflight
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.run.watch import STOP, run_watched
-from vrft_aug.engine.training import common, difficulty, verl_settings
+from vrft_aug.engine.training import common, difficulty, group_filter, verl_settings
 from vrft_aug.engine.training.checkpoints import Criterion
 from vrft_aug.engine.training.group_weights import GroupWeights
 from vrft_aug.engine.verl.task_runner import TaskRunner
@@ -35,6 +35,7 @@ def train(config: DictConfig, run: Run) -> Path:
     objective = compose(config.objective)
     check_knowledge(objective, task, config.prompt.knowledge)
     check_form(objective, task, config.prompt.form, config.prompt.confidence)
+    group_filter.check(config)
     GroupWeights.of(config)
     bounds = {**diagnostics.BOUNDS, **config.warn}
     diagnostics.warnings({}, bounds)

@@ -25,8 +25,8 @@ def write(policy: Path, config: DictConfig, run: Path) -> None:
     step, dataset = record["exported_step"], config.dataset
     before = _card_of(record["policy"])
     hub_id = None if Path(path := config.policy.path or "").exists() else path
-    objective = f", objective {record['objective']}" if record["recipe"] == "grpo" else ""
-    settings = f"prompt {record['prompt']}{objective}, step {step}"
+    reward = f", objective {record['objective']}, variant {record['variant']}" if record["recipe"] == "grpo" else ""
+    settings = f"prompt {record['prompt']}{reward}, step {step}"
     training = f"{KINDS[record['recipe']]} on {dataset.title} (licence: {dataset.licence}), {settings}"
     data = ModelCardData(
         base_model=before.get("base_model") or hub_id or config.policy.name,

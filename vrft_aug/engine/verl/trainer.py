@@ -19,10 +19,12 @@ from verl.workers.rollout.llm_server import LLMServerClient
 
 from vrft_aug.engine.run.watch import STOP
 from vrft_aug.engine.training.group_weights import GroupWeights
+from vrft_aug.engine.verl import decoupled_advantage, scored_samples
 from vrft_aug.engine.verl.balanced import BalancedSampler
 from vrft_aug.engine.verl.llm_client import PromptOnceClient
 from vrft_aug.engine.verl.llm_server import PromptOnceReplica
 from vrft_aug.engine.verl.weighted import weigh_advantages
+from vrft_aug.rewards import compose
 
 FINITE = ("actor/grad_norm", "actor/loss", "actor/pg_loss", "actor/kl_loss")
 
@@ -32,6 +34,7 @@ class StoppableTrainer(PPOTrainerSync):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self._objective = compose(self.config.objective)
         self._named: Counter[int] = Counter()  # number of prompts that have a name, by step
         self._weights = GroupWeights.of(self.config)
 
@@ -70,7 +73,12 @@ class StoppableTrainer(PPOTrainerSync):
             self._save_checkpoint()
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
-        """verl's advantages, times the weights of their groups (`group_weight`)."""
+        """verl's advantages, times the weights of their groups (`group_weight`).
+
+        With `adv_estimator: gdpo`, verl gets an estimator that knows the batch's rewards one by one.
+        """
+        if self.config.algorithm.adv_estimator == decoupled_advantage.NAME:
+            decoupled_advantage.register(scored_samples.results(batch), self._objective)
         batch = super()._compute_advantage(batch, metrics)
         return weigh_advantages(batch, self._weights, metrics) if self._weights else batch
 

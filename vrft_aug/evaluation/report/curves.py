@@ -24,6 +24,7 @@ PANELS = [
     (rf"reward/([^/]+)/{NO_PANEL}(.+)", "Rollouts: {1}, {0}", "mean over the rollouts", None),
     (r"val-core/(.+)/acc/mean@\d+", "Validation accuracy: {}", "share correct", (-0.02, 1.02)),
     (r"val-aux/(.+)/thought_right/mean@\d+", "Validation thought: {}", "share that names the findings", (-0.02, 1.02)),
+    (r"training/filter_groups/evicted_samples", "Groups of equal scores, replaced", "groups per step", None),
     (r"response_length/mean", "Response length", "tokens", None),
     (r"actor/kl_loss", "KL to the reference policy", "nats per token", None),
     (r"training/rollout_probs_diff_max", "vLLM versus the actor", "largest difference of a token's probability", None),

@@ -1,9 +1,10 @@
-"""Says what a run had beside its data set's name: training data, labels, visual tokens, knowledge nobody reviewed."""
+"""Says what a run had beside its data set: training data, variant, labels, visual tokens, unreviewed knowledge."""
 
 from vrft_aug.evaluation.runs import Facts, Training
 
 LABELS = "Labels used (train + validation)"
 TOKENS = "Visual tokens per image"
+VARIANT = "Variant of GRPO"
 KNOWLEDGE = "Knowledge in the prompt"
 EXTERNAL = "External test set: trained on"
 EXTERNAL_MEANING = (
@@ -38,14 +39,22 @@ def external_text(facts: Facts) -> str:
     return ", ".join(facts.trained_on or []) if facts.external else ""
 
 
+def variant_text(facts: Facts) -> str:
+    """'dapo': the file of conf/variant; '' without GRPO, or if it is not recorded."""
+    return facts.variant or ""
+
+
 # rows of a result table
-ROWS = {EXTERNAL: external_text, LABELS: labels_text, TOKENS: tokens_text, KNOWLEDGE: knowledge_text}
+ROWS = {EXTERNAL: external_text, VARIANT: variant_text, LABELS: labels_text, TOKENS: tokens_text,
+        KNOWLEDGE: knowledge_text}  # fmt: skip
 
 
 def about(facts: Facts) -> str:
     """Everything that is recorded, in one line; '' if nothing is."""
     labels, tokens = labels_text(facts), tokens_text(facts)
-    parts = [labels and f"labels used: train + validation {labels}", tokens and f"visual tokens per image: {tokens}"]
+    variant = variant_text(facts)
+    parts = [variant and f"variant {variant}", labels and f"labels used: train + validation {labels}",
+             tokens and f"visual tokens per image: {tokens}"]  # fmt: skip
     return "; ".join(filter(None, [*parts, knowledge_text(facts)]))
 
 

@@ -42,6 +42,7 @@ QUANTITIES = [
     ("stated_brier", "Brier score of the stated confidence", 1),
     ("stated_calibration_error", "Calibration error of the stated confidence", 1),
 ]
+FACTS = ("split", "policy", "dataset", "external", "prompt", "objective", "variant")  # columns of table.csv
 LENIENT = "Lenient accuracy also counts right answers in another tag or sentence. They are never rewarded."
 THOUGHT = "Thought: answers whose thought names what the image shows, word for word. It is never rewarded."
 
@@ -145,7 +146,7 @@ def _record(one: Comparison) -> dict:
     record = {
         "run": one.name,
         "set": one.dataset,
-        **{key: getattr(facts, key) for key in ("split", "policy", "dataset", "external", "prompt", "objective")},
+        **{key: getattr(facts, key) for key in FACTS},
         "n": metrics["n"],
         "groups": metrics["groups"],
         "marks": one.marks,

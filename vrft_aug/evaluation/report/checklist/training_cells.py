@@ -32,7 +32,7 @@ def _training(stage: Stage) -> str:
     keys = COMMON | ({"learning rate": "optim.lr"} if run["recipe"] == "sft" else ROLLOUT)
     known = {name: at(config, key) for name, key in keys.items()}
     values = [f"{name} {value}" for name, value in known.items() if value is not None]
-    about = [*(f"{key} {run[key]}" for key in ("steps", "prompt", "objective") if run.get(key)), *values]
+    about = [*(f"{key} {run[key]}" for key in ("steps", "prompt", "objective", "variant") if run.get(key)), *values]
     return f"{KINDS[run['recipe']]}: {', '.join(about)} (every key: config.yaml of the training)"
 
 

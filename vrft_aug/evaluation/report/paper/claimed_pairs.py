@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from vrft_aug.evaluation.report.paper.paper_numbers import Printed
 from vrft_aug.evaluation.report.paper.paper_rows import Entry, PaperTable, Row
-from vrft_aug.experiments.cells import Table
+from vrft_aug.experiments.cells import PAPERS, Table
 from vrft_aug.experiments.claims import Claim
 
 
@@ -34,8 +34,8 @@ def named(shots: int | None) -> str:
 
 def pairs_of(claim: Claim, paper: PaperTable, table: Table) -> Iterator[Pair]:
     """What the claim compares, where the table has both rows; a policy without training is compared at any shots."""
-    better = _rows(paper, table, claim.better, claim.better_policy)
-    worse = _rows(paper, table, claim.worse, claim.worse_policy)
+    better = _rows(paper, table, claim.better, claim.better_policy, claim.better_variant)
+    worse = _rows(paper, table, claim.worse, claim.worse_policy, claim.worse_variant)
     wanted = [(shots, shots) for shots in (claim.shots or _shots(better, worse))]
     if claim.better_shots is not None:
         wanted = [(claim.better_shots, claim.worse_shots)]
@@ -47,8 +47,9 @@ def pairs_of(claim: Claim, paper: PaperTable, table: Table) -> Iterator[Pair]:
             yield from (pair for pair in pairs if all(entry.asked for entry in pair.entries))
 
 
-def _rows(paper: PaperTable, table: Table, experiment: str, policy: str | None) -> list[Row]:
-    rows = [row for row in paper.rows if row.cell.experiment == experiment]
+def _rows(paper: PaperTable, table: Table, experiment: str, policy: str | None, variant: str | None) -> list[Row]:
+    asked = experiment, variant or PAPERS
+    rows = [row for row in paper.rows if (row.cell.experiment, row.cell.variant or PAPERS) == asked]
     wanted = table.larger_policy if policy == "larger" else policy or table.policy
     exact = [row for row in rows if row.cell.policy == wanted]
     return exact or ([] if policy else rows)
@@ -70,7 +71,7 @@ def missing(claim: Claim, pairs: Sequence[Pair], paper: PaperTable) -> str:
     lacking = [name for name in claim.datasets or [] if name not in paper.datasets]
     lacking += [named(shots) for shots in claim.shots or [] if shots not in [one.shots for one in pairs]]
     if lacking or not pairs:
-        ends = [(claim.better, claim.better_shots), (claim.worse, claim.worse_shots)]
+        ends = zip(claim.ends, (claim.better_shots, claim.worse_shots), strict=True)
         both = " and ".join(name if shots is None else f"{name} with {named(shots)}" for name, shots in ends)
         what = ", ".join(lacking) or f"pair of cells of {both}"
         return f"the table has no {what}"

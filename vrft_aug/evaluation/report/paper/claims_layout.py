@@ -80,8 +80,7 @@ def _record(one: Outcome, test: Result) -> dict:
     return {
         "claim": claim.text,
         "at": test.at,
-        "better": claim.better,
-        "worse": claim.worse,
+        **dict(zip(("better", "worse"), claim.ends, strict=True)),
         "metric": claim.metric,
         "slice": claim.slice,
         "verdict": test.verdict,

@@ -47,8 +47,8 @@ def gains(row: Row, rows: Sequence[Row]) -> Gains | None:
     """The gains of a variant of V-RFT over V-RFT with the same policy and number of images; None without such rows."""
     cell = row.cell
     like = [one for one in rows if (one.cell.policy, one.shots) == (cell.policy, row.shots)]
-    base = next((one for one in like if one.cell.experiment == BASE), None)
-    if base is None or not cell.experiment.startswith(f"{BASE}_"):
+    base = next((one for one in like if (one.cell.experiment, one.cell.variant) == (BASE, None)), None)
+    if base is None or base is row or not f"{cell.experiment}_".startswith(f"{BASE}_"):
         return None
     entries = [_gain(one, other) for one, other in zip(row.entries, base.entries, strict=True)]
     return Gains(row, entries, _printed_gain(row.printed_average, base.printed_average))

@@ -125,6 +125,7 @@ def _records(row: Row, found: Gains | None) -> Iterable[dict]:
             **identity,
             "dataset": entry.cell.dataset,
             "objective": entry.facts.objective if entry.facts else entry.cell.objective,
+            "variant": entry.facts.variant if entry.facts else entry.cell.variant,
             "prompt": entry.facts.prompt if entry.facts else None,
             "run": entry.own.name if entry.own else None,
             "n": metrics.get("n"),

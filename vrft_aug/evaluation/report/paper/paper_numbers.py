@@ -12,7 +12,7 @@ NUMBERS = Path(__file__).with_name("tables.csv")
 TEST_SETS = Path(__file__).with_name("test_sets.csv")
 AVERAGE = "average"
 Key = tuple[str, int | None, str]  # method, images per class, data set: a line of tables.csv
-# Experiment (conf/experiment) -> its name in the paper; the last nine are not in it.
+# Experiment (conf/experiment) -> its name in the paper; the last ten are not in it.
 METHODS = {
     "zero_shot": "0-shot",
     "v_sft": "V-SFT",
@@ -33,6 +33,7 @@ METHODS = {
     "v_sft_start": "V-SFT, 320 steps",
     "v_sft_v_rft": "V-SFT, 320 steps, then V-RFT",
     "v_rft_mfrs": "V-RFT + R_MFRS",
+    "v_rft_four_updates": "V-RFT, four updates per step",
 }
 
 
@@ -76,7 +77,13 @@ def key(cell: Cell, larger: bool, dataset: str) -> Key:
     """The key of a cell's number. The paper's policy is a 3B model, and a 7B model in rows of the larger policy."""
     if cell.experiment == "zero_shot":
         return f"zero_shot_{'7b' if larger else '3b'}", 0, dataset
-    return cell.experiment, cell.shots, dataset
+    return (f"{cell.experiment}-{cell.variant}" if cell.variant else cell.experiment), cell.shots, dataset
+
+
+def method(cell: Cell) -> str:
+    """The paper's name of the cell's experiment, and the variant of GRPO if it is not the paper's."""
+    name = METHODS.get(cell.experiment, cell.experiment)
+    return f"{name}, {cell.variant}" if cell.variant else name
 
 
 def _printed(row: Mapping[str, str], sets: Mapping[str, tuple[int, ...]]) -> Printed:

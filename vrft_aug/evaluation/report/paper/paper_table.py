@@ -12,10 +12,10 @@ from vrft_aug.errors import InputError
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.metrics.seeds import Spread, aligned, spread
 from vrft_aug.evaluation.report.paper.paper_notes import reading
-from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, METHODS, key, read
+from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, key, method, read
 from vrft_aug.evaluation.report.paper.paper_rows import Entry, PaperTable, Row
 from vrft_aug.evaluation.runs import Evaluation, Facts, Training
-from vrft_aug.experiments.cells import Cell, Table, row_cells
+from vrft_aug.experiments.cells import PAPERS, Cell, Table, row_cells
 
 Objectives = Mapping[str, str | None]  # experiment -> the objective of its runs; None: any
 Run = TypeVar("Run", Evaluation, Training)
@@ -108,9 +108,10 @@ def run_of(
 
 def _fits(cell: Cell, facts: Facts) -> bool:
     stated = (facts.experiment, facts.dataset, facts.shots, facts.policy_name)
-    return stated == (cell.experiment, cell.dataset, cell.shots, cell.policy) and cell.seed in (None, facts.seed)
+    same = stated == (cell.experiment, cell.dataset, cell.shots, cell.policy) and cell.seed in (None, facts.seed)
+    return same and (cell.variant or PAPERS) == (facts.variant or PAPERS)
 
 
 def _label(cell: Cell, larger: bool) -> str:
-    label = METHODS.get(cell.experiment, cell.experiment)
+    label = method(cell)
     return f"{label}, {cell.policy}" if larger or cell.experiment == "zero_shot" else label

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from vrft_aug.evaluation.report.curves import draw_line, png_of, style
 from vrft_aug.evaluation.report.paper.paper_layout import MISSING
-from vrft_aug.evaluation.report.paper.paper_numbers import METHODS
+from vrft_aug.evaluation.report.paper.paper_numbers import method
 from vrft_aug.evaluation.report.paper.paper_rows import PaperTable
 from vrft_aug.evaluation.report.paper.paper_table import Objectives, run_of
 from vrft_aug.evaluation.runs import Training
@@ -56,7 +56,7 @@ def while_training(
                        for seed in table.seeds] for cell in cells}  # fmt: skip
         for ax, one in zip(panels[:, position], curves, strict=True):
             style(ax, f"{dataset}: {one.title}", *one.axis)
-            lines = {METHODS.get(cell.experiment, cell.experiment): one.mean(found) for cell, found in runs.items()}
+            lines = {method(cell): one.mean(found) for cell, found in runs.items()}
             drawn |= _lines(ax, lines)
     return png_of(canvas) if drawn else None
 
