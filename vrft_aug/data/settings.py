@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.data import setting_checks as checks
 from vrft_aug.data.datasets.sample import Sample
+from vrft_aug.data.pretext import PRETEXTS
 from vrft_aug.data.setting_checks import check_choice, check_number, check_numbers, check_type
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import TASKS
@@ -85,7 +86,10 @@ class Dataset(Settings):
 
 @dataclass(frozen=True)
 class Prompt(Settings):
-    """A prompt, as conf/prompt/<name>.yaml describes it. task: None means the data set's own task."""
+    """A prompt, as conf/prompt/<name>.yaml describes it.
+
+    task: None means the data set's own task. pretext: a task of vrft_aug/data/pretext in place of the diagnosis, or None.
+    """
 
     name: str
     template: str
@@ -94,6 +98,7 @@ class Prompt(Settings):
     attributes: str
     class_order: str
     aliases: bool
+    pretext: str | None = None
 
     def __post_init__(self) -> None:
         for key in ("knowledge", "aliases"):
@@ -103,6 +108,24 @@ class Prompt(Settings):
             raise InputError(f"prompt.attributes={self.attributes}: this prompt has no knowledge; use prompt=knowledge")
         check_choice("prompt.class_order", self.class_order, ("fixed", "shuffled"))
         check_choice("prompt.task", self.task, (None, *TASKS))
+        check_choice("prompt.pretext", self.pretext, (None, *PRETEXTS))
+        if self.pretext:
+            self._check_pretext(PRETEXTS[self.pretext].task)
+
+    def _check_pretext(self, task: str) -> None:
+        for key in ("knowledge", "aliases"):
+            if getattr(self, key):
+                raise InputError(f"prompt.{key}=true: it is about the classes of the data set, which "
+                                 f"prompt.pretext={self.pretext} does not ask for; set prompt.{key}=false")
+        if self.task != task:
+            raise InputError(f"prompt.task={checks.written(self.task)}: prompt.pretext={self.pretext} is a task of "
+                             f"{task}; set prompt.task={task}")
+
+    def needs(self, dataset: Dataset) -> str:
+        """What an image must come with to make a row: a "label", a "box", or nothing but the "image"."""
+        if self.pretext:
+            return "image"
+        return "box" if (self.task or dataset.task) == "localization" else "label"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Loads your own images, which a CSV file lists: `image,label` and, if known, `x1,y1,x2,y2,group,split,findings`.
 
-Image paths are relative to the CSV's folder and stay below it. Labels are class names of the data set's YAML. A box is
+Image paths are relative to the CSV's folder and stay below it. Labels are class names of the data set's YAML; an empty
+one is unknown: such an image serves prompt=localize, if it has a box, and the pretexts (prompt=restore). A box is
 in pixels of the image. Images of the same `group` (patient, lesion) stay in one split. `split` is train, val or test;
 without this column, `seed` assigns whole groups per class. `findings` is what can be seen, in words. Other
 columns may divide the images into slices or hold what human readers said (slice_columns.py). Order: that of the CSV.
@@ -51,10 +52,10 @@ def load(
 
 
 def read_label(table: Table, row: Row, classes: Sequence[str]) -> int:
-    """The index of a row's class; -1 for an image with a box and no label. Another word is a mistake."""
+    """The index of a row's class; -1 for an image without a label. Another word is a mistake."""
     if row["label"] in classes:
         return classes.index(row["label"])
-    if row["label"] or not row.get("x1"):
+    if row["label"]:
         table.add(row, f"label '{row['label']}' is not a class",
                   f"the classes of the data set's YAML are {', '.join(classes)}: correct the label or the YAML")
     return -1

@@ -15,7 +15,7 @@ def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
     rows: the folder of the prepared rows. From its manifest are: shots, protocol, knowledge (how many of the prompt's
     entries nobody has reviewed, where None stands for entries of the config; None without knowledge), image_tokens
     (visual tokens of the smallest and the largest image), labels (how many labelled images training and validation
-    use), task and classes.
+    use; none with a pretext), task, classes, and pretext (the prompt's; it asks for none of the classes).
     """
     manifest = read_manifest(rows)
     knowledge = manifest["knowledge"]
@@ -28,6 +28,7 @@ def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
         "shots": manifest["rule"]["shots"],
         "seed": config.seed,
         "prompt": config.prompt.name,
+        "pretext": manifest["prompt"].get("pretext"),
         "objective": config.objective_name,
         "parquet": str(rows.resolve()),
         "protocol": manifest["rule"]["protocol"],

@@ -44,7 +44,8 @@ class WholeImageRlDataset(RLHFDataset):
         """verl calls it at the start and again when a training resumes."""
         super()._read_files_and_tokenize()
         if self.config.get("balanced") and _same(self.original_data_files, self.config.train_files):
-            truths = [row["ground_truth"] for row in self.dataframe["reward_model"]]
+            questions = zip(self.dataframe["data_source"], self.dataframe["reward_model"], strict=True)
+            truths = [f"{source} {row['ground_truth']}" for source, row in questions]  # "0" may be a grade and an angle
             self.dataframe = self.dataframe.select(balanced_order(truths))
 
     @classmethod
@@ -63,7 +64,8 @@ class WholeImageSftDataset(MultiTurnSFTDataset):
     def __init__(self, parquet_files: Any, tokenizer: Any, config: Any, *more: Any, **named: Any) -> None:
         super().__init__(parquet_files, tokenizer, config, *more, **named)
         if _same(self.parquet_files, config.train_files):
-            answers = [messages[-1]["content"] for messages in self.messages]
+            questions = zip(self.dataframe["data_source"], self.messages, strict=True)
+            answers = [f"{source} {messages[-1]['content']}" for source, messages in questions]
             order = balanced_order(answers) if config.balanced else np.arange(len(answers))
             order = np.random.default_rng(config.seed).permutation(order)
             self.dataframe, self.messages = self.dataframe.iloc[order], [self.messages[at] for at in order]
