@@ -88,7 +88,8 @@ class Dataset(Settings):
 class Prompt(Settings):
     """A prompt, as conf/prompt/<name>.yaml describes it.
 
-    task: None means the data set's own task. pretext: a task of vrft_aug/data/pretext in place of the diagnosis, or None.
+    task: None means the data set's own task. pretext: a task of vrft_aug/data/pretext in place of the diagnosis; None:
+    the diagnosis.
     """
 
     name: str

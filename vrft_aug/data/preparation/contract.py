@@ -59,8 +59,8 @@ def check_classes(policy: str | None, dataset: Dataset, task: str) -> None:
     """Raise InputError if the policy at this path was trained on other classes than the data set has, in any order.
 
     An external test set must have the names of the training: a policy that learnt "melanoma" and is asked for "MEL" is
-    measured by the name. Compared with the last training of the same task; boxes and pretexts teach no class. No training
-    of ours, or one of an earlier version, which did not note its classes: nothing to compare.
+    measured by the name. Compared with the last training of the same task; boxes and pretexts teach no class. No
+    training of ours, or one of an earlier version, which did not note its classes: nothing to compare.
     """
     trainings = (read_settings(policy) or {}).get("trainings", [])
     same = [one for one in trainings if one.get("task") == task != "localization" and not one.get("pretext")]

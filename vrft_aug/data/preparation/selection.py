@@ -86,8 +86,8 @@ def select(rule: PreparationRule, dataset: Dataset, needs: str, indexes: Mapping
         warnings.warn("only test images: an external test set, which trains nothing", DataWarning, stacklevel=2)
     for split in ("test",) if external else SPLITS:
         if not usable[split].size:
-            what = {"label": "image with a label", "box": "image with a box, which prompt=localize needs"}.get(needs, "image")
-            what = what if len(indexes[split].labels) else "image"
+            what = "image with a box, which prompt=localize needs" if needs == "box" else "image"
+            what += " with a label" * (needs == "label" and len(indexes[split].labels) > 0)
             module = dataset.loader["_target_"].rpartition(".")[0]
             raise InputError(f"dataset {dataset.name}: the {split} split has no {what}; {module} describes the files")
     labels = {split: indexes[split].labels[usable[split]] for split in SPLITS}
@@ -157,7 +157,8 @@ def warn_of_missing_classes(dataset: Dataset, indexes: Mapping[str, Index], chos
     """Warn of classes that the chosen validation or test images lack: they change what balanced accuracy means."""
     for split in ("val", "test") if len(chosen["train"]) else ("test",):
         counts = per_class(indexes[split].labels[chosen[split]], len(dataset.classes))
-        if counts.any() and (missing := [f"'{name}'" for name, number in zip(dataset.classes, counts, strict=True) if not number]):
+        missing = [f"'{name}'" for name, number in zip(dataset.classes, counts, strict=True) if not number]
+        if missing and counts.any():
             text = f"{split} has no image of {', '.join(missing)}: balanced accuracy is the mean over the other classes"
             warnings.warn(text, DataWarning, stacklevel=2)
 

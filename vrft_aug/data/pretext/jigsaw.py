@@ -33,6 +33,6 @@ def make(image: Image.Image, rng: Generator) -> Made:
     return Made(shuffled, label)
 
 
-TARGET = ("order of its four shuffled quarters, row by row, where 1 belongs to the upper left, 2 to the upper right, 3 to "
-          "the lower left and 4 to the lower right,")  # fmt: skip
+TARGET = ("order of its four shuffled quarters, row by row, where 1 belongs to the upper left, 2 to the upper right, 3 "
+          "to the lower left and 4 to the lower right,")  # fmt: skip
 PRETEXT = Pretext("classification", ORDERS, TARGET, make)

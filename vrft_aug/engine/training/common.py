@@ -65,7 +65,7 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     preflight.check_platform(config.hardware)
     start = policy.resolve(Policy.of(config.policy), run.folder / "start", copy=config.hardware.nodes > 1)
     preflight.check_memory(start, config.hardware, run.recipe)
-    about = facts.of_config(config, rows)
+    about = facts.of_config(config, *rows)
     trainings = trainings_of(config.policy.path, run.recipe, about)
     run.record(**about, policy=start, steps=total, **({"difficulty": selection.facts} if selection else {}))
 
