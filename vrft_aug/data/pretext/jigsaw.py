@@ -11,7 +11,7 @@ from PIL import Image
 
 from vrft_aug.data.pretext.pretext_task import Made, Pretext
 
-QUARTERS = "1234"  # upper left, upper right, lower left, lower right
+QUARTERS = "abcd"  # upper left, upper right, lower left, lower right
 
 
 def _even(order: tuple[str, ...]) -> bool:
@@ -33,6 +33,6 @@ def make(image: Image.Image, rng: Generator) -> Made:
     return Made(shuffled, label)
 
 
-TARGET = ("order of its four shuffled quarters, row by row, where 1 belongs to the upper left, 2 to the upper right, 3 "
-          "to the lower left and 4 to the lower right,")  # fmt: skip
+TARGET = ("order of its four shuffled quarters, row by row, where a belongs to the upper left, b to the upper right, c "
+          "to the lower left and d to the lower right,")  # fmt: skip
 PRETEXT = Pretext("classification", ORDERS, TARGET, make)
