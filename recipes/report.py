@@ -38,14 +38,14 @@ def main(config: DictConfig) -> None:
 def own_objective(experiment: str) -> str | None:
     """The objective of an experiment's training and test; None if it does not distinguish the experiment's runs."""
     config = compose("evaluate", [f"experiment={experiment}"], return_hydra_config=True)
-    distinguishes = config.method.train and not (config.method.diagnose or config.method.fine_tune)
+    distinguishes = config.method.train and not config.method.diagnose
     return config.hydra.runtime.choices.objective if distinguishes else None
 
 
 def untrained(experiment: str, policy: str) -> bool:
     """Whether nothing is trained: the experiment is zero-shot, and the policy needs no warm start."""
     config = compose("evaluate", [f"experiment={experiment}", f"policy={policy}"])
-    return not (config.method.train or config.policy.warm_start)
+    return not (config.method.train or config.method.stages or config.policy.warm_start)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Checks the stages of cells: what runs, in which order, from which policy."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
-from omegaconf import OmegaConf
 from repository import CONF, choices
 
 from vrft_aug.errors import InputError
@@ -81,14 +81,24 @@ def value(stage: Stage, key: str) -> str | None:
     return found[-1] if found else None
 
 
-@pytest.mark.parametrize("second", ["v_rft_pa_p_recite_neg", "v_sft_pa_p", "v_sft_pa_pi_knowledge"])
+def pipeline(monkeypatch: pytest.MonkeyPatch, name: str, *stages: str) -> None:
+    """Let the experiment `name` have these stages."""
+    ask = Plan._experiment
+
+    def experiment(self, cell, asked):
+        found = ask(self, cell, asked)
+        return found._replace(stages=stages, diagnose=None) if asked == name else found
+
+    monkeypatch.setattr(Plan, "_experiment", experiment)
+
+
+@pytest.mark.parametrize("second", ["v_rft_pa_p_recite_neg", "v_sft_pa_p", "v_sft_pa_pi"])
 def test_fine_tuning_reaches_any_experiment_with_its_prompt_objective_and_schedule(second, plan, monkeypatch):
-    first = plan._experiment(Cell("v_rft_pa_pi", "ham10000", 10, "tiny"), "v_rft_pa_pi")
-    chosen = {"v_rft_pa_pi": first._replace(fine_tune=second, diagnose=None)}
-    alone = plan._experiment(Cell(second, "ham10000", 10, "tiny"), second)
-    monkeypatch.setattr(Plan, "_experiment", lambda self, cell, name: chosen.get(name, alone))
-    found = stages(plan, "v_rft_pa_pi", "qwen2_5_vl_3b", "ham10000")
-    further, test = found["v_rft_pa_pi/fine_tune"], found["v_rft_pa_pi/test"]
+    pipeline(monkeypatch, "v_rft_pa_pi_v_rft", "v_rft_pa_pi", second)
+    cell = Cell(second, "ham10000", 10, "tiny")
+    alone = plan._trainings(cell, plan._experiment(cell, second))[-1]
+    found = stages(plan, "v_rft_pa_pi_v_rft", "qwen2_5_vl_3b", "ham10000")
+    further, test = found["v_rft_pa_pi_v_rft/fine_tune"], found["v_rft_pa_pi_v_rft/test"]
     assert (further.recipe, value(further, "experiment")) == (alone.train, second)
     config = plan.configs.get(further.recipe, further.overrides)
     assert (config.prompt.name, config.hydra.runtime.choices.objective) == (alone.prompt, alone.objective)
@@ -100,7 +110,7 @@ def test_fine_tuning_reaches_any_experiment_with_its_prompt_objective_and_schedu
     prompt = alone.diagnose or alone.prompt
     objective = "accuracy" if prompt != alone.prompt else alone.objective
     assert (tested.prompt.name, tested.hydra.runtime.choices.objective) == (prompt, objective)
-    assert value(test, "policy.path").endswith("/v_rft_pa_pi/fine_tune/policy")
+    assert value(test, "policy.path").endswith("/v_rft_pa_pi_v_rft/fine_tune/policy")
 
 
 def test_all_components_end_in_a_test_with_knowledge_and_the_recitation_reward(plan):
@@ -130,41 +140,44 @@ def test_localisation_may_be_tested_itself(objective, plan):
 
 
 @pytest.mark.parametrize(("second", "why"), [("zero_shot", "zero_shot trains nothing"),
-                                             ("v_rft_pa_pi_v_rft", "trains twice \\(fine_tune=v_rft\\)")])  # fmt: skip
-def test_a_second_experiment_without_one_training_is_refused(second, why, plan, monkeypatch):
-    ask = Plan._experiment
-
-    def experiment(self, cell, name):
-        found = ask(self, cell, name)
-        return found._replace(fine_tune=second) if name == "v_rft" else found
-
-    monkeypatch.setattr(Plan, "_experiment", experiment)
-    with pytest.raises(InputError, match=f"conf/experiment/v_rft.yaml: method.fine_tune={second}, but .*{why}"):
-        stages(plan, "v_rft")
-
-
-def test_a_training_with_another_schedule_is_not_shared(plan, monkeypatch):
-    ask = Plan._experiment
-
-    def experiment(self, cell, name):
-        found = ask(self, cell, name)
-        other = OmegaConf.merge(found.schedule, {"steps": 7})
-        return found._replace(schedule=other) if name == "v_sft_v_rft" else found
-
-    monkeypatch.setattr(Plan, "_experiment", experiment)
-    with pytest.raises(InputError, match="of the same train, prompt, objective, schedule as v_sft_v_rft's"):
+                                             ("v_rft_pa_pi_v_rft", "v_rft_pa_pi_v_rft is itself a pipe")])  # fmt: skip
+def test_a_stage_without_one_training_is_refused(second, why, plan, monkeypatch):
+    pipeline(monkeypatch, "v_sft_v_rft", "v_rft", second)
+    with pytest.raises(InputError, match=f"conf/experiment/v_sft_v_rft.yaml: method.stages: {why}"):
         stages(plan, "v_sft_v_rft")
 
 
-def test_a_training_is_shared_only_with_one_that_is_the_same(plan, monkeypatch):
+def test_a_pipeline_with_a_training_of_its_own_is_refused(plan, monkeypatch):
+    pipeline(monkeypatch, "v_rft", "v_sft")
+    with pytest.raises(InputError, match=r"v_rft.yaml: method.stages: .*no training of its own; leave out train"):
+        stages(plan, "v_rft")
+
+
+def test_three_trainings_follow_each_other(plan):
+    found = stages(plan, "v_rft_pretexts_v_rft", dataset="retina")
+    folder = "v_rft_pretexts_v_rft"
+    assert list(found) == ["rows/restore", "v_rft_pretext/train", "rows/find_sharp", f"{folder}/fine_tune",
+                           "rows/names", f"{folder}/fine_tune_2", f"{folder}/test"]  # fmt: skip
+    chain = ["v_rft_pretext/train", f"{folder}/fine_tune", f"{folder}/fine_tune_2", f"{folder}/test"]
+    for earlier, later in pairwise(chain):
+        assert value(found[later], "policy.path") == f"runs/tiny/retina-10/{earlier}/policy"
+    assert [value(found[name], "experiment") for name in chain[:3]] == ["v_rft_pretext", "v_rft_find_sharp", "v_rft"]
+    assert found[chain[0]] == stages(plan, "v_rft_pretext_v_rft", dataset="retina")[chain[0]]  # one training for both
+
+
+@pytest.mark.parametrize(("train", "start"), [("grpo", ""), ("sft", "sft_")])
+def test_a_mixed_training_reads_the_rows_of_each_prompt(train, start, plan, monkeypatch):
     ask = Plan._experiment
-
-    def experiment(self, cell, name):
-        return ask(self, cell, name)._replace(first="v_rft" if name == "v_sft" else None)
-
-    monkeypatch.setattr(Plan, "_experiment", experiment)
-    with pytest.raises(InputError, match=r"conf/experiment/v_sft.yaml: method.first=v_rft must be an experiment"):
-        stages(plan, "v_sft")
+    monkeypatch.setattr(Plan, "_experiment", lambda self, cell, name: ask(self, cell, name)._replace(train=train))
+    found = stages(plan, "v_rft_pretexts", dataset="retina")
+    folders = ["rows/restore", "rows/find_sharp", "v_rft_pretexts/train", "rows/names", "v_rft_pretexts/test"]
+    assert list(found) == folders
+    stage, rows = found["v_rft_pretexts/train"], "runs/tiny/retina-10/rows"
+    assert stage.reads == (Path(rows, "restore"), Path(rows, "find_sharp"))
+    config = plan.configs.get("grpo", stage.overrides)
+    for split in ("train", "val"):
+        files = [f"{rows}/{prompt}/{start}{split}.parquet" for prompt in ("restore", "find_sharp")]
+        assert list(config.data[f"{split}_files"]) == files
 
 
 @pytest.mark.parametrize("experiment", choices("experiment"))

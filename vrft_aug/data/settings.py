@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.data import setting_checks as checks
 from vrft_aug.data.datasets.sample import Sample
+from vrft_aug.data.pretext import PRETEXTS
 from vrft_aug.data.setting_checks import check_choice, check_number, check_numbers, check_type
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.parsing import FORMS, TASKS
@@ -90,6 +91,7 @@ class Prompt(Settings):
     """A prompt, as conf/prompt/<name>.yaml describes it. task: None means the data set's own task.
 
     form, confidence: whether it asks for a thought, and in which order; whether it also asks how sure the policy is.
+    pretext: a task of vrft_aug/data/pretext in place of the diagnosis; None: the diagnosis.
     Their defaults are those of rows that an earlier version prepared.
     """
 
@@ -102,6 +104,7 @@ class Prompt(Settings):
     aliases: bool
     form: str = FORMS[0]
     confidence: bool = False
+    pretext: str | None = None
 
     def __post_init__(self) -> None:
         for key in ("knowledge", "aliases", "confidence"):
@@ -112,6 +115,24 @@ class Prompt(Settings):
         check_choice("prompt.class_order", self.class_order, ("fixed", "shuffled"))
         check_choice("prompt.task", self.task, (None, *TASKS))
         check_choice("prompt.form", self.form, FORMS)
+        check_choice("prompt.pretext", self.pretext, (None, *PRETEXTS))
+        if self.pretext:
+            self._check_pretext(PRETEXTS[self.pretext].task)
+
+    def _check_pretext(self, task: str) -> None:
+        for key in ("knowledge", "aliases"):
+            if getattr(self, key):
+                raise InputError(f"prompt.{key}=true: it is about the classes of the data set, which "
+                                 f"prompt.pretext={self.pretext} does not ask for; set prompt.{key}=false")
+        if self.task != task:
+            raise InputError(f"prompt.task={checks.written(self.task)}: prompt.pretext={self.pretext} is a task of "
+                             f"{task}; set prompt.task={task}")
+
+    def needs(self, dataset: Dataset) -> str:
+        """What an image must come with to make a row: a "label", a "box", all its "boxes", or just the "image"."""
+        if self.pretext:
+            return "image"
+        return {"localization": "box", "detection": "boxes"}.get(self.task or dataset.task, "label")
 
 
 @dataclass(frozen=True)

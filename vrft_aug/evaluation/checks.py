@@ -23,8 +23,8 @@ def check(config: DictConfig) -> None:
     check_names("conditions", config.conditions, tuple(CONDITIONS))
     check_names("opponents", config.opponents, tuple(OPPONENTS))
     check_answers(config)
-    if not config.other_classes:
-        dataset, prompt = Dataset.of(config.dataset), Prompt.of(config.prompt)
+    dataset, prompt = Dataset.of(config.dataset), Prompt.of(config.prompt)
+    if not (config.other_classes or prompt.pretext):
         check_classes(config.policy.path, dataset, prompt.task or dataset.task)
 
 

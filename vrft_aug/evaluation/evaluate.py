@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from vrft_aug.data.settings import Dataset, Policy
+from vrft_aug.data.pretext.asking import asked
+from vrft_aug.data.settings import Dataset, Policy, Prompt
 from vrft_aug.engine.run import facts, preflight, profile_checks
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training.policy import resolve
@@ -121,7 +122,7 @@ def _write(
     from vrft_aug.evaluation.metrics.measure import measure  # imports scikit-learn, which no check needs
     from vrft_aug.evaluation.metrics.operating_points import operating
 
-    dataset = Dataset.of(config.dataset)
+    dataset = asked(Dataset.of(config.dataset), Prompt.of(config.prompt))
     metrics = measure(predictions, config.seed, disease=dataset.disease)
     if validation is not None and (points := operating(
         validation, predictions, dataset.disease, config.seed, dataset.harm_of_referral

@@ -11,6 +11,7 @@ A training is a folder with metrics.jsonl (vrft_aug.engine.run.metrics_file). It
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -26,7 +27,8 @@ from vrft_aug.evaluation.answers.voting import votes
 from vrft_aug.evaluation.metrics.intervals import IMAGE, Metrics
 
 EARLIER = {"shuffled_images": "shuffled", "pixels": "pixels"}  # keys of run.json before `beside`, and its value
-STAGES = ("train", "fine_tune", "test")  # folders of a table's cell (experiments/); such a name does not name the cell
+FURTHER = re.compile(r"fine_tune(_\d+)?")  # folders of the second and later trainings of a table's cell (experiments/)
+STAGES = ("train", "test")  # the others; such a name does not name the cell
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,8 @@ def _facts(folder: Path) -> Facts:
     file = folder / "run.json"
     record = _json(file) if file.is_file() else {}
     name = record.get("name", folder.name)
-    if record.get("experiment") and name == folder.name and name in STAGES:
-        name = f"{folder.parent.name}/{name}" if name == "fine_tune" else folder.parent.name
+    if record.get("experiment") and name == folder.name and (name in STAGES or FURTHER.fullmatch(name)):
+        name = folder.parent.name if name in STAGES else f"{folder.parent.name}/{name}"
     known = {one.name: record[one.name] for one in fields(Facts) if one.name in record}
     beside = record.get("beside") or next((name for key, name in EARLIER.items() if record.get(key)), "")
     return Facts(**known | {"name": name, "beside": beside})

@@ -46,10 +46,10 @@ class CellImages:
         if prompt.knowledge and dataset.name not in self._banks:
             reading.read_for(dataset)
             self._banks.add(dataset.name)
-        task = prompt.task or dataset.task
-        if (indexes := self._read(dataset, task, config.data_root)) is None:
-            return _bounds(rule, dataset)
-        chosen = select(rule, dataset, task, indexes)
+        needs = prompt.needs(dataset)
+        if (indexes := self._read(dataset, needs, config.data_root)) is None:
+            return Images(None, None, None) if needs == "image" else _bounds(rule, dataset)
+        chosen = select(rule, dataset, needs, indexes)
         return Images(*(len(chosen[split]) for split in SPLITS))
 
     def dataset(self, stage: Stage) -> Dataset:
@@ -62,11 +62,11 @@ class CellImages:
         apart = ["shots", "seed", "out", "policy", "policy.path", other]
         return self._configs.get("prepare", stage.overrides, apart)
 
-    def _read(self, dataset: Dataset, task: str, data_root: str) -> Mapping[str, Index] | None:
-        key = (dataset.name, task)
+    def _read(self, dataset: Dataset, needs: str, data_root: str) -> Mapping[str, Index] | None:
+        key = (dataset.name, needs)
         if key not in self._indexes:
             try:
-                self._indexes[key] = _read_splits(dataset, task, data_root)
+                self._indexes[key] = _read_splits(dataset, needs, data_root)
             except InputError as error:
                 absent = _absent(dataset, data_root, str(error))
                 self._indexes[key] = None if absent else error
@@ -84,11 +84,11 @@ def _absent(dataset: Dataset, data_root: str, error: str) -> bool:
     return not any((Path(data_root) / name).exists() for name in names) or "no such file" in error
 
 
-def _read_splits(dataset: Dataset, task: str, data_root: str) -> Mapping[str, Index]:
+def _read_splits(dataset: Dataset, needs: str, data_root: str) -> Mapping[str, Index]:
     load = dataset.load(data_root)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # preparation says them
-        return {split: read_index(load(split), dataset, task) for split in SPLITS}
+        return {split: read_index(load(split), dataset, needs) for split in SPLITS}
 
 
 def _bounds(rule: PreparationRule, dataset: Dataset) -> Images:

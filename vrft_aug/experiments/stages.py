@@ -2,16 +2,14 @@
 
     <root>/<policy>/<data set>-<shots>/rows/<prompt>         cells with the same setting share it
                                       /warm_start/<prompts>  likewise; only for a policy that needs a warm start
-                                      /<experiment>/train, fine_tune, test
-A table with several seeds has the three below <data set>-<shots>/seed-<n>. Experiments whose first training is that of
-another experiment (`method.first`) share its `train`.
+                                      /<experiment>/train, fine_tune, fine_tune_2, ..., test
+A table with several seeds has the three below <data set>-<shots>/seed-<n>. A pipeline (`method.stages`) trains by
+several experiments in order. Its first training is that experiment's own `train`: cells of both share it.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
-
-from omegaconf import DictConfig
 
 from vrft_aug.errors import InputError
 from vrft_aug.experiments.cells import Cell
@@ -36,18 +34,18 @@ class Stage:
 class Experiment(NamedTuple):
     """What a file of conf/experiment says about the stages. train: sft, grpo or None; warm_start: the policy's.
 
-    first: the experiment whose training is this one's first training; None: its own. schedule: the config group.
+    stages: experiments with one training each, which a pipeline runs in order; (): no pipeline. mixed: prompts whose
+    rows the training reads beside those of `prompt`.
     """
 
     name: str
     train: str | None
-    first: str | None
-    fine_tune: str | None
+    stages: tuple[str, ...]
+    mixed: tuple[str, ...]
     diagnose: str | None
     prompt: str
     objective: str
     warm_start: str | None
-    schedule: DictConfig
 
 
 @dataclass(frozen=True)
@@ -72,26 +70,24 @@ class Plan:
         """The cell's stages in order. Two cells that share a stage get equal stages.
 
         The test has the prompt and the objective of the last training, unless a diagnosis with another prompt follows.
-        Raises InputError for an unknown experiment, data set or policy, for a wrong `fine_tune` or `first`, and for a
+        Raises InputError for an unknown experiment, data set or policy, for a wrong stage of a pipeline, and for a
         variant without GRPO.
         """
         whole = self._experiment(cell, cell.experiment)
-        trainings = [self._first(cell, whole)] if whole.train else []
-        if whole.fine_tune:
-            trainings.append(self._second(cell, whole))
+        trainings = self._trainings(cell, whole)
         if cell.variant and not any(one.train == "grpo" for one in trainings):
             raise InputError(f"{cell.folder}: variant={cell.variant} is one of GRPO, and {cell.experiment} trains "
                              "without GRPO; leave out the row's variant")  # fmt: skip
         last = [whole, *trainings][-1]
         tested = whole.diagnose or last.diagnose or last.prompt
         objective = [f"objective={cell.objective}"] if cell.objective else []
-        prompts = list(dict.fromkeys([*(one.prompt for one in trainings), tested]))
+        prompts = list(dict.fromkeys([*(prompt for one in trainings for prompt in (one.prompt, *one.mixed)), tested]))
         found = self._warm_start(cell, whole.warm_start, prompts)
-        for name, one in zip(("train", "fine_tune"), trainings, strict=False):
-            found += self._train(cell, name, one, objective if one is last else [], found)
+        for place, one in enumerate(trainings):
+            found += self._train(cell, place, one, objective if place == len(trainings) - 1 else [], found)
         if tested != last.prompt:
             objective = ["objective=accuracy"]
-        elif whole.fine_tune:
+        elif whole.stages:
             objective = objective or [f"objective={last.objective}"]
         rows = self._rows(cell, tested)
         overrides = [f"experiment={cell.experiment}", f"prompt={tested}", *objective, f"parquet={rows.out}"]
@@ -103,30 +99,22 @@ class Plan:
         choices = [f"experiment={name}", f"policy={cell.policy}", f"dataset={cell.dataset}"]
         config = self.configs.get("prepare", [*choices, *self.shared], apart=["dataset"])
         chosen, method = config.hydra.runtime.choices, config.method
-        return Experiment(name, method.train, method.first, method.fine_tune, method.diagnose, chosen.prompt,
-                          chosen.objective, config.policy.warm_start, config.schedule)  # fmt: skip
+        return Experiment(name, method.train, tuple(method.stages), tuple(method.mixed), method.diagnose, chosen.prompt,
+                          chosen.objective, config.policy.warm_start)  # fmt: skip
 
-    def _first(self, cell: Cell, whole: Experiment) -> Experiment:
-        """The experiment whose training comes first. Raises InputError unless it has the same training and no other."""
-        if not whole.first:
-            return whole
-        first = self._experiment(cell, whole.first)
-        same = ("train", "prompt", "objective", "schedule")
-        alike = all(getattr(first, key) == getattr(whole, key) for key in same)
-        if not alike or first.first or first.fine_tune:
-            raise InputError(f"conf/experiment/{whole.name}.yaml: method.first={first.name} must be an experiment with "
-                             f"one training, of the same {', '.join(same)} as {whole.name}'s")  # fmt: skip
-        return first
-
-    def _second(self, cell: Cell, first: Experiment) -> Experiment:
-        """The experiment that trains further. Raises InputError unless both have one training."""
-        second = self._experiment(cell, str(first.fine_tune))
-        if not first.train or not second.train or second.fine_tune:
-            wrong = second if first.train else first
-            why = f"trains twice (fine_tune={wrong.fine_tune})" if wrong.train else "trains nothing"
-            raise InputError(f"conf/experiment/{first.name}.yaml: method.fine_tune={second.name}, but {wrong.name} "
-                             f"{why}; both must be experiments with one training")  # fmt: skip
-        return second
+    def _trainings(self, cell: Cell, whole: Experiment) -> list[Experiment]:
+        """The experiment's own training, or those of its pipeline. Raises InputError for what is not one training."""
+        if not whole.stages:
+            return [whole] if whole.train else []
+        found = [self._experiment(cell, name) for name in whole.stages]
+        where = f"conf/experiment/{whole.name}.yaml: method"
+        if whole.train or whole.mixed:
+            raise InputError(f"{where}.stages: a pipeline has no training of its own; leave out train and mixed")
+        for one in found:
+            if one.stages or not one.train:
+                why = f"is itself a pipeline (stages={', '.join(one.stages)})" if one.stages else "trains nothing"
+                raise InputError(f"{where}.stages: {one.name} {why}; name experiments with one training")
+        return found
 
     def _warm_start(self, cell: Cell, preset: str | None, prompts: list[str]) -> list[Stage]:
         """Rows for each prompt and the training on them; nothing for a policy without a warm start."""
@@ -135,19 +123,23 @@ class Plan:
         setting, chosen = self.root / cell.setting, f"preset={preset}"
         taught = [self._stage(cell, "warm_start rows", "prepare", setting / "rows" / f"{prompt}-{preset}",
                              [chosen, f"prompt={prompt}", *self.start]) for prompt in prompts]  # fmt: skip
-        files = {split: ",".join(f"{rows.out}/sft_{split}.parquet" for rows in taught) for split in ("train", "val")}
-        overrides = [chosen, f"prompt={prompts[0]}", *(f"data.{key}_files=[{names}]" for key, names in files.items())]
+        overrides = [chosen, f"prompt={prompts[0]}", *_files(taught, "sft_")]
         out = setting / "warm_start" / "+".join(prompts)
         return [*taught, self._stage(cell, "warm_start", "sft", out, [*overrides, *self.start], *taught)]
 
-    def _train(self, cell: Cell, name: str, one: Experiment, own: list[str], done: list[Stage]) -> list[Stage]:
+    def _train(self, cell: Cell, place: int, one: Experiment, own: list[str], done: list[Stage]) -> list[Stage]:
         """Rows and the training on them, from the last policy in `done`. own: overrides of this training alone."""
-        rows, variant = self._rows(cell, one.prompt), cell.variant if one.train == "grpo" else None
+        name = f"fine_tune_{place}" if place > 1 else ("train", "fine_tune")[place]
+        rows = [self._rows(cell, prompt) for prompt in (one.prompt, *one.mixed)]
+        variant = cell.variant if one.train == "grpo" else None
         chosen = [*own, f"variant={variant}"] if variant else own
-        overrides = [f"experiment={one.name}", *chosen, f"parquet={rows.out}", *self._policy(done), *self.training]
-        shared, objective = name == "train" and one.name != cell.experiment, cell.objective if own else None
+        read = [f"parquet={rows[0].out}"]
+        if one.mixed:
+            read += _files(rows, "sft_" if one.train == "sft" else "")
+        overrides = [f"experiment={one.name}", *chosen, *read, *self._policy(done), *self.training]
+        shared, objective = not place and one.name != cell.experiment, cell.objective if own else None
         home = replace(cell, experiment=one.name, objective=objective, variant=variant) if shared else cell
-        return [rows, self._stage(cell, name, str(one.train), self.root / home.folder / name, overrides, rows)]
+        return [*rows, self._stage(cell, name, str(one.train), self.root / home.folder / name, overrides, *rows)]
 
     def _rows(self, cell: Cell, prompt: str) -> Stage:
         overrides = [f"prompt={prompt}", f"protocol={self.protocol}", *self.start]
@@ -169,3 +161,9 @@ class Plan:
         if cell.seed is None:
             return self.shared
         return (*(item for item in self.shared if not item.startswith("seed=")), f"seed={cell.seed}")
+
+
+def _files(rows: list[Stage], start: str) -> list[str]:
+    """Overrides that let a training read the rows of several prompts. start: of the files' names."""
+    files = {split: ",".join(f"{one.out}/{start}{split}.parquet" for one in rows) for split in ("train", "val")}
+    return [f"data.{split}_files=[{names}]" for split, names in files.items()]

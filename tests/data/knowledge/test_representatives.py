@@ -30,7 +30,7 @@ def samples(greys=GREYS, opened=None):
 
 def chosen(count, opened=None, **options):
     rows = samples(opened=opened, **options)
-    index = read_index(samples(**options), toy_dataset(), "classification")
+    index = read_index(samples(**options), toy_dataset(), "label")
     return representatives(lambda split: rows, index, [0, 1], count, seed=0)
 
 

@@ -37,7 +37,7 @@ def drawn(name, val=None, **changes):
     indexes = {"train": index(train), "val": index(val or [10] * len(train)), "test": index(test)}
     shots = [f"shots={changes['shots']}"] if "shots" in changes else []  # the bound of the validation draw follows it
     dataset, rule = Dataset.of(dataset_yaml(name)), replace(PreparationRule.of(compose_config(*shots)), **changes)
-    positions = select(rule, dataset, dataset.task, indexes)
+    positions = select(rule, dataset, "label", indexes)
     return {split: indexes[split].labels[positions[split]] for split in positions}, positions
 
 
@@ -122,7 +122,7 @@ def test_images_without_a_label_count_as_one_class_of_the_validation():
     one = Index(labels, known, np.zeros(40, np.uint64), np.zeros(40, np.uint64), frozenset())
     rule = PreparationRule.of(compose_config("validation.per_class=15", "validation.total=10"))
     indexes = dict.fromkeys(("train", "val", "test"), one)
-    positions = select(rule, Dataset.of(dataset_yaml("folder")), "localization", indexes)
+    positions = select(rule, Dataset.of(dataset_yaml("folder")), "box", indexes)
     assert np.bincount(labels[positions["val"]] + 1).tolist() == [6, 4]
 
 

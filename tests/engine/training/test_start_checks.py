@@ -11,6 +11,7 @@ from vrft_aug.errors import InputError
 @pytest.mark.parametrize(("recipe", "experiment", "remedy"), [
     ("sft", "v_rft", "trains with grpo, and this is recipes/sft.py; run recipes/grpo.py"),
     ("grpo", "v_sft_pa_p", "trains with sft, and this is recipes/grpo.py; run recipes/sft.py"),
+    ("grpo", "v_sft_v_rft", "is a pipeline of v_sft_start, v_rft_mfrs, and this is recipes/grpo.py; run make v_sft"),
     ("grpo", "zero_shot", "trains nothing, and this is recipes/grpo.py; run recipes/evaluate.py"),
 ])  # fmt: skip
 def test_the_experiment_of_another_recipe_is_refused(recipe, experiment, remedy):

@@ -174,10 +174,11 @@ def test_of_two_runs_the_run_in_the_cells_folder_counts_with_a_note(tmp_path: Pa
 def test_a_second_training_inside_another_cell_fills_none():
     facts = Facts(experiment="v_rft", dataset="blood", shots=256, policy_name="tiny")
     cell = Cell("v_rft", "blood", 256, "tiny")
-    first, second = (Training(Path("runs/tiny/blood-256/v_rft_pa_pi_v_rft") / stage, stage, pd.DataFrame(), facts)
-                     for stage in ("train", "fine_tune"))  # fmt: skip
-    assert run_of(cell, [first, second], "train", None) is first
-    assert run_of(cell, [second], "train", None) is None
+    folder = Path("runs/tiny/blood-256/v_rft_pa_pi_v_rft")
+    first, second, third = (Training(folder / stage, stage, pd.DataFrame(), facts)
+                            for stage in ("train", "fine_tune", "fine_tune_2"))  # fmt: skip
+    assert run_of(cell, [first, second, third], "train", None) is first
+    assert run_of(cell, [second, third], "train", None) is None
 
 
 def test_another_protocol_gets_a_note(tmp_path: Path):

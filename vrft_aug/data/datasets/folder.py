@@ -2,7 +2,8 @@
 
 A second CSV may list all findings, one box per line; an image that it does not name has none (box_list.py).
 
-Image paths are relative to the CSV's folder and stay below it. Labels are class names of the data set's YAML. A box is
+Image paths are relative to the CSV's folder and stay below it. Labels are class names of the data set's YAML; an empty
+one is unknown: such an image serves prompts that ask for boxes, and the pretexts (prompt=restore). A box is
 in pixels of the image. Images of the same `group` (patient, lesion) stay in one split. `split` is train, val or test;
 without this column, `seed` assigns whole groups per class. `findings` is what can be seen, in words. Other
 columns may divide the images into slices or hold what human readers said (slice_columns.py). Order: that of the CSV.
@@ -37,7 +38,7 @@ def load(
     """
     table = read_table(Path(root) / csv, COLUMNS[:1], COLUMNS[1:2], REMEDY)
     rows, names = table.rows, list(classes)
-    labels = [read_label(table, row, names, unlabelled=boxes is not None) for row in rows]
+    labels = [read_label(table, row, names) for row in rows]
     box_of = [table.box(row) for row in rows]
     every = read_boxes(Path(root) / boxes, {row["image"] for row in rows}) if boxes else {}
     for row in rows:
@@ -56,11 +57,11 @@ def load(
             yield sample._replace(boxes=every.get(row["image"], ())) if boxes else sample
 
 
-def read_label(table: Table, row: Row, classes: Sequence[str], unlabelled: bool = False) -> int:
-    """The index of a row's class; -1 for no label, if the row has a box or `unlabelled`. Another word is a mistake."""
+def read_label(table: Table, row: Row, classes: Sequence[str]) -> int:
+    """The index of a row's class; -1 for an image without a label. Another word is a mistake."""
     if row["label"] in classes:
         return classes.index(row["label"])
-    if row["label"] or not (unlabelled or row.get("x1")):
+    if row["label"]:
         table.add(row, f"label '{row['label']}' is not a class",
                   f"the classes of the data set's YAML are {', '.join(classes)}: correct the label or the YAML")
     return -1

@@ -62,6 +62,6 @@ class Sample(NamedTuple):
             found = mask_boxes(self.box) if isinstance(self.box, Path) else [self.box] if self.box else []
         return sorted(found, key=lambda box: (box[1], box[0]))
 
-    def is_boxed(self, task: str) -> bool:
-        """Whether the boxes that a task asks for are known. Detection may have an image without a finding."""
-        return self.box is not None or (task == "detection" and self.boxes is not None)
+    def is_boxed(self, needs: str) -> bool:
+        """Whether the "box", or all "boxes", are known. Detection may have an image without a finding."""
+        return self.box is not None or (needs == "boxes" and self.boxes is not None)

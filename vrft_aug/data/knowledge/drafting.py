@@ -36,7 +36,7 @@ def draft(
     bank = reading.read(path) if path.exists() else empty
     replaceable = [name for name, entry in bank["classes"].items() if entry["review"] == "draft" and redraft]
     todo = [name for name in dataset.classes if name not in bank["classes"] or name in replaceable]
-    index = read_index(load("train"), dataset, dataset.task)
+    index = read_index(load("train"), dataset, "label")
     labels = [dataset.classes.index(name) for name in todo]
     shown = representatives(load, index, labels, images, seed)
     for number, (name, label) in enumerate(zip(todo, labels, strict=True), 1):

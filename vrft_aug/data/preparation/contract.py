@@ -60,11 +60,11 @@ def check_classes(policy: str | None, dataset: Dataset, task: str) -> None:
     """Raise InputError if the policy at this path was trained on other classes than the data set has, in any order.
 
     An external test set must have the names of the training: a policy that learnt "melanoma" and is asked for "MEL" is
-    measured by the name. Compared with the last training of the same task; boxes have no classes. No training of ours,
-    or one of an earlier version, which did not note its classes: nothing to compare.
+    measured by the name. Compared with the last training of the same task; boxes and pretexts teach no class. No
+    training of ours, or one of an earlier version, which did not note its classes: nothing to compare.
     """
     trainings = (read_settings(policy) or {}).get("trainings", [])
-    same = [one for one in trainings if one.get("task") == task and task not in BOX_TASKS]
+    same = [one for one in trainings if one.get("task") == task and not (task in BOX_TASKS or one.get("pretext"))]
     if same and set(taught := same[-1]["classes"]) != set(dataset.classes):
         raise InputError(f"policy.path={policy} was trained on dataset={same[-1]['dataset']} with the classes "
                          f"{', '.join(taught)}, but dataset={dataset.name} has {', '.join(dataset.classes)}; give "

@@ -9,7 +9,7 @@ from typing import Any
 import vrft_aug
 from vrft_aug.data.knowledge import reading
 from vrft_aug.data.preparation.selection import Index
-from vrft_aug.data.preparation.strata import Positions, per_class
+from vrft_aug.data.preparation.strata import Ints, Positions, per_class
 from vrft_aug.data.rows.composer import Composer
 from vrft_aug.data.rows.parquet_files import sha256
 from vrft_aug.data.settings import Dataset
@@ -19,11 +19,15 @@ POLICY = ("name", "min_pixels", "max_pixels", "patch", "merge", "box_frame")
 
 
 def describe(
-    composer: Composer, indexes: Mapping[str, Index], chosen: Mapping[str, Positions], bank: Mapping[str, Any] | None
+    dataset: Dataset, composer: Composer, indexes: Mapping[str, Index], chosen: Mapping[str, Positions],
+    bank: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Data set, sources, rule, splits, prompt, knowledge, policy and code. No date: the same input, the same bytes."""
-    dataset, rule = composer.dataset, composer.rule
-    text = composer.text(tuple(range(len(dataset.classes))))[1]["prompt"]
+    """Data set, sources, rule, splits, prompt, knowledge, policy and code. No date: the same input, the same bytes.
+
+    dataset: as it is; the composer's is as the prompt asks about it.
+    """
+    rule, pretext = composer.rule, composer.prompt.pretext
+    text = composer.text(tuple(range(len(composer.dataset.classes))))[1]["prompt"]
     prompt = asdict(composer.prompt) | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
     root = Path(rule.data_root)
     origins = sorted(set().union(*(index.origins for index in indexes.values())))
@@ -32,7 +36,7 @@ def describe(
         "sources": {path.as_posix().removeprefix(f"{root.as_posix()}/"): sha256(path) for path in origins},
         "task": composer.task,
         "rule": {key: getattr(rule, key) for key in RULE},
-        "splits": {split: count(dataset.classes, indexes[split], chosen[split]) for split in chosen},
+        "splits": {split: count([] if pretext else dataset.classes, indexes[split], chosen[split]) for split in chosen},
         "prompt": prompt,
         "knowledge": bank and knowledge_facts(dataset, bank),
         "policy": {key: getattr(composer.policy, key) for key in POLICY},
@@ -53,12 +57,17 @@ def knowledge_facts(dataset: Dataset, bank: Mapping[str, Any]) -> dict[str, Any]
 
 
 def count(classes: list[str], index: Index, positions: Positions) -> dict[str, Any]:
-    """Images per class in the source and in the file."""
-    available, drawn = (per_class(labels, len(classes)).tolist() for labels in (index.labels, index.labels[positions]))
+    """Images per class in the source and in the file; with those of which no label is known or read, if any."""
+
+    def by_class(labels: Ints) -> dict[str, int]:
+        unlabelled = int((labels < 0).sum())
+        counts = dict(zip(classes, per_class(labels, len(classes)).tolist(), strict=True))
+        return counts | ({"unlabelled": unlabelled} if unlabelled else {})
+
     return {
         "rows": len(positions),
-        "available": dict(zip(classes, available, strict=True)),
-        "drawn": dict(zip(classes, drawn, strict=True)),
+        "available": by_class(index.labels),
+        "drawn": by_class(index.labels[positions]),
         "without_box": int((~index.boxed).sum()),
     }
 

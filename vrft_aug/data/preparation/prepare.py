@@ -23,6 +23,7 @@ from vrft_aug.data.preparation.prompt_budget import PromptBudget
 from vrft_aug.data.preparation.selection import check_indexes, read_index, select, warn_of_missing_classes
 from vrft_aug.data.preparation.strata import Positions
 from vrft_aug.data.preparation.writing import Account, Track, describe_file, staged, write
+from vrft_aug.data.pretext.asking import asked
 from vrft_aug.data.rows.composer import Composer
 from vrft_aug.data.rows.exports import write_script
 from vrft_aug.data.settings import Dataset, Load, Policy, PreparationRule, Prompt
@@ -46,12 +47,12 @@ def prepare(
     rule, load = PreparationRule.of(config), dataset.load(config.data_root)
     bank = reading.read_for(dataset) if prompt.knowledge else None
     knowledge = reading.texts(bank, dataset.classes, prompt.attributes) if bank else []
-    composer = Composer(dataset, prompt, policy, rule, knowledge)
+    composer = Composer(asked(dataset, prompt), prompt, policy, rule, knowledge)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", DataWarning)
-        indexes = {split: read_index(load(split), dataset, composer.task) for split in SPLITS}
+        indexes = {split: read_index(load(split), dataset, prompt.needs(dataset)) for split in SPLITS}
         check_indexes(indexes, load)
-        chosen = select(rule, dataset, composer.task, indexes)
+        chosen = select(rule, dataset, prompt.needs(dataset), indexes)
         limit = policy.max_prompt_length
         budget = PromptBudget(find_policy(), policy, limit) if find_policy and limit is not None else None
         with nullcontext() if rule.check else staged(Path(rule.out)) as stage:
@@ -62,8 +63,8 @@ def prepare(
                 objective: Any = OmegaConf.to_container(config.objective, resolve=True)
                 script = write_script(rule.export, stage, dataset, policy, objective)
                 account.files[script.name] = describe_file(script)
-            manifest = describe(composer, indexes, remaining, bank) | {
-                "labels": {split: len(remaining[split]) for split in ("train", "val")},
+            manifest = describe(dataset, composer, indexes, remaining, bank) | {
+                "labels": {split: len(remaining[split]) * (not prompt.pretext) for split in ("train", "val")},
                 "image_tokens": {"least": min(account.tokens), "most": max(account.tokens)},
                 "leakage": leaks,
                 "prompt_tokens": budget.check() if budget else None,

@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, compress
 from pathlib import Path
 
@@ -15,9 +15,8 @@ from vrft_aug.data.preparation.strata import Ints, Positions, bounded_draw, draw
 from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Load, PreparationRule
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.parsing import BOX_TASKS
 
-PROMPTS = {"localization": "prompt=localize", "detection": "prompt=localize_all"}
+PROMPTS = {"box": "prompt=localize", "boxes": "prompt=localize_all"}
 PAPER_CAP = 256  # images per class in the paper's largest setting
 
 
@@ -32,17 +31,20 @@ class Index:
     origins: frozenset[Path]
 
 
-def read_index(samples: Iterable[Sample], dataset: Dataset, task: str) -> Index:
-    """Read a split without opening an image. Raises InputError for a label that is not a class."""
+def read_index(samples: Iterable[Sample], dataset: Dataset, needs: str) -> Index:
+    """Read a split without opening an image. needs: see Prompt.needs; "image" reads no label: each becomes -1.
+
+    Raises InputError for a label that is not a class.
+    """
     number = len(dataset.classes)
     labels, boxed, ids, groups, origins = [], [], [], [], set()
     for sample in samples:
-        unlabelled = sample.label == -1 and task in BOX_TASKS
-        if not (0 <= sample.label < number or unlabelled):
+        label = -1 if needs == "image" else sample.label
+        if not -1 <= label < number:
             raise InputError(f"{sample.source_id}: label {sample.label} is outside 0..{number - 1}; correct it, or the "
                              f"classes in conf/dataset/{dataset.name}.yaml")
-        labels.append(sample.label)
-        boxed.append(sample.is_boxed(task))
+        labels.append(label)
+        boxed.append(sample.is_boxed(needs))
         ids.append(digest(sample.source_id))
         groups.append(ids[-1] if sample.group_id == sample.source_id else digest(sample.group_id))
         if sample.origin:
@@ -68,25 +70,30 @@ def check_indexes(indexes: Mapping[str, Index], load: Load) -> None:
             raise InputError(f"group '{name}' is in {a} and in {b}; put all of a group (patient, lesion) in one split")
 
 
-def select(rule: PreparationRule, dataset: Dataset, task: str, indexes: Mapping[str, Index]) -> dict[str, Positions]:
-    """The positions of the samples that each split's file gets.
+def select(rule: PreparationRule, dataset: Dataset, needs: str, indexes: Mapping[str, Index]) -> dict[str, Positions]:
+    """The positions of the samples that each split's file gets. needs: see Prompt.needs.
 
-    A data set with test images alone is an external test set: nothing is drawn for training and validation.
+    `shots` counts labels, so it does not bound the images of a prompt that needs no label. A data set with test images
+    alone is an external test set: nothing is drawn for training and validation.
     Raises InputError for an empty split or class, and for more `shots` than a class has.
     """
-    localize = task in BOX_TASKS
-    usable = {split: np.flatnonzero(index.boxed | (not localize)) for split, index in indexes.items()}
+    if needs == "image":
+        rule = replace(rule, protocol="full", shots=None, validation=rule.validation | {"per_class": None})
+    usable = {split: np.flatnonzero(usable_for(needs, index)) for split, index in indexes.items()}
+    if needs == "label":
+        warn_of_unlabelled(indexes)
     external = not any(len(indexes[split].labels) for split in ("train", "val"))
     if external:
         warnings.warn("only test images: an external test set, which trains nothing", DataWarning, stacklevel=2)
     for split in ("test",) if external else SPLITS:
         if not usable[split].size:
-            what = f"image with a box, which {PROMPTS[task]} needs" if localize else "image"
+            what = f"image with a box, which {PROMPTS[needs]} needs" if needs in PROMPTS else "image"
+            what += " with a label" * (needs == "label" and len(indexes[split].labels) > 0)
             module = dataset.loader["_target_"].rpartition(".")[0]
             raise InputError(f"dataset {dataset.name}: the {split} split has no {what}; {module} describes the files")
     labels = {split: indexes[split].labels[usable[split]] for split in SPLITS}
     chosen = {
-        "train": draw_train(rule, dataset, labels["train"], lenient=localize or rule.partial or external),
+        "train": draw_train(rule, dataset, labels["train"], lenient=needs != "label" or rule.partial or external),
         "val": bounded_draw(labels["val"], rule.validation["per_class"], rule.validation["total"],
                             generator(rule.seed, "val")),
         "test": draw_test(rule, dataset, labels["train"], labels["test"]),
@@ -96,6 +103,13 @@ def select(rule: PreparationRule, dataset: Dataset, task: str, indexes: Mapping[
             rng = generator(rule.test_seed if split == "test" else rule.seed, f"limit {split}")
             chosen[split] = np.sort(rng.permutation(chosen[split])[:limit])
     return {split: usable[split][chosen[split]] for split in SPLITS}
+
+
+def usable_for(needs: str, index: Index) -> NDArray[np.bool_]:
+    """Whether each image comes with what a prompt needs, (N,)."""
+    if needs == "image":
+        return np.ones(len(index.labels), bool)
+    return index.labels >= 0 if needs == "label" else index.boxed
 
 
 def draw_train(rule: PreparationRule, dataset: Dataset, labels: Ints, lenient: bool) -> Positions:
@@ -134,11 +148,19 @@ def draw_test(rule: PreparationRule, dataset: Dataset, train: Ints, test: Ints) 
     return draw(test, wanted, generator(rule.test_seed, "test"))
 
 
+def warn_of_unlabelled(indexes: Mapping[str, Index]) -> None:
+    for split, index in indexes.items():
+        if number := int((index.labels < 0).sum()):
+            text = f"{split}: {number} images without a label are left out; a pretext (prompt=restore) can use them"
+            warnings.warn(text, DataWarning, stacklevel=3)
+
+
 def warn_of_missing_classes(dataset: Dataset, indexes: Mapping[str, Index], chosen: Mapping[str, Positions]) -> None:
     """Warn of classes that the chosen validation or test images lack: they change what balanced accuracy means."""
     for split in ("val", "test") if len(chosen["train"]) else ("test",):
         counts = per_class(indexes[split].labels[chosen[split]], len(dataset.classes))
-        if missing := [f"'{name}'" for name, number in zip(dataset.classes, counts, strict=True) if not number]:
+        missing = [f"'{name}'" for name, number in zip(dataset.classes, counts, strict=True) if not number]
+        if missing and counts.any():
             text = f"{split} has no image of {', '.join(missing)}: balanced accuracy is the mean over the other classes"
             warnings.warn(text, DataWarning, stacklevel=2)
 

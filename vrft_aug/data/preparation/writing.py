@@ -60,8 +60,8 @@ def write(
             account.prints[split] = []
             for number, (sample, result) in enumerate(open_images(samples)):
                 with mistakes.noted(sample):
-                    opened = readable(result)
-                    row = composer.rl(sample, opened, split, number)
+                    shown, opened = composer.posed(sample, readable(result), split)
+                    row = composer.rl(shown, opened, split, number)
                     note(account, split, sample, opened, composer)
                     if budget:
                         budget.add(row["extra_info"]["prompt"], opened.size)

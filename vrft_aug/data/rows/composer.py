@@ -8,6 +8,7 @@ from functools import lru_cache
 from vrft_aug.data.datasets.image_files import Box
 from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.data.preparation.opening import Opened
+from vrft_aug.data.pretext.asking import posed
 from vrft_aug.data.prompts import rendering
 from vrft_aug.data.rows.frame import frame_size
 from vrft_aug.data.rows.schema import Message, Row, SftRow
@@ -20,7 +21,10 @@ from vrft_aug.rewards.row import ExtraInfo, Tag
 
 @dataclass
 class Composer:
-    """Holds everything that goes into a row beside the sample. knowledge: one description per class, or nothing."""
+    """Holds everything that goes into a row beside the sample. knowledge: one description per class, or nothing.
+
+    dataset: as the prompt asks about it (pretext/asking.py).
+    """
 
     dataset: Dataset
     prompt: Prompt
@@ -34,6 +38,10 @@ class Composer:
     @property
     def task(self) -> str:
         return self.prompt.task or self.dataset.task
+
+    def posed(self, sample: Sample, opened: Opened, split: str) -> tuple[Sample, Opened]:
+        """The sample as the prompt asks about it; like the paper's test sets, a test image follows no training seed."""
+        return posed(self.prompt, self.rule.test_seed if split == "test" else self.rule.seed, sample, opened)
 
     def rl(self, sample: Sample, opened: Opened, split: str, index: int) -> Row:
         """The row that verl's GRPO trainer reads. The image is encoded, the box is in original pixels.

@@ -9,14 +9,15 @@ from vrft_aug.data.policy_files import read_settings
 from vrft_aug.data.preparation.contract import read_manifest
 
 
-def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
+def of_config(config: DictConfig, rows: Path, *more: Path) -> dict[str, Any]:
     """The keys that every training and evaluation records. experiment None: none; shots None: all training images;
     variant None: not of GRPO.
 
     rows: the folder of the prepared rows. From its manifest are: shots, protocol, knowledge (how many of the prompt's
     entries nobody has reviewed, where None stands for entries of the config; None without knowledge), image_tokens
     (visual tokens of the smallest and the largest image), labels (how many labelled images training and validation
-    use), task and classes.
+    use; none with a pretext), task, classes, and pretext (the prompt's; it asks for none of the classes). more: folders
+    with the rows of other prompts that a training reads as well; they count for the labels.
     """
     manifest = read_manifest(rows)
     knowledge = manifest["knowledge"]
@@ -29,13 +30,15 @@ def of_config(config: DictConfig, rows: Path) -> dict[str, Any]:
         "shots": manifest["rule"]["shots"],
         "seed": config.seed,
         "prompt": config.prompt.name,
+        "pretext": manifest["prompt"].get("pretext"),
         "objective": config.objective_name,
         "variant": config.get("variant_name"),
         "parquet": str(rows.resolve()),
         "protocol": manifest["rule"]["protocol"],
         "knowledge": knowledge and {key: knowledge[key] for key in ("unreviewed", "entries")},
         "image_tokens": manifest["image_tokens"],
-        "labels": manifest["labels"],
+        "labels": {split: max(one["labels"][split] for one in (manifest, *map(read_manifest, more)))
+                   for split in manifest["labels"]},  # prompts of one data set share their images
     }
 
 

@@ -65,7 +65,7 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     preflight.check_platform(config.hardware)
     start = policy.resolve(Policy.of(config.policy), run.folder / "start", copy=config.hardware.nodes > 1)
     preflight.check_memory(start, config.hardware, run.recipe)
-    about = facts.of_config(config, rows)
+    about = facts.of_config(config, *rows)
     trainings = trainings_of(config.policy.path, run.recipe, about)
     run.record(**about, policy=start, steps=total, **({"difficulty": selection.facts} if selection else {}))
 
@@ -102,7 +102,7 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
 def trainings_of(path: str | None, recipe: str, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The trainings of the policy at `path`, in order, and the one that this run adds. about: facts of this run."""
     before = (policy_files.read_settings(path) or {}).get("trainings", [])
-    keys = ("experiment", "dataset", "task", "classes", "shots", "prompt", "objective", "variant", "labels")
+    keys = ("experiment", "dataset", "task", "classes", "shots", "prompt", "pretext", "objective", "variant", "labels")
     return [*before, {"recipe": recipe} | {key: about[key] for key in keys}]
 
 

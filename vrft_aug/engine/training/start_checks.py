@@ -16,12 +16,14 @@ def check_recipe(config: DictConfig, recipe: str) -> None:
     if config.experiment_name and (wanted := config.method.train) != recipe:
         remedy = f"run recipes/{wanted}.py" if wanted else "run recipes/evaluate.py"
         does = f"trains with {wanted}" if wanted else "trains nothing"
+        if stages := config.method.stages:
+            does, remedy = f"is a pipeline of {', '.join(stages)}", f"run make {config.experiment_name}"
         raise InputError(f"experiment={config.experiment_name} {does}, and this is recipes/{recipe}.py; {remedy}, or "
                          "choose another experiment")  # fmt: skip
 
 
-def check_rows_fit(config: DictConfig, files: Sequence[str]) -> Path:
-    """Raise InputError if the rows do not fit policy, data set and prompt. Returns the folder of the first file.
+def check_rows_fit(config: DictConfig, files: Sequence[str]) -> list[Path]:
+    """Raise InputError if the rows do not fit policy, data set and prompt. Returns the folders.
 
     Rows of several folders may be of several data sets or prompts, which a policy then learns together.
     """
@@ -33,4 +35,4 @@ def check_rows_fit(config: DictConfig, files: Sequence[str]) -> Path:
         check_frame(folder, policy)
     if not others:
         check_rows(first, policy, Dataset.of(config.dataset), Prompt.of(config.prompt))
-    return first
+    return [first, *others]

@@ -68,7 +68,8 @@ class WholeImageSftDataset(MultiTurnSFTDataset):
     def __init__(self, parquet_files: Any, tokenizer: Any, config: Any, *more: Any, **named: Any) -> None:
         super().__init__(parquet_files, tokenizer, config, *more, **named)
         if _same(self.parquet_files, config.train_files):
-            answers = [messages[-1]["content"] for messages in self.messages]
+            questions = zip(self.dataframe["data_source"], self.messages, strict=True)
+            answers = [f"{source} {messages[-1]['content']}" for source, messages in questions]
             order = balanced_order(answers) if config.balanced else np.arange(len(answers))
             order = np.random.default_rng(config.seed).permutation(order)
             self.dataframe, self.messages = self.dataframe.iloc[order], [self.messages[at] for at in order]

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from vrft_aug.data.degradations import KINDS, STRENGTHS, blank, degraded
 from vrft_aug.data.settings import Dataset, Prompt
 from vrft_aug.evaluation.answers import dealt_knowledge
-from vrft_aug.evaluation.answers.degradations import KINDS, STRENGTHS, blank, degraded
 
 
 class Asked(NamedTuple):

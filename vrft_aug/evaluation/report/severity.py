@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vrft_aug.data.degradations import STRENGTHS
 from vrft_aug.evaluation.answers.conditions import IMAGES
-from vrft_aug.evaluation.answers.degradations import STRENGTHS
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.metrics.intervals import Quantity
 from vrft_aug.evaluation.report.curves import COLOURS, STYLES, png_of, style

@@ -128,7 +128,7 @@ def _trainings(test: Stage, cell: Path) -> tuple[Stage, ...]:
         last = found[folder] = _stage(folder)
     if found:
         return tuple(reversed(found.values()))
-    near = [cell / name for name in ("train", "fine_tune")] if (cell / "test").is_dir() else []
+    near = [cell / "train", *sorted(cell.glob("fine_tune*"))] if (cell / "test").is_dir() else []
     return tuple(_stage(folder) for folder in near if _is_training(folder))
 
 

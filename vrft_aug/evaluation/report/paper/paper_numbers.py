@@ -12,7 +12,7 @@ NUMBERS = Path(__file__).with_name("tables.csv")
 TEST_SETS = Path(__file__).with_name("test_sets.csv")
 AVERAGE = "average"
 Key = tuple[str, int | None, str]  # method, images per class, data set: a line of tables.csv
-# Experiment (conf/experiment) -> its name in the paper; the last ten are not in it.
+# Experiment (conf/experiment) -> its name in the paper; those from V-SFT + PA_π + PA_P on are not in it.
 METHODS = {
     "zero_shot": "0-shot",
     "v_sft": "V-SFT",
@@ -34,6 +34,13 @@ METHODS = {
     "v_sft_v_rft": "V-SFT, 320 steps, then V-RFT",
     "v_rft_mfrs": "V-RFT + R_MFRS",
     "v_rft_four_updates": "V-RFT, four updates per step",
+    "v_rft_pretext": "V-RFT on blur and speckle",
+    "v_rft_find_sharp": "V-RFT on the sharp part",
+    "v_rft_rotation": "V-RFT on rotations",
+    "v_rft_jigsaw": "V-RFT on quarters in disorder",
+    "v_rft_pretexts": "V-RFT on blur, speckle and the sharp part",
+    "v_rft_pretext_v_rft": "V-RFT on blur and speckle, then V-RFT",
+    "v_rft_pretexts_v_rft": "V-RFT on blur and speckle, on the sharp part, then V-RFT",
 }
 
 

@@ -14,7 +14,7 @@ from vrft_aug.evaluation.metrics.seeds import Spread, aligned, spread
 from vrft_aug.evaluation.report.paper.paper_notes import reading
 from vrft_aug.evaluation.report.paper.paper_numbers import AVERAGE, key, method, read
 from vrft_aug.evaluation.report.paper.paper_rows import Entry, PaperTable, Row
-from vrft_aug.evaluation.runs import Evaluation, Facts, Training
+from vrft_aug.evaluation.runs import FURTHER, Evaluation, Facts, Training
 from vrft_aug.experiments.cells import PAPERS, Cell, Table, row_cells
 
 Objectives = Mapping[str, str | None]  # experiment -> the objective of its runs; None: any
@@ -94,11 +94,11 @@ def run_of(
     """The run that fills a cell: its run.json states the cell's facts.
 
     If several runs do, the run in the cell's own folder is taken, or else the last; `notes` gets a line about it. A
-    second training (`fine_tune`) never fills a cell: it states the experiment that it takes its settings from.
+    further training (`fine_tune`) never fills a cell: it states the experiment that it takes its settings from.
     """
     objective = cell.objective or objective
     found = [run for run in runs if _fits(cell, run.facts) and objective in (None, run.facts.objective)
-             and run.folder.name != "fine_tune"]  # fmt: skip
+             and not FURTHER.fullmatch(run.folder.name)]  # fmt: skip
     own = [run for run in found if run.folder.as_posix().endswith(f"/{cell.folder}/{stage}")]
     chosen = next(reversed(own or found), None)
     if chosen and notes is not None and len(found) > 1:

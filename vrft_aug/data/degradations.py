@@ -1,4 +1,4 @@
-"""Degrades images at three strengths by blur, noise, JPEG compression and down-sampling, or makes them blank.
+"""Degrades images: blur, noise, JPEG compression and down-sampling at three strengths, speckle, blank images.
 
 The strengths are severities 1, 3 and 5 of ImageNet-C (Hendrycks and Dietterich 2019, arXiv 1903.12261): gaussian_blur,
 gaussian_noise, jpeg_compression and pixelate in its code. Its images have sides of 224 pixels, so a blur of 6 pixels
@@ -38,6 +38,14 @@ def noise(image: Image.Image, strength: float, rng: Generator) -> Image.Image:
     return Image.fromarray(np.rint(noisy.clip(0, 255)).astype(np.uint8))
 
 
+def speckle(image: Image.Image, strength: float, rng: Generator) -> Image.Image:
+    """Multiply each pixel by a random number around 1: the noise of ultrasound. strength: its standard deviation."""
+    pixels = np.asarray(image, np.float32)
+    factors = 1 + np.float32(strength) * rng.standard_normal(pixels.shape[:2], np.float32)
+    speckled = pixels * (factors if pixels.ndim == 2 else factors[:, :, None])
+    return Image.fromarray(np.rint(speckled.clip(0, 255)).astype(np.uint8))
+
+
 def jpeg(image: Image.Image, strength: float, rng: Generator) -> Image.Image:
     stream = io.BytesIO()
     image.save(stream, format="JPEG", quality=int(strength))
@@ -61,7 +69,7 @@ def degraded(encoded: bytes, source_id: str, *, kind: str, level: int, seed: int
     The noise depends on seed and source_id alone: an image has the same noise at each level, only stronger.
     """
     rng = generator(seed, f"degraded {source_id}")
-    return encode_png(KINDS[kind](_plain(encoded), STRENGTHS[kind][level - 1], rng))
+    return encode_png(KINDS[kind](plain(encoded), STRENGTHS[kind][level - 1], rng))
 
 
 def blank(encoded: bytes) -> bytes:
@@ -70,9 +78,9 @@ def blank(encoded: bytes) -> bytes:
         return encode_png(Image.new("L", image.size, GREY))
 
 
-def _plain(encoded: bytes) -> Image.Image:
+def plain(encoded: bytes) -> Image.Image:
     """The image as 8-bit grey (also where three channels are equal) or RGB."""
     with Image.open(io.BytesIO(encoded)) as image:
-        plain, _ = convert(image, "white")
-    channels = np.asarray(plain)
-    return plain.convert("L") if channels.ndim == 3 and (channels == channels[..., :1]).all() else plain
+        whole, _ = convert(image, "white")
+    channels = np.asarray(whole)
+    return whole.convert("L") if channels.ndim == 3 and (channels == channels[..., :1]).all() else whole

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vrft_aug.evaluation.answers.degradations import KINDS, STRENGTHS, blank, degraded
+from vrft_aug.data.degradations import KINDS, STRENGTHS, blank, degraded
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 255, (90, 120, 3), np.uint8)
