@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = ["dataset=phantom", "dataset.loader.train=96", "dataset.loader.val=16", "dataset.loader.test=16"]
 # Two updates per step. The policy has left the one that answered when the second begins.
-BATCH = ["schedule.batch_size=8", "schedule.mini_batch_size=4", "schedule.learning_rate=3e-4"]
+BATCH = ["schedule.batch_size=8", "schedule.mini_batch_size=4"]
 SAVED = ["schedule.save_freq=2", "schedule.test_freq=2", "trainer.val_before_train=false", "keep=last"]
 EVICTED, SURPLUS = (f"training/filter_groups/{name}" for name in ("evicted_samples", "discarded_surplus_samples"))
 DRAWN = ("critic/score/mean", "response_length/mean", EVICTED, SURPLUS)
@@ -28,9 +28,10 @@ def recipe(name: str, *overrides: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2400)
 
 
-def train(rows: Path, out: Path, *overrides: str) -> dict[int, dict[str, float]]:
-    """Two steps unless the overrides say otherwise: step -> its metrics."""
-    done = recipe("grpo", "schedule.steps=2", *BATCH, *SAVED, f"parquet={rows}", f"out={out}", *overrides)
+def train(rows: Path, out: Path, variant: str, steps: int = 2, rate: str = "3e-4") -> dict[int, dict[str, float]]:
+    """Train to a number of steps: step -> its metrics."""
+    own = [f"variant={variant}", f"schedule.steps={steps}", f"schedule.learning_rate={rate}"]
+    done = recipe("grpo", *own, *BATCH, *SAVED, f"parquet={rows}", f"out={out}")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     records = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
     return {record["step"]: record["data"] for record in records if "critic/score/mean" in record["data"]}
@@ -50,7 +51,7 @@ def trained(rows):
 
     def one(variant: str) -> dict[int, dict[str, float]]:
         if variant not in found:
-            found[variant] = train(rows, rows.parent / variant, f"variant={variant}")
+            found[variant] = train(rows, rows.parent / variant, variant)
         return found[variant]
 
     return one
@@ -105,9 +106,9 @@ def test_cispos_loss_is_weighted_log_probability(trained):
 
 
 def test_a_resumed_training_draws_the_prompts_that_follow(rows, tmp_path):
-    whole = train(rows, tmp_path / "whole", "variant=dapo", "schedule.steps=3")
-    train(rows, tmp_path / "halves", "variant=dapo", "schedule.steps=2")
-    halves = train(rows, tmp_path / "halves", "variant=dapo", "schedule.steps=3")
+    whole = train(rows, tmp_path / "whole", "dapo", 3, "1e-5")
+    train(rows, tmp_path / "halves", "dapo", 2, "1e-5")
+    halves = train(rows, tmp_path / "halves", "dapo", 3, "1e-5")
     assert sorted(whole) == sorted(halves) == [1, 2, 3]
     for step in (1, 2, 3):
         assert [whole[step][key] for key in DRAWN] == [halves[step][key] for key in DRAWN]

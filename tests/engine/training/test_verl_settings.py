@@ -19,7 +19,7 @@ def gradient(config, old: torch.Tensor, log_probs: torch.Tensor, advantages: tor
     """The gradient of verl's own loss, as verl/workers/utils/losses.py calls it."""
     actor = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
     actor.global_batch_info.update(dp_size=1, batch_num_tokens=int(mask.sum()), global_batch_size=len(mask))
-    actor.global_batch_info["loss_scale_factor"] = None
+    actor.global_batch_info["loss_scale_factor"] = actor.loss_scale_factor
     new = log_probs.clone().requires_grad_()
     loss, metrics = get_policy_loss_fn(actor.policy_loss.loss_mode)(
         old_log_prob=old, log_prob=new, advantages=advantages, response_mask=mask,
@@ -29,13 +29,14 @@ def gradient(config, old: torch.Tensor, log_probs: torch.Tensor, advantages: tor
     return new.grad, metrics
 
 
-def test_without_the_pass_the_gradient_is_the_same():
+@pytest.mark.parametrize("variant", ["grpo", "dapo", "dr_grpo"])
+def test_without_the_pass_the_gradient_is_the_same(variant):
     random = torch.Generator().manual_seed(0)
     log_probs = -torch.rand(8, 20, generator=random) * 5
     advantages = torch.randn(8, 1, generator=random).expand(8, 20) * 3  # of both signs, some beyond the dual clip
     mask = torch.arange(20) < torch.randint(5, 20, (8, 1), generator=random)
     rollout = log_probs + torch.randn(8, 20, generator=random) * 0.3  # vLLM's, in bfloat16: others
-    config = composed("grpo", *GPU).copy()
+    config = composed("grpo", *GPU, f"variant={variant}").copy()
     expected, _ = gradient(config, log_probs, log_probs, advantages, mask)
     assert not torch.allclose(gradient(config, rollout, log_probs, advantages, mask)[0], expected)
     verl_settings.skip_old_log_probs(config)
