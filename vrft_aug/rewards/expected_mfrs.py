@@ -1,7 +1,7 @@
 """Pays for a grade by how near it is to the grades of several readers: R_MFRS in expectation over the readers."""
 
 from collections.abc import Sequence
-from statistics import fmean
+from functools import lru_cache
 
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.accuracy import class_of, true_class
@@ -25,10 +25,15 @@ def reward(
     if answer is None:
         return 0.0
     grades = given_classes(row) or [true_class(ground_truth, row)]
-    expected = {str(name): fmean(paid(abs(grade(name) - grade(given)), credit) for given in grades)
-                for name in row["classes"]}  # fmt: skip
-    best = max(expected.values())
-    return expected[answer] / best if best else 0.0
+    return _shares(tuple(row["classes"]), tuple(grades), tuple(credit))[answer]
+
+
+@lru_cache(maxsize=4096)  # the samples of a prompt have the same readers
+def _shares(classes: tuple[str, ...], grades: tuple[str, ...], credit: tuple[float, ...]) -> dict[str, float]:
+    """What each class pays."""
+    expected = {name: sum(paid(abs(grade(name) - grade(one)), credit) for one in grades) for name in classes}
+    best = max(expected.values()) or 1.0
+    return {name: value / best for name, value in expected.items()}
 
 
 def given_classes(row: ExtraInfo) -> list[str]:
