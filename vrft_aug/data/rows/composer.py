@@ -67,7 +67,8 @@ class Composer:
 
     def sft(self, row: Row) -> SftRow:
         """The supervised row of an RL row: the same prompt and image, with the ground truth as the response."""
-        response = rendering.answer(self.prompt, self.dataset.target, self.taught(row))
+        confidence = self.taught_confidence(row["extra_info"]["source_id"]) if self.prompt.confidence else None
+        response = rendering.answer(self.prompt, self.dataset.target, self.taught(row), confidence)
         return {
             "messages": [*row["prompt"], {"role": "assistant", "content": response}],
             "images": row["images"],
@@ -81,6 +82,11 @@ class Composer:
         if self.task == "localization":
             return json.dumps(scale_box(info["box"], info["image_size"], info["frame_size"]))
         return row["reward_model"]["ground_truth"]
+
+    def taught_confidence(self, source_id: str) -> float:
+        """One of 0.0, 0.1, ... 1.0, drawn by seed and image. A label does not say how sure a policy should be, and one
+        that was taught to say always 1 says nothing else that a reward could choose from."""
+        return int(generator(self.rule.seed, f"confidence {source_id}").integers(11)) / 10
 
     def order(self, source_id: str) -> tuple[int, ...]:
         """The order in which this row's prompt lists the classes."""
