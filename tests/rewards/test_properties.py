@@ -159,11 +159,13 @@ def test_iou_counts_pixels(a: tuple, b: tuple):
         "a b ",
     ],
 )
-@pytest.mark.parametrize("opening", ["", "<think>x</think>\\boxed{", "<think>x</think><answer>[", "<confidence>"])
-def test_a_megabyte_takes_less_than_a_second(unit: str, opening: str):
+@pytest.mark.parametrize(("opening", "form", "objective"), [
+    ("", "think_first", "recite_neg"), ("<think>x</think>\\boxed{", "think_first", "recite_neg"),
+    ("<think>x</think><answer>[", "think_first", "recite_neg"), ("\\boxed{a}<confidence>", "answer_first", "rlcr"),
+])  # fmt: skip
+def test_a_megabyte_takes_less_than_a_second(unit: str, opening: str, form: str, objective: str):
     response = opening + unit * (1_000_000 // len(unit))
     for row, truth in (ROWS[0], (PIXELS, BOX), (LESIONS, BOXES)):
-        for form, objective in ((FORMS[0], "recite_neg"), (FORMS[1], "rlcr"), (FORMS[2], "recite_neg")):
-            start = time.process_time()
-            compute_score("d", response, truth, row | {"form": form}, objective)
-            assert time.process_time() - start < 1.0
+        start = time.process_time()
+        compute_score("d", response, truth, row | {"form": form}, objective)
+        assert time.process_time() - start < 1.0

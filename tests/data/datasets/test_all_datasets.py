@@ -134,8 +134,8 @@ def test_right_and_taught_answers_in_every_form(tmp_path, data_root, name, form)
     taught = [row["messages"][1]["content"] for row in rows_of(tmp_path / "out", "sft_train")]
     for row, response in list(zip(splits["train"], taught, strict=True))[:8]:
         info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
-        paid = compute_score(name, response, truth, info, "rlcr" if info["confidence"] else "iou")
-        assert paid["score"] == pytest.approx(1.0) and paid["format"] == 1.0
+        paid = compute_score(name, response, truth, info, "iou")
+        assert paid["score"] == pytest.approx(1.0) and (paid["stated_confidence"] is not None) == info["confidence"]
         for objective in OBJECTIVES:
             if info["knowledge"] or not compose(objective).needs_knowledge(info["task"]):
                 full(row, objective)

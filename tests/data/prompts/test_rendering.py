@@ -88,7 +88,7 @@ def test_the_last_line_asks_for_the_form_and_sft_teaches_it(form, confidence):
         assert ("<think>" in text) == (form != "answer_only") and ("<confidence>" in text) == confidence
         assert text == text.strip()
     row = {"task": "classification", "classes": ["a", "b"], "form": form, "confidence": confidence}
-    taught = answer(prompt, "lesion", "a")
+    taught = answer(prompt, "lesion", "a", 1.0 if confidence else None)
     assert compute_score("d", taught, "a", row, "rlcr" if confidence else "accuracy")["score"] == pytest.approx(1.0)
     assert parse(taught, "classification", form=form).confidence == (1.0 if confidence else None)
 

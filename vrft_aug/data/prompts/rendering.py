@@ -63,7 +63,8 @@ def render(
 
 
 @lru_cache(maxsize=1024)
-def answer(prompt: Prompt, target: str, answer: str) -> str:
-    """The response to learn in supervised fine-tuning, for a prompt of this template and form."""
-    facts = {"form": prompt.form, "confidence": prompt.confidence}
+def answer(prompt: Prompt, target: str, answer: str, confidence: float | None = None) -> str:
+    """The response to learn in supervised fine-tuning, for a prompt of this template and form. confidence: None states
+    none."""
+    facts = {"form": prompt.form, "confidence": confidence}
     return template(f"answer_{prompt.template}").render(target=target, answer=answer, **facts)

@@ -84,8 +84,9 @@ class Composer:
 
     def sft(self, row: Row) -> SftRow:
         """The supervised row of an RL row: the same prompt and image, with the ground truth as the response."""
+        confidence = self.taught_confidence(row["extra_info"]["source_id"]) if self.prompt.confidence else None
         named = (self.task == "detection" and self.dataset.finding) or self.dataset.target
-        response = rendering.answer(self.prompt, named, self.taught(row))
+        response = rendering.answer(self.prompt, named, self.taught(row), confidence)
         return {
             "messages": [*row["prompt"], {"role": "assistant", "content": response}],
             "images": row["images"],
@@ -102,6 +103,11 @@ class Composer:
         if self.task == "detection":
             return json.dumps([scale_box(box, *sizes) for box in json.loads(truth)], separators=(",", ":"))
         return truth
+
+    def taught_confidence(self, source_id: str) -> float:
+        """One of 0.0, 0.1, ... 1.0, drawn by seed and image. A label does not say how sure a policy should be, and one
+        that was taught to say always 1 says nothing else that a reward could choose from."""
+        return int(generator(self.rule.seed, f"confidence {source_id}").integers(11)) / 10
 
     def order(self, source_id: str) -> tuple[int, ...]:
         """The order in which this row's prompt lists the classes."""
