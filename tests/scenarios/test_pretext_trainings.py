@@ -1,4 +1,4 @@
-"""Trains on each pretext for two steps on the real stack: all images, no label, a reward of its own, then a diagnosis."""
+"""Trains on each pretext for two steps on the real stack: all images, no label, its own reward, then a diagnosis."""
 
 import json
 from pathlib import Path
