@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, compress
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,10 +87,7 @@ def select(rule: PreparationRule, dataset: Dataset, needs: str, indexes: Mapping
         warnings.warn("only test images: an external test set, which trains nothing", DataWarning, stacklevel=2)
     for split in ("test",) if external else SPLITS:
         if not usable[split].size:
-            what = "image with a box, which prompt=localize needs" if needs == "box" else "image"
-            what += " with a label" * (needs == "label" and len(indexes[split].labels) > 0)
-            module = dataset.loader["_target_"].rpartition(".")[0]
-            raise InputError(f"dataset {dataset.name}: the {split} split has no {what}; {module} describes the files")
+            refuse_empty(dataset, split, needs, known=len(indexes[split].labels) > 0)
     labels = {split: indexes[split].labels[usable[split]] for split in SPLITS}
     chosen = {
         "train": draw_train(rule, dataset, labels["train"], lenient=needs != "label" or rule.partial or external),
@@ -108,6 +106,14 @@ def usable_for(needs: str, index: Index) -> NDArray[np.bool_]:
     """Whether each image comes with what a prompt needs, (N,)."""
     have = {"label": index.labels >= 0, "box": index.boxed, "image": np.ones(len(index.labels), bool)}
     return have[needs]
+
+
+def refuse_empty(dataset: Dataset, split: str, needs: str, known: bool) -> NoReturn:
+    """Raise InputError: no image of the split can be used. known: there are images without what the prompt needs."""
+    what = "image with a box, which prompt=localize needs" if needs == "box" else "image"
+    what += " with a label" * (needs == "label" and known)
+    module = dataset.loader["_target_"].rpartition(".")[0]
+    raise InputError(f"dataset {dataset.name}: the {split} split has no {what}; {module} describes the files")
 
 
 def draw_train(rule: PreparationRule, dataset: Dataset, labels: Ints, lenient: bool) -> Positions:
