@@ -103,6 +103,19 @@ def test_only_training_rows_are_balanced(balanced, folder, tmp_path):
         assert sizes == [6 if balanced else 4, 4]
 
 
+@pytest.mark.parametrize(("recipe", "schema"), [("grpo", RL), ("sft", SFT)])
+def test_equal_answers_to_two_questions_are_balanced_apart(recipe, schema, folder, tmp_path):
+    """Three rows of grade 0 and one of no quarter turn."""
+    processor = AutoProcessor.from_pretrained(folder)
+    row = _labelled(recipe, "0", ({"bytes": IMAGES[0], "path": None},))
+    file = write(tmp_path, "train", schema, [row, row, row, row | {"data_source": "toy-rotation"}])
+    keys = {"train_files": [file], "val_files": [], "balanced": True, "pad_mode": "no_padding",
+            "cache_dir": str(tmp_path)}  # fmt: skip
+    config = OmegaConf.create(dict(composed(recipe).data) | keys)
+    data = get_dataset_class(config)([file], processor.tokenizer, config, processor)
+    assert sorted(data.dataframe["data_source"]) == ["toy"] * 3 + ["toy-rotation"] * 3
+
+
 def test_the_seed_orders_the_rows_of_a_supervised_training(folder, tmp_path):
     processor = AutoProcessor.from_pretrained(folder)
     rows = [_labelled("sft", label, ({"bytes": IMAGES[0], "path": None},)) for label in "0123456789"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, compress
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,10 +88,7 @@ def select(rule: PreparationRule, dataset: Dataset, needs: str, indexes: Mapping
         warnings.warn("only test images: an external test set, which trains nothing", DataWarning, stacklevel=2)
     for split in ("test",) if external else SPLITS:
         if not usable[split].size:
-            what = f"image with a box, which {PROMPTS[needs]} needs" if needs in PROMPTS else "image"
-            what += " with a label" * (needs == "label" and len(indexes[split].labels) > 0)
-            module = dataset.loader["_target_"].rpartition(".")[0]
-            raise InputError(f"dataset {dataset.name}: the {split} split has no {what}; {module} describes the files")
+            refuse_empty(dataset, split, needs, known=len(indexes[split].labels) > 0)
     labels = {split: indexes[split].labels[usable[split]] for split in SPLITS}
     chosen = {
         "train": draw_train(rule, dataset, labels["train"], lenient=needs != "label" or rule.partial or external),
@@ -110,6 +108,14 @@ def usable_for(needs: str, index: Index) -> NDArray[np.bool_]:
     if needs == "image":
         return np.ones(len(index.labels), bool)
     return index.labels >= 0 if needs == "label" else index.boxed
+
+
+def refuse_empty(dataset: Dataset, split: str, needs: str, known: bool) -> NoReturn:
+    """Raise InputError: no image of the split can be used. known: there are images without what the prompt needs."""
+    what = f"image with a box, which {PROMPTS[needs]} needs" if needs in PROMPTS else "image"
+    what += " with a label" * (needs == "label" and known)
+    module = dataset.loader["_target_"].rpartition(".")[0]
+    raise InputError(f"dataset {dataset.name}: the {split} split has no {what}; {module} describes the files")
 
 
 def draw_train(rule: PreparationRule, dataset: Dataset, labels: Ints, lenient: bool) -> Positions:
