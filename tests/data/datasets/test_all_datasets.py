@@ -44,6 +44,10 @@ def right_answer(row, exact=False):
     if info["task"] == "detection":
         boxes = [scale_box(box, info["image_size"], info["frame_size"]) for box in json.loads(truth)]
         said = f"<answer>{boxes}</answer>"
+    return in_form(info, said)
+
+
+def in_form(info, said):
     said += " <confidence>1</confidence>"
     forms = {"think_first": f"<think>a look</think> {said}", "answer_only": said}
     return forms.get(info["form"], f"{said} <think>a look</think>")
@@ -101,7 +105,7 @@ def full(row, objective):
     assert result["acc"] == 1.0 and result["rejected"] == ""
     terms = compose(objective).terms[row["extra_info"]["task"]]
     if any(term.name == "expected_mfrs" for term in terms):
-        answers = [f"<think>a look</think> \\boxed{{{grade}}}" for grade in row["extra_info"]["classes"]]
+        answers = [in_form(row["extra_info"], f"\\boxed{{{grade}}}") for grade in row["extra_info"]["classes"]]
         scored = [compute_score(row["data_source"], one, truth, row["extra_info"], objective) for one in answers]
         assert 0 < result["expected_mfrs"] <= max(one["expected_mfrs"] for one in scored)
         result = max(scored, key=lambda one: one["score"])

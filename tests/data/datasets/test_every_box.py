@@ -57,8 +57,8 @@ def test_a_sample_knows_its_boxes_or_not():
     unknown, one = Sample("a", 0, "1", "1"), Sample("a", 0, "1", "1", (1, 2, 3, 4))
     healthy = unknown._replace(boxes=())
     assert [sample.all_boxes() for sample in (unknown, one, healthy)] == [[], [(1, 2, 3, 4)], []]
-    assert [sample.is_boxed("detection") for sample in (unknown, one, healthy)] == [False, True, True]
-    assert [sample.is_boxed("localization") for sample in (unknown, one, healthy)] == [False, True, False]
+    assert [sample.is_boxed("boxes") for sample in (unknown, one, healthy)] == [False, True, True]
+    assert [sample.is_boxed("box") for sample in (unknown, one, healthy)] == [False, True, False]
 
 
 def test_a_list_has_one_line_per_finding(tmp_path, data_root):
@@ -94,5 +94,5 @@ def test_images_without_a_label_serve_detection_alone(tmp_path, data_root):
     write_csv(data_root / "folder" / "boxes.csv", [line("png/0.png", 1, 2, 9, 9)])
     common = [f"data_root={data_root}", f"out={tmp_path / 'out'}"]
     assert prepare(compose_config(*LIST, *common), None)["splits"]["train"]["rows"]
-    with pytest.raises(InputError, match="label -1 is outside"):
+    with pytest.raises(InputError, match="class 'negative' has no training image"):
         prepare(compose_config(*LIST, *common, "prompt=names"), None)
