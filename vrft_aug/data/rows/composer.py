@@ -76,7 +76,8 @@ class Composer:
 
     def sft(self, row: Row) -> SftRow:
         """The supervised row of an RL row: the same prompt and image, with the ground truth as the response."""
-        named = (self.task == "detection" and self.dataset.finding) or self.dataset.target
+        target, finding = self.dataset.target, self.dataset.finding
+        named = finding if self.task == "detection" and finding else target
         response = rendering.answer(self.prompt.template, named, self.taught(row), self.rule.think)
         return {
             "messages": [*row["prompt"], {"role": "assistant", "content": response}],
