@@ -85,7 +85,8 @@ class Composer:
     def sft(self, row: Row) -> SftRow:
         """The supervised row of an RL row: the same prompt and image, with the ground truth as the response."""
         confidence = self.taught_confidence(row["extra_info"]["source_id"]) if self.prompt.confidence else None
-        named = (self.task == "detection" and self.dataset.finding) or self.dataset.target
+        target, finding = self.dataset.target, self.dataset.finding
+        named = finding if self.task == "detection" and finding else target
         response = rendering.answer(self.prompt, named, self.taught(row), confidence)
         return {
             "messages": [*row["prompt"], {"role": "assistant", "content": response}],
