@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from reward_rows import LESIONS, think
 
 from vrft_aug.rewards import compute_score
+from vrft_aug.rewards.answer_text import MOST_BOXES
 from vrft_aug.rewards.boxes import matched, overlap
 from vrft_aug.rewards.iou import iou
-from vrft_aug.rewards.parsing import MOST_BOXES, parse
+from vrft_aug.rewards.parsing import parse
 
 A, B, C, FAR = [0, 0, 100, 100], [200, 0, 300, 100], [0, 200, 100, 300], [400, 300, 500, 400]
 side, corner = st.integers(1, 200), st.integers(0, 400)

@@ -1,7 +1,8 @@
 """Pays for the right class or grade (the accuracy reward of A.4): exact match after lower-casing both."""
 
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.parsing import Response, normalise
+from vrft_aug.rewards.answer_text import normalise
+from vrft_aug.rewards.parsing import Response
 from vrft_aug.rewards.row import ExtraInfo
 
 

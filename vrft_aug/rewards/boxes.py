@@ -18,8 +18,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from vrft_aug.errors import InputError
+from vrft_aug.rewards.answer_text import Box
 from vrft_aug.rewards.iou import THRESHOLD, has_area, iou, to_pixels
-from vrft_aug.rewards.parsing import Box, Response
+from vrft_aug.rewards.parsing import Response
 from vrft_aug.rewards.row import ExtraInfo
 
 

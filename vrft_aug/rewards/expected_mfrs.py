@@ -5,9 +5,10 @@ from functools import lru_cache
 
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.accuracy import class_of, true_class
+from vrft_aug.rewards.answer_text import normalise
 from vrft_aug.rewards.grade_distance import grade
 from vrft_aug.rewards.mfrs import paid
-from vrft_aug.rewards.parsing import Response, normalise
+from vrft_aug.rewards.parsing import Response
 from vrft_aug.rewards.row import ExtraInfo
 
 

@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.parsing import Box, Response
+from vrft_aug.rewards.answer_text import Box
+from vrft_aug.rewards.parsing import Response
 from vrft_aug.rewards.row import ExtraInfo
 
 THRESHOLD = 0.5  # from this IoU on a box is right (A.4: "typically set to 0.5 as default")

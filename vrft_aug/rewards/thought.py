@@ -2,7 +2,8 @@
 
 import re
 
-from vrft_aug.rewards.parsing import normalise, parse
+from vrft_aug.rewards.answer_text import normalise
+from vrft_aug.rewards.parsing import parse
 from vrft_aug.rewards.row import ExtraInfo
 
 

@@ -12,7 +12,7 @@ from vrft_aug.data.datasets.image_files import mask_boxes
 from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.parsing import MOST_BOXES
+from vrft_aug.rewards.answer_text import MOST_BOXES
 
 LIST = ["dataset=folder", "prompt=localize_all", "dataset.loader.boxes=folder/boxes.csv"]
 

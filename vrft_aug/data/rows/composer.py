@@ -15,7 +15,7 @@ from vrft_aug.data.rows.schema import Message, Row, SftRow
 from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Policy, PreparationRule, Prompt
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.parsing import MOST_BOXES
+from vrft_aug.rewards.answer_text import MOST_BOXES
 from vrft_aug.rewards.row import ExtraInfo, Tag
 
 

@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.metrics import confusion_metrics
 from vrft_aug.evaluation.metrics.intervals import Floats, Statistic, wilson
-from vrft_aug.rewards.parsing import normalise
+from vrft_aug.rewards.answer_text import normalise
 
 UNPARSEABLE = "unparseable"
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.metrics.class_metrics import class_order, codes, matched_answers
-from vrft_aug.rewards.parsing import BOX_TASKS, normalise
+from vrft_aug.rewards.answer_text import normalise
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from vrft_aug.rewards.accuracy import class_of
-from vrft_aug.rewards.parsing import BOX_TASKS, answer_part, normalise, parse
+from vrft_aug.rewards.answer_text import normalise
+from vrft_aug.rewards.parsing import BOX_TASKS, answer_part, parse
 from vrft_aug.rewards.row import ExtraInfo
 
 # Texts are normalised first, so every blank is a single one. `++` is read once, without backtracking.

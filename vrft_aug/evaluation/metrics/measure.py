@@ -41,7 +41,8 @@ from vrft_aug.evaluation.metrics.probability_metrics import probability_metrics
 from vrft_aug.evaluation.metrics.readers import reader_metrics
 from vrft_aug.evaluation.metrics.slices import slice_metrics
 from vrft_aug.evaluation.metrics.stated import stated_metrics
-from vrft_aug.rewards.parsing import BOX_TASKS, normalise
+from vrft_aug.rewards.answer_text import normalise
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 REQUIRED = ["data_source", "task", "source_id", "group_id", "prediction", "ground_truth", "rejected", "acc"]
 NOT_A_PART = ["index", "acc", "response_length", "sample", "thought_right", "stated_confidence"]

@@ -14,7 +14,8 @@ from vrft_aug.evaluation.metrics.class_metrics import class_order, matched_answe
 from vrft_aug.evaluation.metrics.confusion_metrics import METRICS
 from vrft_aug.evaluation.metrics.group_sums import Share, interval, resampled_sums
 from vrft_aug.evaluation.metrics.intervals import Metrics
-from vrft_aug.rewards.parsing import BOX_TASKS, normalise
+from vrft_aug.rewards.answer_text import normalise
+from vrft_aug.rewards.parsing import BOX_TASKS
 
 Codes = NDArray[np.integer]  # positions of classes; -1: no class of the reader; len(classes): no valid answer
 
