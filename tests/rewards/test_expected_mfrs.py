@@ -9,6 +9,7 @@ from reward_rows import RETINA, think
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import compute_score
 from vrft_aug.rewards.expected_mfrs import given_classes
+from vrft_aug.rewards.parsing import TASKS
 
 CREDIT = (1, 1 / 4, 1 / 16, 0, 0)
 
@@ -56,8 +57,7 @@ def test_a_reader_says_a_class_by_any_case_or_alias():
 def test_no_grade_and_no_credit_pay_nothing():
     row = read("1", "3")
     assert paid("five", row) == paid("7", row) == 0.0
-    nothing = {task: {"expected_mfrs": {"weight": 1, "credit": [0.0]}}
-               for task in ("classification", "grading", "localization")}  # fmt: skip
+    nothing = {task: {"expected_mfrs": {"weight": 1, "credit": [0.0]}} for task in TASKS}
     assert compute_score("d", think(r"\boxed{1}"), "1", row, nothing)["score"] == 0.0
 
 
