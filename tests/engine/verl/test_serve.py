@@ -72,6 +72,7 @@ def test_a_folder_without_a_policy_is_refused(tmp_path):
 def test_a_machine_without_the_profiles_gpus_is_refused(tmp_path):
     if gpu_checks.look().devices:
         pytest.skip("this machine has a GPU")
-    command = [sys.executable, "-m", "vrft_aug.engine.verl.serve", made(tmp_path, max_length=900), "--hardware", "gpu_2x80g"]
+    words = [made(tmp_path, max_length=900), "--hardware", "gpu_2x80g"]
+    command = [sys.executable, "-m", "vrft_aug.engine.verl.serve", *words]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=400)
     assert done.returncode == 2 and done.stderr.startswith("error: hardware=gpu_2x80g: GPU: "), done.stderr
