@@ -21,9 +21,10 @@ from vrft_aug.experiments.command_line import sort_overrides
 from vrft_aug.experiments.compositions import Compositions, compose
 from vrft_aug.experiments.follow import Follower
 from vrft_aug.experiments.job_folder import JobFolder
-from vrft_aug.experiments.runner import ROOT, Runner
+from vrft_aug.experiments.runner import ROOT, Runner, is_done
 from vrft_aug.experiments.stages import Plan, Stage
 from vrft_aug.experiments.survey import TRAININGS, Survey
+from vrft_aug.experiments.warm_python import warm_python
 
 SHOWN = 3  # refused cells in an error
 ONCE = "a cell that trains nothing and answers greedily is the same for each, so it is run with the first alone"
@@ -43,15 +44,15 @@ def run_table(config: DictConfig) -> None:
     configs = Compositions(compose)
     common = plan_of(config, configs, table)
     work = once([(cell, common.stages(cell)) for cell in cells(table)], configs)
-    runner, survey = Runner(print), Survey(configs)
+    survey = Survey(configs)
     if config.plan:
-        done = {stage for _, stages in work for stage in stages if runner.is_done(stage)}
+        done = {stage for _, stages in work for stage in stages if is_done(stage)}
         speed = None if config.hardware.device == "cpu" else config.plan_tokens_per_second
         print("\n".join(plan.lines(work, survey, done, plan.Form(config.plan == "commands", speed))))
         if table.several:
             print(f"seeds {', '.join(map(str, table.cell_seeds))}: {ONCE}")
         return
-    refuse([(cell, stages) for cell, stages in work if not all(map(runner.is_done, stages))], survey)
+    refuse([(cell, stages) for cell, stages in work if not all(map(is_done, stages))], survey)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     write = partial(report, Path(config.out), chosen.table, table)
     if config.submit:
@@ -59,7 +60,8 @@ def run_table(config: DictConfig) -> None:
         fill = None if chosen.table == "one" else write  # its report lies in its first cell, which may end last
         failed = Follower(launcher, folder, config.jobs, partial(print, flush=True), fill).run(work)
     else:
-        failed = runner.run(work)
+        with warm_python(config.hardware) as python:
+            failed = Runner(print, python).run(work)
     write(work)
     if failed:
         raise RunFailed(f"{len(failed)} of {len(work)} cells failed or did not run: " + "; ".join(failed))

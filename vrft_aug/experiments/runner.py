@@ -19,8 +19,9 @@ class Runner:
     """Runs cells; a cell that fails does not stop the others. A stage is done when its last successful run had the same
     command, and no earlier stage of its cell has run again."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], None], python: str = sys.executable) -> None:
+        """python: starts the recipes."""
+        self._say, self._python = say, python
         self._succeeded: dict[Stage, bool] = {}  # the stages that this object has run
         self._failed_in: dict[Stage, str] = {}  # stage -> folder of the cell in which it failed
 
@@ -59,7 +60,7 @@ class Runner:
                     continue
                 self._say(f"{title}: {stage.name}")
                 forget(stage)
-                self._succeeded[stage] = _execute(stage)
+                self._succeeded[stage] = _execute(stage, self._python)
             unchanged = False
             if not self._succeeded[stage]:
                 return stage
@@ -90,11 +91,11 @@ def _names(work: Sequence[tuple[Cell, list[Stage]]]) -> str:
     return ", ".join(cell.folder for cell, _ in work) or "none"
 
 
-def _execute(stage: Stage) -> bool:
+def _execute(stage: Stage, python: str) -> bool:
     """Run the stage's recipe and return whether it succeeded. An interruption ends the recipe cleanly first."""
     recipe, *overrides = stage.command
     # The recipe has its own session: Ctrl-C in the terminal reaches it once, through this process.
-    process = subprocess.Popen([sys.executable, str(ROOT / recipe), *overrides], start_new_session=True)
+    process = subprocess.Popen([python, str(ROOT / recipe), *overrides], start_new_session=True)
     try:
         process.wait()
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from vrft_aug.engine.cpu import fork_python, fork_server
+from vrft_aug.engine.cpu import fork_python
 
 SERVER = "from vrft_aug.engine.cpu import fork_server as f; f.PRELOAD = ('decimal',); f.main()"
 
@@ -21,7 +21,7 @@ SERVER = "from vrft_aug.engine.cpu import fork_server as f; f.PRELOAD = ('decima
 def python(tmp_path, monkeypatch):
     """The command that replaces Python, with a server that has imported one module."""
     monkeypatch.setenv(fork_python.FOLDER, str(tmp_path))
-    command = fork_server.write_command(tmp_path)
+    command = fork_python.write_command(str(tmp_path))
     ready, report = os.pipe()
     server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path), str(report)], pass_fds=[report])
     os.close(report)
@@ -32,7 +32,8 @@ def python(tmp_path, monkeypatch):
 
 
 def run(python: str, *arguments: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([python, *arguments], capture_output=True, text=True, timeout=30, **options)
+    options = {"timeout": 30, **options}
+    return subprocess.run([python, *arguments], capture_output=True, text=True, **options)
 
 
 def test_a_command_has_its_arguments_environment_folder_and_descriptors(python, tmp_path):
@@ -110,4 +111,4 @@ def wait_until(condition) -> None:
 
 
 def test_the_command_is_an_executable_of_its_owner_alone(tmp_path):
-    assert Path(fork_server.write_command(tmp_path)).stat().st_mode & 0o777 == 0o700
+    assert Path(fork_python.write_command(str(tmp_path))).stat().st_mode & 0o777 == 0o700

@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 FOLDER = "VRFT_FORK_SERVER"  # environment variable; a short path, since the folder holds a Unix socket
+RECIPES = "recipes"  # what the forks of a server are, if they are not the workers of a run
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -53,13 +54,31 @@ def connect(folder: str) -> socket.socket:
         try:
             client.connect(os.path.join(folder, "socket"))
         except OSError:
-            ready, report = os.pipe()
-            command = [sys.executable, "-m", "vrft_aug.engine.cpu.fork_server", folder, str(report)]
-            subprocess.Popen(command, pass_fds=[report], start_new_session=True, stdin=subprocess.DEVNULL)
-            os.close(report)
-            select.select([ready], [], [])
+            start(folder)
             client.connect(os.path.join(folder, "socket"))
     return client
+
+
+def start(folder: str, *kind: str, environment: dict[str, str] | None = None) -> None:
+    """Start a server and wait until it listens. environment: in which it makes its imports; None: this process's."""
+    ready, report = os.pipe()
+    command = [sys.executable, "-m", "vrft_aug.engine.cpu.fork_server", folder, str(report), *kind]
+    subprocess.Popen(command, pass_fds=[report], start_new_session=True, stdin=subprocess.DEVNULL, env=environment)
+    os.close(report)
+    select.select([ready], [], [])
+    os.close(ready)
+
+
+def command(folder: str) -> str:
+    """The path of the executable that stands in for Python in a server's folder."""
+    return os.path.join(folder, "python")
+
+
+def write_command(folder: str) -> str:
+    """Write that executable; the folder belongs to one run, or to one table. Returns its path."""
+    with open(path := command(folder), "w", opener=lambda name, flags: os.open(name, flags, 0o700)) as script:
+        script.write(f'#!/bin/sh\nexec "{sys.executable}" -SE "{os.path.abspath(__file__)}" "$@"\n')
+    return path
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 Ray starts its workers with fork_python.py (runtime_env.py_executable), and the workers start vLLM's processes with it
 (multiprocessing.set_executable). A fork shares all memory pages that nobody writes to, such as modules and torch's
 registries. Forking is safe because the server has no Python threads and computes nothing: it imports, then listens.
+
+A table of experiments (experiments/runner.py) has such a server for its recipes, and each recipe a spare fork that
+serves the recipe's run (spare.py). So a table imports once, except Ray and verl: Ray 2.60 reads what its node manager
+tells a worker (RAY_JOB_ID, RAY_RAYLET_PID) when it is imported, so the spare imports them when the first worker asks.
 """
 
-import ctypes
 import fcntl
 import gc
 import importlib
@@ -18,12 +21,12 @@ import signal
 import socket
 import sys
 import types
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
-import ray
-import setproctitle
+from vrft_aug.engine.cpu import fork_python, spare
 
 PRELOAD = (
     *("ray", "torch", "transformers", "verl.trainer.main_ppo", "verl.workers.engine_workers"),
@@ -33,23 +36,23 @@ PRELOAD = (
     *("vrft_aug.engine.verl.agent_loop", "vrft_aug.engine.verl.replay_buffer", "vrft_aug.engine.cpu.fsdp"),
     "vrft_aug.rewards.adapters.verl",
 )
-IDLE_SECONDS = 10  # the server ends after this long without a child
-PR_SET_PDEATHSIG = 1
-
-
-def write_command(folder: Path) -> str:
-    """Write an executable that stands in for Python into `folder`, which belongs to one run; return its path."""
-    client = Path(__file__).with_name("fork_python.py")
-    script = folder / "python"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -SE "{client}" "$@"\n')
-    script.chmod(0o700)
-    return str(script)
+BEFORE_RAY = (  # what recipes and workers need of other packages, and what does not import Ray
+    *("torch", "transformers", "vllm.v1.engine", "vllm.model_executor.model_loader", "vllm.v1.worker.cpu_model_runner"),
+    *("hydra", "pandas", "pyarrow.parquet", "datasets", "scipy.ndimage", "sklearn.metrics", "sacrebleu", "peft"),
+)
+IDLE_SECONDS = 10  # a server ends after this long without a child, unless its folder ends earlier
 
 
 class ForkServer:
-    """Forks once per client; sends the client the fork's process id and later its exit status (8 bytes each)."""
+    """Forks once per client; sends the client the fork's process id and later its exit status (8 bytes each).
 
-    def __init__(self, folder: Path) -> None:
+    idle_seconds: it ends after this long without a child; None: only when its folder is removed, or its parent ends.
+    at_first: called before the first fork, with the first client's environment.
+    """
+
+    def __init__(self, folder: Path, idle_seconds: int | None = IDLE_SECONDS,
+                 at_first: Callable[[dict[str, str]], None] | None = None) -> None:  # fmt: skip
+        self._idle_seconds, self._at_first = idle_seconds, at_first
         self._path = folder / "socket"
         self._path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX)
@@ -65,7 +68,8 @@ class ForkServer:
         while True:
             ready = self._events.select(None if self._clients else 1)
             idle = 0 if ready else idle + 1
-            if idle >= IDLE_SECONDS or (idle and not self._path.exists()):  # a run removes its folder when it ends
+            late = self._idle_seconds is not None and idle >= self._idle_seconds
+            if late or (idle and not self._path.exists()):  # a run removes its folder when it ends
                 self._path.unlink(missing_ok=True)
                 sys.exit()
             for key, _ in ready:
@@ -78,6 +82,9 @@ class ForkServer:
         request, descriptors = _read(client)
         if request is None:
             return None
+        if self._at_first:
+            self._at_first(request["env"])
+            self._at_first = None
         if (pid := os.fork()) == 0:
             self._events.close()
             for used in (self._listener, client, *(other for _, other in self._clients.values())):
@@ -127,7 +134,7 @@ def _read(client: socket.socket) -> tuple[dict | None, list[int]]:
 
 def become(request: dict) -> None:
     """Take over the client's file descriptors, environment and working folder."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    spare.die_with_parent()
     above = max(request["fds"], default=0) + 1
     moved = [fcntl.fcntl(fd, fcntl.F_DUPFD, max(above, 3)) for fd in request["received"]]
     for fd in request["received"]:
@@ -154,17 +161,49 @@ def execute(arguments: list[str]) -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
-def main() -> None:
-    folder, report = Path(sys.argv[1]), int(sys.argv[2])
-    server = ForkServer(folder)
-    os.close(report)  # tells that clients can connect; they get an answer after the imports
-    multiprocessing.set_executable(str(folder / "python"))
-    for module in PRELOAD:
+@contextmanager
+def silent() -> Iterator[None]:
+    """Drop what is written to the standard output and error, also by libraries in C."""
+    kept = os.dup(1), os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        for number, copy in enumerate(kept, start=1):
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def load(modules: Sequence[str]) -> None:
+    for module in modules:
         importlib.import_module(module)
-    setproctitle.setproctitle = ray._raylet.setproctitle  # two copies of setproctitle would write to the same memory
+    if "ray" in sys.modules:  # two copies of setproctitle would write to the same memory
+        sys.modules["setproctitle"].setproctitle = sys.modules["ray"]._raylet.setproctitle
     gc.freeze()  # a garbage collection in a fork writes to every object, which would copy every page
+
+
+def load_for_workers(environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    with silent():
+        load(PRELOAD)
+
+
+def main() -> None:
+    """Serve the folder that the command line names; in a fork, become what the client asked for."""
+    folder, report, *kind = sys.argv[1:]
+    server = ForkServer(Path(folder))
+    os.close(int(report))  # tells that clients can connect; they get an answer after the imports
+    multiprocessing.set_executable(fork_python.command(folder))
+    with silent() if kind else nullcontext():  # the output of workers goes to the run's log, this to the terminal
+        load(BEFORE_RAY if kind else PRELOAD)
     request = server.run()
     become(request)
+    if kind and (run := spare.keep()):  # this is the spare, and the recipe's run needs a server
+        multiprocessing.set_executable(fork_python.command(str(run)))
+        request = ForkServer(run, idle_seconds=None, at_first=load_for_workers).run()
+        become(request)
     execute(request["argv"])
 
 

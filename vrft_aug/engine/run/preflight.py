@@ -24,18 +24,21 @@ CGROUP = Path("/sys/fs/cgroup")  # in a container, this shows the container's li
 
 
 def prepare_environment(hardware: DictConfig) -> None:
-    """Export the environment variables of the hardware profile, before torch, verl or Ray is imported.
+    """Export the environment variables of the hardware profile, before torch, verl or Ray is imported."""
+    os.environ.update(environment_of(hardware))
+
+
+def environment_of(hardware: DictConfig) -> dict[str, str]:
+    """The environment variables that the hardware profile adds to this process's.
 
     A variable that is set already keeps its value, except those that choose the platform. vLLM listens on this machine
     only, unless the run joins a cluster.
     """
-    for name, value in hardware.env.items():
-        if name in ("VERL_PLATFORM", "CUDA_VISIBLE_DEVICES") or name not in os.environ:
-            os.environ[name] = str(value)
-    if hardware.ray.address == "local":
-        os.environ.setdefault("VLLM_HOST_IP", "127.0.0.1")
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "VLLM_NO_USAGE_STATS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    os.environ.update({name: value for name, value in quiet.items() if name not in os.environ})
+    alone = {"VLLM_HOST_IP": "127.0.0.1"} if hardware.ray.address == "local" else {}
+    wanted = quiet | alone | {name: str(value) for name, value in hardware.env.items()}
+    chosen = ("VERL_PLATFORM", "CUDA_VISIBLE_DEVICES")
+    return {name: value for name, value in wanted.items() if name in chosen or name not in os.environ}
 
 
 def check_no_secret(config: DictConfig) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from vrft_aug.engine.cpu import fork_python, fork_server
+from vrft_aug.engine.cpu import fork_python, spare
 from vrft_aug.engine.run import ray_cpus
 from vrft_aug.errors import InputError
 
@@ -39,7 +39,8 @@ def _isolate(config: DictConfig) -> None:
     config.ray_kwargs.ray_init._temp_dir = str(folder / "r")
     if config.hardware.ray.fork:
         os.environ[fork_python.FOLDER] = str(folder)
-        config.ray_kwargs.ray_init.runtime_env = {"py_executable": fork_server.write_command(folder)}
+        config.ray_kwargs.ray_init.runtime_env = {"py_executable": fork_python.write_command(str(folder))}
+        spare.serve(folder)
     if os.environ.setdefault(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "0") == "0":
         ray_constants.ENABLE_RAY_CLUSTER = False  # Ray has read the variable already; False binds it to 127.0.0.1
     # verl names a socket in /tmp by Ray's job number, and every new cluster starts with job 1: two runs on one machine
