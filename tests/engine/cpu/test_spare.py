@@ -82,7 +82,8 @@ def test_a_worker_has_the_imports_of_the_table(python, recipe, tmp_path):
 
 def test_without_its_spare_a_run_starts_a_server_of_its_own(python, recipe, tmp_path):
     """That server imports torch, vLLM and verl, but not what only recipes need."""
-    assert run(python, recipe, tmp_path / "run", "kill", timeout=300).stdout == "[True, True, True] 0\n"
+    done = run(python, recipe, tmp_path / "run", "kill", timeout=300)
+    assert done.stdout == "[True, True, True] 0\n", done.stderr
 
 
 def test_a_recipe_without_a_run_leaves_no_spare(python, tmp_path):

@@ -26,6 +26,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
+import setproctitle
+
 from vrft_aug.engine.cpu import fork_python, spare
 
 PRELOAD = (
@@ -180,7 +182,7 @@ def load(modules: Sequence[str]) -> None:
     for module in modules:
         importlib.import_module(module)
     if "ray" in sys.modules:  # two copies of setproctitle would write to the same memory
-        sys.modules["setproctitle"].setproctitle = sys.modules["ray"]._raylet.setproctitle
+        setproctitle.setproctitle = sys.modules["ray"]._raylet.setproctitle
     gc.freeze()  # a garbage collection in a fork writes to every object, which would copy every page
 
 
