@@ -4,6 +4,7 @@ Axial slices have the patient's front at the top, the others the head; axial and
 on the left side. Only the slice is read, save for what a compressed file needs to reach it.
 """
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from vrft_aug.data.datasets.windows import Values, greys
 from vrft_aug.errors import InputError
 
 SECOND = (b"\x1c\x02", b"\x02\x1c")  # a header of 540 bytes, that of NIfTI-2, in either byte order
+HEAD = 348  # bytes of the smaller header
+HALVES = (b"ni1\0", b"ni2\0")
 SURFACES = range(3000, 3100)  # intent codes of CIFTI: values along the brain's surface, no volume
 REMEDY = "fetch the file again or remove it from the list"
 
@@ -44,7 +47,10 @@ def read_nifti(path: Path, settings: ImageSettings) -> Picture:
         warnings.simplefilter("ignore")
         try:
             with unpacked(path) as stream:
-                second = stream.read(4)[:2] in SECOND
+                head = stream.read(HEAD)
+                if any(magic in head for magic in HALVES):
+                    raise InputError(f"{path}: one file of a pair (.hdr, .img); save the two as one .nii file")
+                second = head[:2] in SECOND
                 stream.seek(0)
                 volume = (nibabel.Nifti2Image if second else nibabel.Nifti1Image).from_stream(stream)
                 return picture(path, volume, nibabel.io_orientation(volume.affine), settings)
@@ -106,5 +112,14 @@ def sliced(volume: Any, cut: Slicing) -> Values:
     index = (*cut.places, *[0] * present)[:present]
     sizes = [shape(volume)[axis] for axis in sorted((cut.columns, cut.rows))]
     values = np.asarray(volume.dataobj[index]).reshape(sizes)
+    check_end(volume)
     values = values.T if cut.columns < cut.rows else values
     return values[:: -1 if cut.flipped[1] else 1, :: -1 if cut.flipped[0] else 1]
+
+
+def check_end(volume: Any) -> None:
+    """Raise ValueError if the file ends before its last voxel, although the slice may be there."""
+    data, stream = volume.dataobj, volume.file_map["image"].fileobj
+    stream.seek(data.offset + math.prod(data.shape) * data.dtype.itemsize - 1)
+    if not stream.read(1):
+        raise ValueError("the file ends before its last voxel")
