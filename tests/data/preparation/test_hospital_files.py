@@ -12,14 +12,17 @@ import pyarrow.parquet as pq
 import pydicom
 import pytest
 import skimage.data
+from documented import commands
 from PIL import Image
-from pydicom.uid import JPEG2000Lossless, JPEGExtended12Bit, MPEG2MPML
+from pydicom.uid import MPEG2MPML, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGExtended12Bit
+from repository import ROOT
 from toy_data import compose_config, write_csv
 from toy_medical import NAME, list_images, ramp, write_dicom, write_nifti
 
 from vrft_aug.data.datasets.image_settings import ImageSettings
 from vrft_aug.data.datasets.image_source import ImageFile
 from vrft_aug.data.preparation.prepare import prepare
+from vrft_aug.data.rows import contact_sheet
 from vrft_aug.errors import InputError
 
 PACKAGES = {"pydicom": Path(pydicom.__file__).parent / "data", "nibabel": Path(nibabel.__file__).parent,
@@ -114,28 +117,42 @@ def save_deep(path):
 
 
 NOISE = np.random.default_rng(0).integers(0, 2000, (20, 20, 20), np.int16)
+
+
+def dicom(pixels=None, syntax=ExplicitVRLittleEndian, **changes):
+    """A function that writes a DICOM file. pixels: None for a ramp."""
+    return lambda path: write_dicom(path, ramp() if pixels is None else pixels, syntax, **changes)
+
+
+def nifti(values):
+    return lambda path: write_nifti(path, values)
+
+
+def raw(content):
+    return lambda path: path.write_bytes(content)
+
+
+RANDOM = np.random.default_rng(1).bytes(4000)
 BROKEN = {  # file, how it is made, what the message says
-    "pixels cut": ("a.dcm", torn(lambda path: write_dicom(path, ramp())), "DICOM that cannot be read .The number of bytes"),
+    "pixels cut": ("a.dcm", torn(dicom()), "DICOM that cannot be read .The number of bytes of pixel data is less"),
     "header cut": ("a.dcm", lambda path: cut(write_dicom(path, ramp()), 300), "DICOM without an image"),
-    "no header": ("a.dcm", lambda path: path.write_bytes(bytes(4000)), "no DICOM of today's form"),
-    "encrypted": ("a.dcm", lambda path: path.write_bytes(np.random.default_rng(1).bytes(4000)), "no DICOM of today's form"),
+    "no header": ("a.dcm", raw(bytes(4000)), "no DICOM of today's form"),
+    "encrypted": ("a.dcm", raw(RANDOM), "no DICOM of today's form"),
     "no image": ("a.dcm", lambda path: write_dicom(path, None), "DICOM without an image .CT Image Storage.; remove it"),
     "unknown transfer syntax": ("a.dcm", replaced(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.9.9.9\0"), "cannot be read"),
-    "a film": ("a.dcm", lambda path: write_dicom(path, bytes(900), MPEG2MPML), "cannot be read .*MPEG2"),
-    "torn JPEG 2000": ("a.dcm", lambda path: write_dicom(path, b"\xff\x4f\xff\x51" + bytes(90), JPEG2000Lossless), "cannot"),
-    "JPEG of 12 bits": ("a.dcm", lambda path: write_dicom(path, b"\xff\xd8" + bytes(90), JPEGExtended12Bit), "cannot"),
-    "bits of no kind": ("a.dcm", lambda path: write_dicom(path, ramp(), BitsAllocated=13), "cannot be read .*13"),
-    "palette without colours": ("a.dcm", lambda path: write_dicom(path, ramp(), PhotometricInterpretation="PALETTE COLOR"),
-                                "cannot be read"),
-    "window of no width": ("a.dcm", lambda path: write_dicom(path, ramp(), WindowCenter=4, WindowWidth=-5),
-                           "a window of center 4 and width -5"),
-    "too many pixels": ("a.dcm", lambda path: write_dicom(path, ramp(), Rows=60000, Columns=60000), "exceed 32 megapixels"),
-    "volume cut": ("a.nii", torn(lambda path: write_nifti(path, NOISE)), "NIfTI that cannot be read .the file ends before its last voxel"),
-    "packed volume cut": ("a.nii.gz", torn(lambda path: write_nifti(path, NOISE)), "NIfTI that cannot be read .*ended before the end"),
-    "no finite value": ("a.nii", lambda path: write_nifti(path, np.full((4, 4, 4), np.nan)), "no pixel with a finite value"),
-    "half of a pair": ("a.hdr", lambda path: path.write_bytes(bytes(344) + b"ni1\0" + bytes(4)), "one file of a pair"),
+    "a film": ("a.dcm", dicom(bytes(900), MPEG2MPML), "cannot be read .*MPEG2"),
+    "torn JPEG 2000": ("a.dcm", dicom(b"\xff\x4f\xff\x51" + bytes(90), JPEG2000Lossless), "cannot be read"),
+    "torn JPEG": ("a.dcm", dicom(b"\xff\xd8" + bytes(90), JPEGExtended12Bit), "cannot be read"),
+    "bits of no kind": ("a.dcm", dicom(BitsAllocated=13), "cannot be read .*13"),
+    "palette without colours": ("a.dcm", dicom(PhotometricInterpretation="PALETTE COLOR"), "cannot be read"),
+    "window of no width": ("a.dcm", dicom(WindowCenter=4, WindowWidth=-5), "a window of center 4 and width -5"),
+    "too many pixels": ("a.dcm", dicom(Rows=60000, Columns=60000), "exceed 32 megapixels"),
+    "volume cut": ("a.nii", torn(nifti(NOISE)), "NIfTI that cannot be read .the file ends before its last voxel"),
+    "packed volume cut": ("a.nii.gz", torn(nifti(NOISE)), "NIfTI that cannot be read .*ended before the end"),
+    "no finite value": ("a.nii", nifti(np.full((4, 4, 4), np.nan)), "no pixel with a finite value"),
+    "half of a pair": ("a.hdr", raw(bytes(344) + b"ni1\0" + bytes(4)), "one file of a pair"),
     "16 bits cut": ("a.png", torn(save_deep), "a.png: damaged image"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", BROKEN)
@@ -167,10 +184,11 @@ def test_no_identity_is_written(tmp_path, data_root, capfd):
 
 
 def test_what_was_done_is_in_the_manifest_and_on_request_in_the_rows(tmp_path, data_root):
-    burned = write_dicom(data_root / "folder" / "a.dcm", ramp(), WindowCenter=40, WindowWidth=400, BurnedInAnnotation="YES")
-    six(data_root, burned)
+    windowed = {"WindowCenter": 40, "WindowWidth": 400, "BurnedInAnnotation": "YES"}
+    six(data_root, write_dicom(data_root / "folder" / "a.dcm", ramp(), **windowed))
     manifest = prepared(data_root, tmp_path / "out", "dataset.loader.record=true")
-    assert manifest["treatments"] == {"DICOM, rescaled, percentiles 0.5 to 99.5": 5, "DICOM, rescaled, window of the file": 1}
+    assert manifest["treatments"] == {"DICOM, rescaled, percentiles 0.5 to 99.5": 5,
+                                      "DICOM, rescaled, window of the file": 1}  # fmt: skip
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["treatments"] == manifest["treatments"]
     assert [text for text in manifest["warnings"] if text.startswith("1 image: DICOM says that text is burned")]
     first = pq.read_table(tmp_path / "out" / "train.parquet").to_pylist()[0]["extra_info"]
@@ -178,6 +196,22 @@ def test_what_was_done_is_in_the_manifest_and_on_request_in_the_rows(tmp_path, d
                                   "spacing": [0.5, 0.5], "frame": None}]  # fmt: skip
     prepared(data_root, tmp_path / "plain")
     assert "readings" not in pq.read_table(tmp_path / "plain" / "train.parquet").to_pylist()[0]["extra_info"]
+
+
+@pytest.mark.parametrize("command", [command for command in commands(ROOT / "docs" / "images.md")
+                                     if command.words[1] == "recipes/prepare.py"], ids=str)  # fmt: skip
+def test_the_documented_commands_prepare_what_the_contact_sheet_shows(tmp_path, data_root, command):
+    volume = np.random.default_rng(0).integers(-1000, 1000, (40, 50, 60), np.int16)
+    for number in range(6):
+        write_nifti(data_root / "folder" / f"{number}.nii", np.roll(volume, number * 9, axis=0))
+    list_images(data_root, [f"{number}.nii" for number in range(6)])
+    moved = (f"data_root={data_root}", f"out={tmp_path / 'out'}")
+    manifest = prepared(data_root, tmp_path / "out", *command.words[2:], *moved)
+    assert sum(manifest["treatments"].values()) == 6
+    (row, _) = contact_sheet.read_rows([tmp_path / "out" / "train.parquet"], 2)
+    image = Image.open(io.BytesIO(row["images"][0]["bytes"])).convert("RGB")
+    assert np.array_equal(np.unique(contact_sheet.tile(row)), np.unique(np.asarray(image)))  # enlarged, not changed
+    assert contact_sheet.render([row], 1).size[0] == contact_sheet.TILE
 
 
 @pytest.mark.parametrize("workers", [0, 2])
