@@ -15,7 +15,7 @@ SPLITS = ("train", "train", "val", "val", "test", "test")
 
 
 def header(**changes: object) -> Dataset:
-    """A CT of 8 x 6 pixels, 12 bits, in Hounsfield units, with a patient's name. A change to None removes an element."""
+    """A CT of 8 x 6 pixels, 12 bits, in Hounsfield units, of a named patient. A change to None removes an element."""
     found = Dataset()
     facts = {
         "SOPClassUID": CTImageStorage, "SOPInstanceUID": "1.2.3.4", "Modality": "CT", "PatientName": NAME,
