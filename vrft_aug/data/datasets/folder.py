@@ -22,6 +22,7 @@ from vrft_aug.data.datasets.image_settings import ImageSettings, split_frame
 from vrft_aug.data.datasets.image_source import ImageFile
 from vrft_aug.data.datasets.sample import SPLITS, DataWarning, Sample
 from vrft_aug.data.datasets.slice_columns import Asked, columns_of, read_readers, read_slices
+from vrft_aug.data.setting_checks import check_type
 
 COLUMNS = ("image", "label", "x1", "y1", "x2", "y2", "group", "split", "findings")
 REMEDY = "write one line per image: image,label and optionally x1,y1,x2,y2,group,split,findings"
@@ -41,6 +42,7 @@ def load(
     Raises InputError, which shows the first ten mistakes of the list. A missing image is one of them.
     """
     settings = ImageSettings.of(window, frame, axis)
+    check_type("dataset.loader.record", record, bool, "true or false")
     table = read_table(Path(root) / csv, COLUMNS[:1], COLUMNS[1:2], REMEDY)
     rows, names = table.rows, list(classes)
     labels = [read_label(table, row, names) for row in rows]
