@@ -52,6 +52,15 @@ def test_the_files_own_window_is_pydicoms(name):
     assert np.abs(grey(path) - expected).max() <= 0.5 + 1e-6 and np.ptp(expected) > 0
 
 
+@pytest.mark.parametrize(("name", "plain"), [
+    ("MR_small_RLE.dcm", "MR_small.dcm"), ("MR_small_jp2klossless.dcm", "MR_small.dcm"),
+    ("MR_small_jpeg_ls_lossless.dcm", "MR_small.dcm"), ("MR_small_bigendian.dcm", "MR_small.dcm"),
+    ("SC_rgb_jpeg_gdcm.dcm", "SC_rgb_rle.dcm"), ("rtdose_rle.dcm", "rtdose.dcm"),
+])  # fmt: skip
+def test_compression_without_loss_loses_nothing(name, plain):
+    assert np.array_equal(grey(shipped(name)), grey(shipped(plain)))
+
+
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID", None])
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_each_function_is_pydicoms(tmp_path, function, photometric):

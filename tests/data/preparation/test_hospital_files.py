@@ -14,7 +14,7 @@ import pytest
 import skimage.data
 from documented import commands
 from PIL import Image
-from pydicom.uid import MPEG2MPML, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGExtended12Bit
+from pydicom.uid import MPEG2MPML, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGExtended12Bit, JPEGLosslessSV1
 from repository import ROOT
 from toy_data import compose_config, write_csv
 from toy_medical import NAME, list_images, ramp, write_dicom, write_nifti
@@ -143,6 +143,7 @@ BROKEN = {  # file, how it is made, what the message says
     "a film": ("a.dcm", dicom(bytes(900), MPEG2MPML), "cannot be read .*MPEG2"),
     "torn JPEG 2000": ("a.dcm", dicom(b"\xff\x4f\xff\x51" + bytes(90), JPEG2000Lossless), "cannot be read"),
     "torn JPEG": ("a.dcm", dicom(b"\xff\xd8" + bytes(90), JPEGExtended12Bit), "cannot be read"),
+    "torn lossless JPEG": ("a.dcm", dicom(b"\xff\xd8\xff\xc3" + bytes(90), JPEGLosslessSV1), "cannot be read"),
     "bits of no kind": ("a.dcm", dicom(BitsAllocated=13), "cannot be read .*13"),
     "palette without colours": ("a.dcm", dicom(PhotometricInterpretation="PALETTE COLOR"), "cannot be read"),
     "window of no width": ("a.dcm", dicom(WindowCenter=4, WindowWidth=-5), "a window of center 4 and width -5"),
