@@ -49,7 +49,8 @@ def read_dicom(path: Path, settings: ImageSettings) -> Picture:
             with unpacked(path) as stream:
                 header = pydicom.dcmread(stream, specific_tags=TAGS)
             if not (header.get("Rows") and header.get("Columns") and any(name in header for name in PIXELS)):
-                raise InputError(f"{path}: DICOM without an image ({kind(header)}); remove it from the list")
+                raise InputError(f"{path}: DICOM without an image ({kind(header)}), or cut off; fetch it again or "
+                                 "remove it from the list")
             check_size(path, header.Columns, header.Rows)
             count = int(header.get("NumberOfFrames") or 1)
             return picture(header, settings, *chosen_frame(path, settings.frame, count, "frames", MIDDLE))
