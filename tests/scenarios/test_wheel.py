@@ -61,6 +61,20 @@ except InputError as error:
 else:
     raise AssertionError("medmnist is installed here")
 """,
+    "says what DICOM and NIfTI need": """
+from pathlib import Path
+from vrft_aug.data.datasets.image_settings import ImageSettings
+from vrft_aug.data.datasets.image_source import ImageFile
+from vrft_aug.errors import InputError
+for name, content in (("a.dcm", bytes(128) + b"DICM" + bytes(200)), ("a.nii", bytes(344) + b"n+1" + bytes(100))):
+    Path(name).write_bytes(content)
+    try:
+        ImageFile(Path(name), ImageSettings()).open()
+    except InputError as error:
+        assert "vrft-aug[medical]" in str(error), error
+    else:
+        raise AssertionError("pydicom or nibabel is installed here")
+""",
 }
 
 
@@ -112,7 +126,7 @@ def test_an_installed_wheel(python: Path, use: str, tmp_path: Path):
     assert said.endswith("to the end\n"), "the script asserts what it found"
 
 
-@pytest.mark.parametrize("package", ["torch", "verl", "vllm", "ray", "medmnist", "sklearn"])
+@pytest.mark.parametrize("package", ["torch", "verl", "vllm", "ray", "medmnist", "sklearn", "pydicom"])
 def test_the_training_stack_is_not_there(python: Path, package: str):
     found = run(python, "-c", f"import importlib.util; print(importlib.util.find_spec({package!r}))")
     assert found.strip() == "None"

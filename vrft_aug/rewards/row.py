@@ -24,7 +24,8 @@ class ExtraInfo(TypedDict, total=False):
     detection, whose ground truth has all boxes. findings: what can be seen in the image, in words; empty where unknown.
     No reward reads it (thought.py). slices: what divides the images, as sex or site; no reward reads them. readers: the
     class that each human reader gave; expected_mfrs.py pays by them, and a group's weight may depend on them. The value
-    of a tag is "" where unknown.
+    of a tag is "" where unknown. readings: per image, how it was read, with its window, frame and spacing in mm; None
+    for an ordinary image; only in rows of a data set that asks for it (schema.py). No reward reads it.
     """
 
     task: str
@@ -45,3 +46,4 @@ class ExtraInfo(TypedDict, total=False):
     findings: str
     slices: Sequence[Tag]
     readers: Sequence[Tag]
+    readings: Sequence[Any]

@@ -223,7 +223,7 @@ HARM = {  # file, what happens to it, what the message says
     "no such image": (IMAGE, REMOVED, "line 5: no such image 'png/3.png'"),
     "40 megapixels": (IMAGE, huge, "3.png: 8000 x 5000 pixels exceed 32 megapixels"),
     "decompression bomb": (IMAGE, bomb, "3.png: decompression bomb"),
-    "16-bit image": (IMAGE, sixteen_bits, "3.png: pixel mode I;16"),
+    "16-bit image": ("heel/Normal/3.png", sixteen_bits, "3.png: pixel mode I;16"),
 }
 
 

@@ -16,7 +16,7 @@ from toy_data import compose_config, dataset_yaml, pixels, write_toy
 from vrft_aug.data.datasets import medmnist, phantom
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.data.rows.parquet_files import ShardWriter
-from vrft_aug.data.rows.schema import RL, SFT, EncodedImage, Message, Row, SftRow, Truth
+from vrft_aug.data.rows.schema import RL, SFT, EncodedImage, Message, Row, SftRow, Truth, rl_schema
 from vrft_aug.data.settings import Policy
 from vrft_aug.rewards.adapters import easyr1 as easyr1_rewards
 from vrft_aug.rewards.row import ExtraInfo
@@ -27,7 +27,7 @@ def names(kind):
 
 
 @pytest.mark.parametrize(("row", "kind"), [
-    (Row, RL), (SftRow, SFT), (ExtraInfo, RL.field("extra_info").type),
+    (Row, RL), (SftRow, SFT), (ExtraInfo, rl_schema(True).field("extra_info").type),
     (Truth, RL.field("reward_model").type),
     (Message, RL.field("prompt").type.value_type), (EncodedImage, RL.field("images").type.value_type),
 ])  # fmt: skip

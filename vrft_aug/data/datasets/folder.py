@@ -18,8 +18,11 @@ from pathlib import Path
 from vrft_aug.data.datasets.box_list import read_boxes
 from vrft_aug.data.datasets.csv_file import Row, Table, read_table
 from vrft_aug.data.datasets.group_split import split_by_group
+from vrft_aug.data.datasets.image_settings import ImageSettings, split_frame
+from vrft_aug.data.datasets.image_source import ImageFile
 from vrft_aug.data.datasets.sample import SPLITS, DataWarning, Sample
 from vrft_aug.data.datasets.slice_columns import Asked, columns_of, read_readers, read_slices
+from vrft_aug.data.setting_checks import check_type
 
 COLUMNS = ("image", "label", "x1", "y1", "x2", "y2", "group", "split", "findings")
 REMEDY = "write one line per image: image,label and optionally x1,y1,x2,y2,group,split,findings"
@@ -28,22 +31,26 @@ REMEDY = "write one line per image: image,label and optionally x1,y1,x2,y2,group
 def load(
     root: Path, split: str, *, csv: str, classes: Sequence[str], test: float, val: float, seed: int,
     slices: Asked = (), readers: Mapping[str, str] | None = None, boxes: str | None = None,
+    window: object = None, frame: object = None, axis: object = "axial", record: bool = False,
 ) -> Iterator[Sample]:
     """Yield one split. csv: path of the list, relative to `root`. test, val: shares if the list has no splits.
 
     slices: columns that divide the images; see `read_slices`. readers: {name of a human reader: column of the classes}.
-    boxes: path of the list of all findings, relative to `root`.
+    boxes: path of the list of all findings, relative to `root`. window, frame, axis: see `ImageSettings`. record:
+    whether the rows say how their images were read; the composer of rows reads this key.
 
     Raises InputError, which shows the first ten mistakes of the list. A missing image is one of them.
     """
+    settings = ImageSettings.of(window, frame, axis)
+    check_type("dataset.loader.record", record, bool, "true or false")
     table = read_table(Path(root) / csv, COLUMNS[:1], COLUMNS[1:2], REMEDY)
     rows, names = table.rows, list(classes)
     labels = [read_label(table, row, names) for row in rows]
     box_of = [table.box(row) for row in rows]
     every = read_boxes(Path(root) / boxes, {row["image"] for row in rows}) if boxes else {}
     for row in rows:
-        table.exists(row, row["image"])
-    groups = [row.get("group") or row["image"] for row in rows]
+        table.exists(row, split_frame(row["image"])[0])
+    groups = [row.get("group") or split_frame(row["image"])[0] for row in rows]
     official = read_splits(table, groups)
     sliced, read = read_slices(table, slices), read_readers(table, readers or {}, names)
     table.raise_if_any()
@@ -51,7 +58,8 @@ def load(
     home = official or split_by_group(labels, groups, test, val, seed)
     for row, label, box, group, where, *more in zip(rows, labels, box_of, groups, home, sliced, read, strict=True):
         if where == split:
-            image = table.path.parent / row["image"]
+            name, listed = split_frame(row["image"])
+            image = ImageFile(table.path.parent / name, settings.at(listed))
             found = row.get("findings", "")
             sample = Sample(image, label, row["image"], group, box, table.path, table.place(row), found, *more)
             yield sample._replace(boxes=every.get(row["image"], ())) if boxes else sample

@@ -1,19 +1,17 @@
 """Reads image files and masks, and refuses images that are damaged, too large or not 8-bit."""
 
-import contextlib
 import io
-import zlib
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from vrft_aug.data.datasets.file_formats import medical_format
+from vrft_aug.data.datasets.picture import Picture, Pixels, Reading, Source, encode_png
 from vrft_aug.errors import InputError
 
-Pixels = NDArray[np.uint8]  # (H, W) grey or (H, W, 3) RGB
 Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels, x2 and y2 exclusive
 
 MAX_PIXELS = 32_000_000  # larger images are refused: a policy sees 0.3 megapixels
@@ -22,30 +20,14 @@ SPECK = 0.01  # of the area of a mask's largest part: a smaller part is a speck,
 PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 
 
-class Picture(NamedTuple):
-    """An image twice: encoded (a JPEG or PNG file's own bytes, or a new PNG), and decoded (grey or RGB).
-
-    note: what the conversion changed, "" if nothing, as "CMYK, converted to RGB".
-    """
-
-    encoded: bytes
-    image: Image.Image
-    note: str = ""
-
-
-def open_image(image: Pixels | Path) -> Picture:
+def open_image(image: Source) -> Picture:
     """Read an image file, or encode pixels. Raises InputError for an unreadable or too large file."""
     if isinstance(image, Path):
         return open_file(image)
+    if not isinstance(image, np.ndarray):
+        return image.open()
     plain = Image.fromarray(image)
     return Picture(encode_png(plain), plain)
-
-
-def encode_png(image: Image.Image) -> bytes:
-    """Lossless PNG of an image. Level 4 is as small as Pillow's default 6 and takes less than half the time."""
-    stream = io.BytesIO()
-    image.save(stream, format="PNG", compress_level=4)
-    return stream.getvalue()
 
 
 def open_file(path: Path, background: str = "white") -> Picture:
@@ -54,20 +36,38 @@ def open_file(path: Path, background: str = "white") -> Picture:
     Every later reader must see the same pixels, so an image that readers convert in different ways becomes a new PNG.
     background: the colour of transparent parts; white is the choice of Qwen's own code.
     """
-    content, image = identify(path)
-    if image.width * image.height > MAX_PIXELS:
-        raise InputError(f"{path}: {image.width} x {image.height} pixels exceed {MAX_PIXELS / 1e6:.0f} megapixels; "
-                         "scale the image down")
+    return decode(path, *identify(path), background=background)
+
+
+def decode(
+    path: Path, content: bytes, image: Image.Image, page: int | None = None, background: str = "white"
+) -> Picture:
+    """The picture of a file that was identified. page: to which it was turned on purpose; None: the first."""
+    check_size(path, image.width, image.height)
     if image.mode not in PLAIN_MODES:
         raise InputError(f"{path}: pixel mode {image.mode}; save it as 8-bit grey or RGB")
     try:
         plain, change = convert(image, background)
         pages = getattr(image, "n_frames", 1)
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: damaged image ({error}); fetch the file again or remove it") from None
-    kept = image.format in KEPT_FORMATS and not change
-    note = ", ".join(filter(None, [change, "several pages, of which the first is used" if pages > 1 else ""]))
-    return Picture(content if kept else encode_png(plain), plain, note)
+        raise damaged(path, error) from None
+    kept = image.format in KEPT_FORMATS and not change and not page
+    several = pages > 1 and page is None
+    note = ", ".join(filter(None, [change, "several pages, of which the first is used" if several else ""]))
+    reading = Reading("one of several pages", frame=page) if pages > 1 and page is not None else None
+    return Picture(content if kept else encode_png(plain), plain, note, reading)
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Raise InputError for an image of more than MAX_PIXELS. It is called before anything is decoded."""
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{path}: {width} x {height} pixels exceed {MAX_PIXELS / 1e6:.0f} megapixels; "
+                         "scale the image down")
+
+
+def damaged(path: Path, reason: object) -> InputError:
+    """The error of an image that cannot be decoded."""
+    return InputError(f"{path}: damaged image ({reason}); fetch the file again or remove it")
 
 
 def identify(path: Path) -> tuple[bytes, Image.Image]:
@@ -84,20 +84,10 @@ def identify(path: Path) -> tuple[bytes, Image.Image]:
         raise InputError(f"{path}: decompression bomb; the limit is {MAX_PIXELS / 1e6:.0f} megapixels") from None
     except (OSError, SyntaxError, ValueError):
         if name := medical_format(content):
-            raise InputError(f"{path}: this is {name}; convert it to 8-bit PNG, one file per image") from None
+            raise InputError(f"{path}: this is {name}; convert it to 8-bit PNG, one file per image, or "
+                             "list it in a data set like conf/dataset/folder.yaml, which reads it") from None
         raise InputError(f"{path}: not a readable image; save it as PNG, JPEG, BMP, TIFF or WebP, or fetch the file "
                          "again") from None
-
-
-def medical_format(content: bytes) -> str | None:
-    """The name of a medical format that Pillow does not read, by the file's first bytes."""
-    with contextlib.suppress(zlib.error):
-        if content[:2] == b"\x1f\x8b":  # gzip
-            content = zlib.decompressobj(wbits=31).decompress(content, 400)
-    if content[128:132] == b"DICM":
-        return "DICOM"
-    nifti = content[344:348] in (b"n+1\0", b"ni1\0") or content[4:8] in (b"n+2\0", b"ni2\0")
-    return "NIfTI" if nifti else None
 
 
 def convert(image: Image.Image, background: str) -> tuple[Image.Image, str]:

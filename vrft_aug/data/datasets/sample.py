@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from vrft_aug.data.datasets.image_files import Box, Pixels, mask_box, mask_boxes
+from vrft_aug.data.datasets.image_files import Box, mask_box, mask_boxes
+from vrft_aug.data.datasets.picture import Pixels, Source
 
 SPLITS = ("train", "val", "test")
 
@@ -21,7 +22,7 @@ class DataWarning(UserWarning):
 class Sample(NamedTuple):
     """An image with its ground truth.
 
-    image: pixels, the path of an image file, or a function that returns pixels.
+    image: pixels, the path of an image file (image_source.py: with settings), or a function that returns pixels.
     label: index into the data set's classes, -1 if unknown.
     source_id: the image's name in the source, unique within the data set.
     group_id: patient or lesion; all images of a group must be in one split. The source_id if nothing is known.
@@ -35,7 +36,7 @@ class Sample(NamedTuple):
     All samples of a data set have the same slices and readers. No prompt uses them, and no reward uses the slices.
     """
 
-    image: Pixels | Path | Callable[[], Pixels]
+    image: Source | Callable[[], Pixels]
     label: int
     source_id: str
     group_id: str
@@ -47,7 +48,7 @@ class Sample(NamedTuple):
     readers: Mapping[str, str] = MappingProxyType({})
     boxes: Sequence[Box] | None = None
 
-    def source(self) -> Pixels | Path:
+    def source(self) -> Source:
         """The image's pixels (read now if the source is a stream) or its file."""
         return self.image() if callable(self.image) else self.image
 

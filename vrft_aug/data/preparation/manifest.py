@@ -92,6 +92,7 @@ def summary(manifest: Mapping[str, Any], out: str) -> str:
         lines.append(f"{split:5} {account['rows']:6} rows of {sum(account['available'].values())} ({drawn})")
     lines.append("labels used: {train} train + {val} val".format(**manifest["labels"]))
     lines.append("visual tokens per image: {least} to {most}".format(**manifest["image_tokens"]))
+    lines += [f"read as {text}: {number} image{'s' * (number > 1)}" for text, number in manifest["treatments"].items()]
     if manifest["prompt_tokens"]:
         lines.append("longest prompt {longest} tokens, limit {limit}".format(**manifest["prompt_tokens"]))
     files = [*manifest["files"], "manifest.json"]

@@ -16,10 +16,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import connection
-from pathlib import Path
 from typing import NamedTuple
 
-from vrft_aug.data.datasets.image_files import Picture, Pixels, open_image
+import numpy as np
+
+from vrft_aug.data.datasets.image_files import open_image
+from vrft_aug.data.datasets.picture import Picture, Reading, Source
 from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.data.preparation import leakage
 from vrft_aug.errors import InputError
@@ -34,6 +36,7 @@ class Opened(NamedTuple):
     """An image as rows need it: encoded, its size (width, height), and its fingerprints (see leakage).
 
     note: what the encoding changed, for a warning "<number> images: <note>"; "" if nothing (see image_files.Picture).
+    reading: how an image of more than 8 bits, or one of several, was read; None for others.
     """
 
     encoded: bytes
@@ -41,6 +44,7 @@ class Opened(NamedTuple):
     exact: bytes
     near: bytes
     note: str = ""
+    reading: Reading | None = None
 
 
 Result = Opened | InputError  # the error of an unreadable image; the caller decides whether it goes on
@@ -85,16 +89,16 @@ def open_ahead(pool: Executor, ahead: int, samples: Iterable[Sample]) -> Iterato
         yield from zip(earlier, opened.result(), strict=True)
 
 
-def batches(samples: Iterable[Sample]) -> Iterator[tuple[list[Sample], list[Pixels | Path]]]:
+def batches(samples: Iterable[Sample]) -> Iterator[tuple[list[Sample], list[Source]]]:
     """Small lists of samples, with their pixels or paths."""
     batch: list[Sample] = []
-    images: list[Pixels | Path] = []
+    images: list[Source] = []
     filled = 0.0
     for sample in samples:
         image = sample.source()
         batch.append(sample)
         images.append(image)
-        filled += 1 / BATCH_FILES if isinstance(image, Path) else image.size / BATCH_VALUES
+        filled += image.size / BATCH_VALUES if isinstance(image, np.ndarray) else 1 / BATCH_FILES
         if filled >= 1:
             yield batch, images
             batch, images, filled = [], [], 0.0
@@ -102,16 +106,16 @@ def batches(samples: Iterable[Sample]) -> Iterator[tuple[list[Sample], list[Pixe
         yield batch, images
 
 
-def open_all(images: Sequence[Pixels | Path]) -> list[Result]:
+def open_all(images: Sequence[Source]) -> list[Result]:
     """Read and encode images and take their fingerprints, in this process or in another."""
     pictures = [open_or_error(image) for image in images]
     readable = [picture for picture in pictures if isinstance(picture, Picture)]
     near = iter(leakage.near_hashes([picture.image for picture in readable]) if readable else ())
     return [Opened(picture.encoded, picture.image.size, hashlib.sha256(picture.encoded).digest()[:16], next(near),
-                   picture.note) if isinstance(picture, Picture) else picture for picture in pictures]
+                   picture.note, picture.reading) if isinstance(picture, Picture) else picture for picture in pictures]
 
 
-def open_or_error(image: Pixels | Path) -> Picture | InputError:
+def open_or_error(image: Source) -> Picture | InputError:
     try:
         return open_image(image)
     except InputError as error:

@@ -66,6 +66,7 @@ def prepare(
             manifest = describe(dataset, composer, indexes, remaining, bank) | {
                 "labels": {split: len(remaining[split]) * (not prompt.pretext) for split in ("train", "val")},
                 "image_tokens": {"least": min(account.tokens), "most": max(account.tokens)},
+                "treatments": dict(sorted(account.treatments.items())),
                 "leakage": leaks,
                 "prompt_tokens": budget.check() if budget else None,
                 "warnings": list(dict.fromkeys(str(w.message) for w in heard if w.category is DataWarning)),

@@ -20,7 +20,7 @@ from vrft_aug.data.rows.composer import Composer
 from vrft_aug.data.rows.exports import EXPORTS
 from vrft_aug.data.rows.frame import image_tokens
 from vrft_aug.data.rows.parquet_files import ShardWriter, sha256
-from vrft_aug.data.rows.schema import RL, SFT, Row
+from vrft_aug.data.rows.schema import SFT, Row, rl_schema
 from vrft_aug.data.settings import Load
 from vrft_aug.errors import InputError
 
@@ -31,12 +31,16 @@ WHOLE = 1 << 60  # bytes of a file that is never divided
 
 @dataclass
 class Account:
-    """What a pass over the images found. files: rows, bytes and checksum by name. tokens: rows by visual tokens."""
+    """What a pass over the images found. files: rows, bytes and checksum by name. tokens: rows by visual tokens.
+
+    treatments: images by how they were read, where that is not as they are.
+    """
 
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     prints: dict[str, list[Fingerprint]] = field(default_factory=dict)
     notes: Counter[str] = field(default_factory=Counter)
     tokens: Counter[int] = field(default_factory=Counter)
+    treatments: Counter[str] = field(default_factory=Counter)
 
 
 def write(
@@ -83,6 +87,8 @@ def note(account: Account, split: str, sample: Sample, opened: Opened, composer:
     """Count one image."""
     account.prints[split].append(Fingerprint(sample.source_id, opened.exact, opened.near))
     account.tokens[image_tokens(opened.size, composer.policy)] += 1
+    if opened.reading:
+        account.treatments[opened.reading.treatment] += 1
     if opened.note:
         account.notes[opened.note] += 1
 
@@ -94,7 +100,8 @@ def describe_file(path: Path) -> dict[str, Any]:
 def open_writers(split: str, composer: Composer, folder: Path) -> list[tuple[ShardWriter, Convert]]:
     """A writer for each file of a split, with the function that makes its rows from verl's."""
     shard = composer.rule.shard_mb << 20
-    writers: list[tuple[ShardWriter, Convert]] = [(ShardWriter(folder, split, RL, shard), lambda row: row)]
+    rows = ShardWriter(folder, split, rl_schema(composer.record), shard)
+    writers: list[tuple[ShardWriter, Convert]] = [(rows, lambda row: row)]
     if split != "test":
         writers.append((ShardWriter(folder, f"sft_{split}", SFT, shard), composer.sft))
     if name := composer.rule.export:  # its trainer reads one file per split

@@ -39,6 +39,11 @@ class Composer:
     def task(self) -> str:
         return self.prompt.task or self.dataset.task
 
+    @property
+    def record(self) -> bool:
+        """Whether rows say how their images were read (`dataset.loader.record`)."""
+        return bool(self.dataset.loader.get("record"))
+
     def posed(self, sample: Sample, opened: Opened, split: str) -> tuple[Sample, Opened]:
         """The sample as the prompt asks about it; like the paper's test sets, a test image follows no training seed."""
         return posed(self.prompt, self.rule.test_seed if split == "test" else self.rule.seed, sample, opened)
@@ -70,8 +75,13 @@ class Composer:
                 "findings": sample.findings,
                 "slices": tags(sample.slices),
                 "readers": tags(sample.readers),
+                **self.readings(opened),
             },
         }
+
+    def readings(self, opened: Opened) -> ExtraInfo:
+        """How the row's images were read, one entry per image, where the data set asks for it."""
+        return {"readings": [opened.reading and opened.reading._asdict()]} if self.record else {}
 
     def truth(self, sample: Sample, size: Sequence[int]) -> tuple[Box | tuple[()], str]:
         """The sample's one box, () without one, and the ground truth. Raises InputError for a box that does not fit."""

@@ -42,6 +42,12 @@ _TEXTS = pa.list_(pa.string())
 _MESSAGES = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
 _IMAGES = pa.list_(pa.struct({"bytes": pa.binary(), "path": pa.string()}))
 _TAGS = pa.list_(pa.struct({"name": pa.string(), "value": pa.string()}))
+_READING = pa.struct({
+    "treatment": pa.string(),
+    "window": pa.list_(pa.float64()),
+    "spacing": pa.list_(pa.float64()),
+    "frame": pa.int64(),
+})
 _EXTRA = pa.struct({
     "task": pa.string(),
     "split": pa.string(),
@@ -73,3 +79,11 @@ RL = pa.schema({
 SFT = pa.schema({"messages": _MESSAGES, "images": _IMAGES, "data_source": pa.string(), "source_id": pa.string()})
 EASYR1 = pa.schema({"problem": pa.string(), "answer": pa.string(), "images": _IMAGES, "extra_info": _EXTRA})
 TRL = pa.schema({"prompt": _MESSAGES, "images": _IMAGES, "solution": pa.string(), "extra_info": _EXTRA})
+
+
+def rl_schema(record: bool) -> pa.Schema:
+    """The schema of GRPO's rows. record: with `extra_info.readings`, one per image; null for an ordinary image."""
+    if not record:
+        return RL
+    extra = pa.struct([*_EXTRA, pa.field("readings", pa.list_(_READING))])
+    return RL.set(RL.get_field_index("extra_info"), pa.field("extra_info", extra))
