@@ -1,4 +1,4 @@
-"""Reads which images a line of a CSV file lists: in the columns `image`, `image2`, `image3`, ..., or as a list in `image`.
+"""Reads which images a line of a CSV file lists: in columns `image`, `image2`, `image3`, ..., or as a list in `image`.
 
 A list has `|` between its paths: `p1/front.png|p1/side.png`. The images are in the order of the prompt. A line may have
 fewer than the data set's `images`, but leaves none out in between. The column `box_image` is the number, from 1 on, of

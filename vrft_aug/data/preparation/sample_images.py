@@ -1,4 +1,4 @@
-"""Lets samples with several images pass through what opens one image per sample (opening.py), and puts them together."""
+"""Lets samples of several images pass through what opens one image per sample (opening.py), and joins the results."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice

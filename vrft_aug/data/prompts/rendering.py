@@ -76,7 +76,7 @@ def marks(dataset: Dataset, shown: Sequence[int] = (0,)) -> str:
 
 def divided(content: str) -> tuple[str, str]:
     """The two parts of a message: up to its last image mark and the end of that line, and the prompt's text."""
-    *before, text = content.split(IMAGE_MARK)
+    text = content.rpartition(IMAGE_MARK)[2]
     line, newline, rest = text.partition("\n")
     text = rest if newline and not line else text
     return content[: len(content) - len(text)], text

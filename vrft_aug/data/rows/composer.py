@@ -82,8 +82,8 @@ class Composer:
         if self.prompt.pretext:
             return (0,)
         if images > self.dataset.images:
-            raise InputError(f"{where(sample)}: {images} images, but dataset.images={self.dataset.images}; raise it, or "
-                             "leave images out")  # fmt: skip
+            raise InputError(f"{where(sample)}: {images} images, but dataset.images={self.dataset.images}; raise it, "
+                             "or leave images out")  # fmt: skip
         shown = tuple(one - 1 for one in self.prompt.shown or range(1, images + 1) if one <= images)
         if not shown:
             raise InputError(f"{where(sample)}: {images} images, and prompt={self.prompt.name} shows others; leave the "
