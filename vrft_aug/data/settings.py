@@ -111,7 +111,7 @@ class Prompt(Settings):
     form: str = FORMS[0]
     confidence: bool = False
     pretext: str | None = None
-    shown: list[int] | None = None
+    shown: list[int] | None = field(default=None, hash=False)  # rendering.answer is cached by the prompt
 
     def __post_init__(self) -> None:
         for key in ("knowledge", "aliases", "confidence"):

@@ -56,6 +56,10 @@ class Sample(NamedTuple):
         """The image's pixels (read now if the source is a stream) or its file."""
         return self.image() if callable(self.image) else self.image
 
+    def sources(self) -> list[Pixels | Path]:
+        """As `source`, of each image."""
+        return [image() if callable(image) else image for image in (self.image, *self.more)]
+
     def bounding_box(self) -> Box | None:
         """The box in original pixels. A mask is opened here, not earlier."""
         return mask_box(self.box) if isinstance(self.box, Path) else self.box
