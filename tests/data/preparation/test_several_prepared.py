@@ -38,8 +38,8 @@ def leaky(data_root):
         for view in "ab":
             Image.fromarray(noise(rng, 60, 60 if view == "a" else 120, 3)).save(folder / f"{number}{view}.png")
         split = "train" if number < 20 else "test" if number < 25 else "val"
-        rows.append({"image": f"{number}a.png", "image2": f"{number}b.png", "label": ("negative", "positive")[number % 2],
-                     "split": split})  # fmt: skip
+        label = ("negative", "positive")[number % 2]
+        rows.append({"image": f"{number}a.png", "image2": f"{number}b.png", "label": label, "split": split})
     for copy, original in (("3b", "22a"), ("26b", "23b")):
         (folder / f"{copy}.png").write_bytes((folder / f"{original}.png").read_bytes())
     write_csv(folder / "images.csv", rows)
@@ -58,7 +58,8 @@ def test_a_copy_of_any_image_is_found_and_its_row_dropped(tmp_path, leaky, shown
     assert {tuple(copy["pair"]) for copy in manifest["leakage"]["pairs"]} == {
         ("train: 3a.png, image 2", "test: 22a.png, image 1"), ("val: 26a.png, image 2", "test: 23a.png, image 2")}
     assert manifest["leakage"]["dropped"] == {"train": 1, "val": 1, "test": 0}
-    rows = {split: pq.read_table(tmp_path / "out" / f"{split}.parquet").to_pylist() for split in ("train", "val", "test")}
+    rows = {split: pq.read_table(tmp_path / "out" / f"{split}.parquet").to_pylist()
+            for split in ("train", "val", "test")}  # fmt: skip
     names = {split: [row["extra_info"]["source_id"] for row in found] for split, found in rows.items()}
     assert names["train"] == [f"{number}a.png" for number in range(20) if number != 3]
     assert names["val"] == [f"{number}a.png" for number in (25, 27, 28, 29)] and len(names["test"]) == 5
@@ -91,7 +92,7 @@ def test_rows_with_more_images_than_the_data_set_says_are_refused(tmp_path):
     parts = Policy.of(config.policy), Dataset.of(config.dataset), Prompt.of(config.prompt)
     check_rows(tmp_path, *parts)
     fewer = Dataset.of({**config.dataset, "images": 1})
-    with pytest.raises(InputError, match="the rows have up to 2 images per prompt, but dataset.images=1"):
+    with pytest.raises(InputError, match=r"the rows have up to 2 images per prompt, but dataset\.images=1"):
         check_rows(tmp_path, parts[0], fewer, parts[2])
 
 

@@ -91,7 +91,8 @@ def pairs(policy, inputs) -> dict[str, torch.Tensor]:
     random = torch.Generator().manual_seed(1)
     rows = [row[mask.bool()] for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
     token = torch.full((IMAGE_TOKENS,), policy.config.image_token_id)
-    mask = torch.nn.utils.rnn.pad_sequence([torch.ones(len(row) + IMAGE_TOKENS, dtype=torch.long) for row in rows], True)
+    ones = [torch.ones(len(row) + IMAGE_TOKENS, dtype=torch.long) for row in rows]
+    mask = torch.nn.utils.rnn.pad_sequence(ones, True)
     pixels = []
     for row, first in enumerate(inputs["pixel_values"].split(PATCHES)):
         if row % SAMPLES == 0:

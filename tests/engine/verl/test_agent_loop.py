@@ -56,7 +56,8 @@ def make_loop(kind: type, processor, llm: Llm):
 def row(seed: int = 0, images: int = 1) -> dict:
     rng = np.random.default_rng(seed)
     pictures = [Image.fromarray(rng.integers(0, 256, (56, 56, 3), np.uint8)) for _ in range(images)]
-    content = [*({"type": "image", "image": picture} for picture in pictures), {"type": "text", "text": "which lesion?"}]
+    content: list[dict] = [{"type": "image", "image": picture} for picture in pictures]
+    content.append({"type": "text", "text": "which lesion?"})
     return {"raw_prompt": [{"role": "user", "content": content}]}
 
 
