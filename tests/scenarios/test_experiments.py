@@ -39,6 +39,7 @@ def test_runs_end_to_end(name, out):
     task = ("detection" if name in FIND else "grading" if "_mfrs" in name or name.endswith("kappa")
             else "localization" if name.startswith("v_rft_localize") else "classification")  # fmt: skip
     dataset = "phantom_readers" if "_mfrs_" in name else "phantom_grade" if task == "grading" else "phantom"
+    dataset = "phantom_views" if name.endswith("_image") else dataset
     done = experiments(out, f"table.rows=[{{experiment: {name}}}]", f"table.datasets=[{dataset}]")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     cell = out / "tiny" / f"{dataset}-all" / name

@@ -60,6 +60,25 @@ def check_disease(where: str, names: list[str], disease: Any, harm: Any) -> None
                          "null")  # fmt: skip
 
 
+def check_views(where: str, views: Any, images: int) -> None:
+    """Raise InputError unless `views` is [], or has a different text without marks for each of the images."""
+    listed = isinstance(views, list) and all(isinstance(view, str) and view for view in views)
+    if not listed or len(set(views)) < len(views) or (views and len(views) != images):
+        raise InputError(f"{where}: views={written(views)}: must be {images} different texts, one per image "
+                         f"(images={images}), or []")  # fmt: skip
+
+
+def check_shown(shown: Any, pretext: str | None) -> None:
+    """Raise InputError unless `shown` is None, or different numbers from 1 on in ascending order, without a pretext."""
+    whole = isinstance(shown, list) and shown and all(type(one) is int and one >= 1 for one in shown)
+    if shown is not None and not (whole and sorted(set(shown)) == shown):
+        raise InputError(f"prompt.shown={written(shown)}: must be numbers of images in ascending order, as [1, 2], or "
+                         "null")  # fmt: skip
+    if shown is not None and pretext:
+        raise InputError(f"prompt.shown={written(shown)}: prompt.pretext={pretext} is about the first image; set "
+                         "prompt.shown=null")  # fmt: skip
+
+
 def check_choice(key: str, value: Any, choices: tuple) -> None:
     """Raise InputError, which lists the choices, for any other value."""
     if value not in choices:

@@ -49,6 +49,7 @@ class Dataset(Settings):
     in the order of the classes; None: the bank's file of the same name. paper_train, paper_test: how the paper draws
     from it ("whole", "quarter"). disease: the classes that screening is to find; None: not stated. harm_of_referral: of
     an unneeded referral, where missing a disease is 1; None: not stated. loader: `_target_` and its options.
+    images: most images per prompt. views: what each shows, for the prompt, as [frontal, lateral]; []: nothing is said.
     """
 
     name: str
@@ -68,12 +69,16 @@ class Dataset(Settings):
     disease: list[str] | None = None
     harm_of_referral: float | None = None
     finding: str | None = None
+    images: int = 1
+    views: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         where, names = f"conf/dataset/{self.name}.yaml", self.classes
         check_choice("dataset.task", self.task, TASKS)
         checks.check_classes(where, names, grades=self.task == "grading")
         checks.check_disease(where, names, self.disease, self.harm_of_referral)
+        check_number("dataset.images", self.images, 1)
+        checks.check_views(where, self.views, self.images)
         if unknown := set(self.aliases) - set(names):
             raise InputError(f"{where}: '{min(unknown)}' has aliases but is not a class; correct the name")
         if isinstance(self.knowledge, dict) and list(self.knowledge) != names:
@@ -92,6 +97,7 @@ class Prompt(Settings):
 
     form, confidence: whether it asks for a thought, and in which order; whether it also asks how sure the policy is.
     pretext: a task of vrft_aug/data/pretext in place of the diagnosis; None: the diagnosis.
+    shown: which images of a sample it shows, by their numbers from 1 on; None: all, and with a pretext the first.
     Their defaults are those of rows that an earlier version prepared.
     """
 
@@ -105,6 +111,7 @@ class Prompt(Settings):
     form: str = FORMS[0]
     confidence: bool = False
     pretext: str | None = None
+    shown: list[int] | None = field(default=None, hash=False)  # rendering.answer is cached by the prompt
 
     def __post_init__(self) -> None:
         for key in ("knowledge", "aliases", "confidence"):
@@ -116,6 +123,7 @@ class Prompt(Settings):
         check_choice("prompt.task", self.task, (None, *TASKS))
         check_choice("prompt.form", self.form, FORMS)
         check_choice("prompt.pretext", self.pretext, (None, *PRETEXTS))
+        checks.check_shown(self.shown, self.pretext)
         if self.pretext:
             self._check_pretext(PRETEXTS[self.pretext].task)
 

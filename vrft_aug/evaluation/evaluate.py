@@ -85,7 +85,8 @@ def _answers(
     tower = Tower(path, config.hardware.device, config.hardware.dtype)
     for name in beside.opponents:  # first, because vLLM does not give the device's memory back
         yield name, OPPONENTS[name].answer(folder, rows, tower)
-    with shards.generator(path, policy, config.hardware, config.sampling, config.seed) as generator:
+    most = beside.asked.dataset.images
+    with shards.generator(path, policy, config.hardware, config.sampling, config.seed, images=most) as generator:
         ask = partial(predict, objective=objective, answer=partial(generator.answer, say=run.say))
         weigher = generator if config.probabilities else None
         yield "", ask(rows, weigher=weigher)

@@ -94,7 +94,8 @@ def answered(config: DictConfig, path: str, policy: Policy, rows: pd.DataFrame, 
     """Every answer of the policy, scored by the config's objective."""
     from vrft_aug.evaluation.answers import shards
 
-    with shards.generator(path, policy, config.hardware, config.sampling, config.seed) as answering:
+    most = int(rows["images"].map(len).max())
+    with shards.generator(path, policy, config.hardware, config.sampling, config.seed, images=most) as answering:
         return predict(rows, compose(config.objective), partial(answering.answer, say=run.say))
 
 

@@ -68,19 +68,20 @@ def _phases(model: Model, config: DictConfig, policy: Policy) -> dict[str, dict[
         copies = count(model) * BYTES_A_PARAMETER / GIB  # as preflight.py checks it
         return {"training": {"copies": copies, "processes": hardware.min_free_gigabytes}}
     vllm = _vllm(model, hardware)
+    images = config.dataset.get("images", 1)
     if "actor_rollout_ref" in config:
         return {
-            "training": training(model, hardware, policy) | ({} if hardware.vllm.sleep else vllm),
+            "training": training(model, hardware, policy, images) | ({} if hardware.vllm.sleep else vllm),
             "transfer": transfer(model, hardware),
             "rollout": _resident(model, hardware) | vllm | {"processes": PROCESSES},
         }
     if "trainer" in config:
-        return {"training": training(model, hardware, policy)}
+        return {"training": training(model, hardware, policy, images)}
     return {"rollout": vllm | {"processes": PROCESSES}}
 
 
-def training(model: Model, hardware: DictConfig, policy: Policy) -> dict[str, float]:
-    """GiB per part on a device, in the backward pass of a full micro-batch."""
+def training(model: Model, hardware: DictConfig, policy: Policy, images: int = 1) -> dict[str, float]:
+    """GiB per part on a device, in the backward pass of a full micro-batch. images: most per prompt."""
     compute, tokens = BYTES[hardware.dtype], hardware.max_tokens_per_device
     embedding, layer = model.get_input_embeddings(), max(map(count, model.get_decoder().layers))
     held = count(embedding) + 2 * layer if hardware.reshard_after_forward else count(model)
@@ -91,7 +92,7 @@ def training(model: Model, hardware: DictConfig, policy: Policy) -> dict[str, fl
     return state | {
         "gradients": state["optimizer"] / 2,
         "gathered": whole / GIB,
-        "activations": _activations(model, hardware, policy) / GIB,
+        "activations": _activations(model, hardware, policy, images) / GIB,
         "logits": chunk * len(embedding.weight) / GIB,
         "processes": PROCESSES,
     }
@@ -124,10 +125,10 @@ def _resident(model: Model, hardware: DictConfig) -> dict[str, float]:
     return {part: size for part, size in _state(model, hardware).items() if not offloaded[part]}
 
 
-def _activations(model: Model, hardware: DictConfig, policy: Policy) -> float:
+def _activations(model: Model, hardware: DictConfig, policy: Policy, images: int) -> float:
     """Bytes saved for the backward pass of a micro-batch that holds only the longest prompts."""
     compute, tokens = BYTES[hardware.dtype], hardware.max_tokens_per_device
-    visual = policy.max_pixels / (policy.patch * policy.merge) ** 2
+    visual = images * policy.max_pixels / (policy.patch * policy.merge) ** 2
     patches = tokens * min(1, visual / (policy.max_prompt_length or visual)) * policy.merge**2
 
     def saved(sizes: Any, factor: int) -> int:

@@ -69,8 +69,9 @@ class Work:
         self.group = config.actor_rollout_ref.rollout.n
         self.samples = config.data.train_batch_size * self.group
         self.parameters = count(model)
-        self.visual = image_tokens((assumed.image_side, assumed.image_side), self.policy)
-        self.prompt = assumed.text_tokens + self.visual
+        self.images = config.dataset.get("images", 1)
+        self.visual = image_tokens((assumed.image_side, assumed.image_side), self.policy)  # of one image
+        self.prompt = assumed.text_tokens + self.images * self.visual
         self.tokens = self.prompt + assumed.answer_tokens
 
     def step(self) -> Step:
@@ -96,13 +97,13 @@ class Work:
         return size if 0 < size < self.devices else self.devices
 
     def flop(self, tokens: int) -> float:
-        """FLOP of a forward pass over one sample with its image: 2 per weight and token, and attention."""
+        """FLOP of a forward pass over one sample with its images: 2 per weight and token, and attention."""
         text, vision = self.model.config.get_text_config(), self.model.config.vision_config
         linear = count(self.model.get_decoder())  # with the embedding, which is looked up: the head is as large
         patches, full = self.visual * self.policy.merge**2, len(vision.fullatt_block_indexes)
         reach = full * patches + (vision.depth - full) * WINDOW
         image = 2 * count(self.model.model.visual) * patches + 4 * vision.hidden_size * patches * reach
-        return 2 * linear * tokens + 2 * text.num_hidden_layers * text.hidden_size * tokens**2 + image
+        return 2 * linear * tokens + 2 * text.num_hidden_layers * text.hidden_size * tokens**2 + self.images * image
 
     def rollout(self) -> float:
         """Prefill of each prompt once (prefix caching), and tokens until the longest answer ends."""
@@ -139,7 +140,7 @@ class Work:
 
     def queue_bytes(self) -> float:
         """Bytes of the images of one step: each sample has its own copy of its patches, in bfloat16."""
-        numbers = self.visual * self.policy.merge**2 * 3 * 2 * self.policy.patch**2
+        numbers = self.images * self.visual * self.policy.merge**2 * 3 * 2 * self.policy.patch**2
         return float(self.samples * numbers * BF16)
 
     def queue(self) -> float:

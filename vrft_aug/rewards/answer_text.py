@@ -11,13 +11,13 @@ from itertools import accumulate, islice
 LONGEST_LABEL = 1000  # characters; class names are far shorter, and the limit bounds the work on hostile text
 MOST_BOXES = 100  # of one image, in an answer and in the ground truth (as COCO's maxDets); likewise
 
-Box = tuple[float, float, float, float]
+Box = tuple[float, ...]  # x1, y1, x2, y2; in a row with several images the number of its image, from 1 on, comes first
 
 _BRACES = re.compile(r"\\[{}]|\\boxed\s*+\{|[{}]")
 _WRAPPER = re.compile(r"\\(?:boxed|emph|(?:text|math)[a-z]{0,6})\s*+\{")
 # Possessive quantifiers (`++`): a long run of digits or blanks is read once, without backtracking.
 _NUMBER = r"\s*+([-+]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][-+]?+\d++)?+)\s*+"
-_BOX = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]", re.ASCII)
+_BOX, _PLACED = (re.compile(rf"\[{','.join([_NUMBER] * size)}\]", re.ASCII) for size in (4, 5))
 _NOTHING = re.compile(r"\[\s*+\]")
 _CONFIDENCE = re.compile(rf"<confidence>{_NUMBER}</confidence>", re.ASCII)
 
@@ -78,9 +78,10 @@ def _balanced(text: str) -> bool:
     return min(depths) == depths[-1] == 0
 
 
-def all_boxes(tail: str) -> tuple[tuple[Box, ...] | None, str]:
-    """(every box, "") of an answer that has boxes or says that there is none, else (None, the reason)."""
-    found = tuple(islice(boxes_in(tail), MOST_BOXES + 1))
+def all_boxes(tail: str, several: bool = False) -> tuple[tuple[Box, ...] | None, str]:
+    """(every box, "") of an answer that has boxes or says that there is none, else (None, the reason). several: see
+    `boxes_in`."""
+    found = tuple(islice(boxes_in(tail, several), MOST_BOXES + 1))
     nothing = any(_NOTHING.search(tail, start, end) for start, end in _answers(tail))
     if len(found) > MOST_BOXES:
         return None, f"more than {MOST_BOXES} boxes"
@@ -96,10 +97,10 @@ def _answers(tail: str) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def boxes_in(tail: str) -> Iterator[Box]:
-    """Each list of four finite numbers inside `<answer>...</answer>`."""
+def boxes_in(tail: str, several: bool = False) -> Iterator[Box]:
+    """Each list of four finite numbers inside `<answer>...</answer>`; of five where the row has several images."""
     for start, end in _answers(tail):
-        for match in _BOX.finditer(tail, start, end):
-            x1, y1, x2, y2 = map(float, match.groups())
-            if all(map(math.isfinite, (x1, y1, x2, y2))):
-                yield x1, y1, x2, y2
+        for match in (_PLACED if several else _BOX).finditer(tail, start, end):
+            box = tuple(map(float, match.groups()))
+            if all(map(math.isfinite, box)):
+                yield box

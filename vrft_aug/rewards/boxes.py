@@ -40,7 +40,7 @@ def all_found(response: Response, ground_truth: str, row: ExtraInfo) -> float:
 
 
 def overlap(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]], threshold: float | None = None) -> float:
-    """How much two lists of boxes [x1, y1, x2, y2] in the same frame agree: symmetric, from 0 to 1 for equal lists."""
+    """How much two lists of boxes in the same frame agree: symmetric, from 0 to 1 for equal lists."""
     if not (one or other):
         return 1.0
     pairs = matched(one, other, threshold)
@@ -66,7 +66,7 @@ def stated(boxes: Sequence[Box], row: ExtraInfo) -> list[Box]:
 
 
 def read_boxes(ground_truth: str) -> list[list[float]]:
-    """The ground truth's boxes, a JSON list of lists [x1, y1, x2, y2] in original pixels; [] for no finding.
+    """The ground truth's boxes, a JSON list of lists as `iou.read_box` reads them; [] for no finding.
 
     Raises InputError for other text.
     """
@@ -74,7 +74,7 @@ def read_boxes(ground_truth: str) -> list[list[float]]:
         boxes = [[float(side) for side in box] for box in json.loads(ground_truth)]
     except (TypeError, ValueError):
         boxes = [[]]
-    if not all(len(box) == 4 and has_area(box) for box in boxes):
+    if not all(len(box) in (4, 5) and has_area(box) for box in boxes):
         raise InputError(f"ground truth {ground_truth!r} is not a JSON list of boxes [x1, y1, x2, y2] with x1 < x2 and "
                          "y1 < y2: prepare again")
     return boxes

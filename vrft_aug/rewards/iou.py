@@ -1,4 +1,7 @@
-"""Pays for a box that overlaps the ground truth: intersection over union (eq. 2, 11)."""
+"""Pays for a box that overlaps the ground truth: intersection over union (eq. 2, 11).
+
+In a row with several images a box is [image, x1, y1, x2, y2]: one in another image does not overlap.
+"""
 
 import json
 from collections.abc import Sequence
@@ -33,9 +36,10 @@ def reward(
 
 
 def iou(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two boxes [x1, y1, x2, y2] in the same frame; 0 where one has no area."""
-    if not (has_area(a) and has_area(b)):
+    """Intersection over union of two boxes in the same frame; 0 where one has no area, and for two images."""
+    if not (has_area(a) and has_area(b)) or [*a[:-4]] != [*b[:-4]]:
         return 0.0
+    a, b = a[-4:], b[-4:]
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -45,26 +49,37 @@ def iou(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def has_area(box: Sequence[float]) -> bool:
-    return box[0] < box[2] and box[1] < box[3]
+    x1, y1, x2, y2 = box[-4:]
+    return x1 < x2 and y1 < y2
 
 
 def to_pixels(box: Box, row: ExtraInfo) -> Box:
     """Convert a box from the policy's frame (`frame_size`) to pixels of the original image (`image_size`).
 
-    For Qwen2.5-VL the frame is the processor's resized image; for Qwen2-VL and Qwen3-VL it is [1000, 1000].
+    For Qwen2.5-VL the frame is the processor's resized image; for Qwen2-VL and Qwen3-VL it is [1000, 1000]. A box in
+    an image that the row does not have stays as it is, and overlaps with nothing.
     """
-    (width, height), (frame_width, frame_height) = row["image_size"], row["frame_size"]
+    *number, x1, y1, x2, y2 = box
+    at = int(2 * number[0] - 2) if number else 0
+    if number and not (number[0].is_integer() and 0 <= at < len(row["image_size"])):
+        return box
+    width, height = row["image_size"][at : at + 2]
+    frame_width, frame_height = row["frame_size"][at : at + 2]
     x, y = width / frame_width, height / frame_height
-    return (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+    return (*number, x1 * x, y1 * y, x2 * x, y2 * y)
 
 
 def read_box(ground_truth: str) -> list[float]:
-    """The ground truth's box, a JSON list [x1, y1, x2, y2] in original pixels. Raises InputError for other text."""
+    """The ground truth's box, a JSON list [x1, y1, x2, y2] in original pixels, after its image where a row has several.
+
+    Raises InputError for other text.
+    """
     try:
-        box = json.loads(ground_truth)
-        x1, y1, x2, y2 = map(float, box)
+        *number, x1, y1, x2, y2 = map(float, json.loads(ground_truth))
+        if len(number) > 1:
+            raise ValueError
     except (TypeError, ValueError):
         raise InputError(f"ground truth {ground_truth!r} is not a JSON list [x1, y1, x2, y2]: prepare again") from None
     if not has_area((x1, y1, x2, y2)):
         raise InputError(f"ground truth {ground_truth!r} has no area (x1 < x2, y1 < y2): fix it and prepare again")
-    return [x1, y1, x2, y2]
+    return [*number, x1, y1, x2, y2]

@@ -7,7 +7,8 @@ The rules are strict on purpose, because the policy learns whatever is paid for:
   words before it, with tags or without, may have been thought about, and counts for nothing.
 - Classification and grading: the label is the content of `\boxed{...}`, the outermost one, with balanced braces.
 - Localization: the box is a list of four finite numbers inside `<answer>...</answer>`, bare or in any JSON around it
-  (`{"bbox_2d": [...]}`, a list of objects, a code fence).
+  (`{"bbox_2d": [...]}`, a list of objects, a code fence). Where the row has several images it is a list of five: the
+  number of the image comes first.
 - Detection: every such list is a box, up to `MOST_BOXES`. An empty list `[]` and no box says that there is none. Both
   together are no answer.
 - The confidence is a number from 0 to 1 inside `<confidence>...</confidence>`, beside the answer.
@@ -45,20 +46,23 @@ class Response:
     tokens: int | None = None  # length in tokens, the end token included; None where the caller does not know it
 
 
-def parse(text: str, task: str, tokens: int | None = None, form: str | None = None) -> Response:
+def parse(
+    text: str, task: str, tokens: int | None = None, form: str | None = None, several: bool = False
+) -> Response:
     """Read `text` as a response to a row of `task` (one of `TASKS`).
 
     tokens: its length, where known. form: one of `FORMS`; None: the first, which rows of earlier versions have.
+    several: whether the row has several images, so that a box says in which of them it is.
     """
     form = form or FORMS[0]
     part, thought = answer_part(text, form), _thought(text, form)
     structured = bool(thought or form == "answer_only") and _structured(text, part, form)
     facts: dict[str, Any] = {"confidence": confidence(part), "tokens": tokens}
     if task == "localization":
-        box, rejected = only(boxes_in(part), "no box")
+        box, rejected = only(boxes_in(part, several), "no box")
         return Response(text, thought, structured, box=box, rejected=rejected, **facts)
     if task == "detection":
-        boxes, rejected = all_boxes(part)
+        boxes, rejected = all_boxes(part, several)
         return Response(text, thought, structured, boxes=boxes, rejected=rejected, **facts)
     label, rejected = only(labels(part), "no answer")
     return Response(text, thought, structured, label=label or "", rejected=rejected, **facts)

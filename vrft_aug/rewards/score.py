@@ -7,7 +7,7 @@ from typing import Any
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import accuracy, boxes, iou
 from vrft_aug.rewards.objective import Objective, compose
-from vrft_aug.rewards.parsing import FORMS, Response, parse
+from vrft_aug.rewards.parsing import BOX_TASKS, FORMS, Response, parse
 from vrft_aug.rewards.row import ExtraInfo
 
 FRAMES = ("image_size", "frame_size")
@@ -29,8 +29,8 @@ def compute_score(
     Args:
         data_source: the data set's name. It is part of verl's signature; only error messages use it.
         solution_str: the response's text. Any text is allowed: a malformed one scores low and raises no error.
-        ground_truth: the class name, the grade, or the box as a JSON list in original pixels; for detection a list of
-            boxes.
+        ground_truth: the class name, the grade, or the box as a JSON list in original pixels, after the number of its
+            image where the row has several; for detection a list of boxes.
         extra_info: the row's; a plain dict with `task` and the keys that the task's rewards read.
         objective: the name of a file in conf/objective/, a mapping of the same form, or a result of `compose`.
         tokens: the response's length in tokens, the end token included; None where it is not known.
@@ -62,7 +62,7 @@ def compute_score(
             raise InputError(f"{data_source}: extra_info.{key} is missing from a row of {task}: prepare again")
     if (form := row.get("form")) not in (None, *FORMS):
         raise InputError(f"{data_source}: extra_info.form is {form!r}, not one of {', '.join(FORMS)}: prepare again")
-    response = parse(solution_str, task, tokens, form)
+    response = parse(solution_str, task, tokens, form, task in BOX_TASKS and len(row["image_size"]) > 2)
     result: dict[str, Any] = {"score": 0.0, **dict.fromkeys(composed.parts)}
     for term in composed.terms[task]:
         now = {key: schedule.at(progress) for key, schedule in term.schedules.items()}
@@ -95,4 +95,4 @@ def _verdict(response: Response, ground_truth: str, row: ExtraInfo) -> dict[str,
 
 
 def _rounded(box: iou.Box) -> list[float]:
-    return [round(side, 2) for side in box]
+    return [*box[:-4], *(round(side, 2) for side in box[-4:])]

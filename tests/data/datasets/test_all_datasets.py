@@ -71,7 +71,7 @@ def test_classes_prompt_knowledge_and_right_answers_agree(tmp_path, data_root, n
     for row in rows:
         info, text = row["extra_info"], row["extra_info"]["prompt"]
         assert row["data_source"] == dataset["name"] and row["ability"] == info["task"] == dataset["task"]
-        assert row["prompt"] == [{"role": "user", "content": "<image>" + text}]
+        assert row["prompt"] == [{"role": "user", "content": "<image>" * len(row["images"]) + text}]
         assert row["reward_model"]["ground_truth"] == dataset["classes"][info["label"]]
         assert sorted(info["classes"]) == sorted(dataset["classes"])
         assert info["aliases"] == [(dataset.get("aliases") or {}).get(c, []) for c in info["classes"]]

@@ -84,7 +84,7 @@ def test_an_unknown_action_is_refused(tmp_path, leaky):
 
 def note(prints, picture):
     opened = open_all([picture])[0]
-    prints.append(Fingerprint("", opened.exact, opened.near))
+    prints.append(Fingerprint("", opened.exact, opened.near, len(prints)))
 
 
 def test_different_fundus_images_are_no_copies_and_their_jpegs_are(shared_data):
@@ -116,7 +116,7 @@ def test_images_of_several_sizes_get_the_librarys_hashes():
 
 
 def fingerprints(hashes):
-    return [Fingerprint(str(i), b"", row.tobytes()) for i, row in enumerate(hashes)]
+    return [Fingerprint(str(i), b"", row.tobytes(), i) for i, row in enumerate(hashes)]
 
 
 @pytest.mark.parametrize("block", [3, 1000])

@@ -136,7 +136,7 @@ def test_prompt_budget_counts_what_verl_counts(retina, processor):
     chat = real.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False)
     tokens = real(text=[chat], images=[Image.open(io.BytesIO(row["images"][0]["bytes"])).convert("RGB")])["input_ids"]
     budget = PromptBudget(str(folder), policy, 700)
-    budget.add(row["extra_info"]["prompt"], tuple(row["extra_info"]["image_size"]))
+    budget.add(row["prompt"][0]["content"], tuple(row["extra_info"]["image_size"]))
     assert budget.longest == len(tokens[0])
     assert budget.check() == {"limit": 700, "longest": len(tokens[0])}
 

@@ -85,6 +85,40 @@ def test_what_is_not_shared_is_transformers_own(policy, inputs):
     assert torch.equal(log_probs(shared, inputs), log_probs(policy, inputs))
 
 
+@pytest.fixture
+def pairs(policy, inputs) -> dict[str, torch.Tensor]:
+    """As `inputs`, with two images per prompt, the second behind the first."""
+    random = torch.Generator().manual_seed(1)
+    rows = [row[mask.bool()] for row, mask in zip(inputs["input_ids"], inputs["attention_mask"], strict=True)]
+    token = torch.full((IMAGE_TOKENS,), policy.config.image_token_id)
+    ones = [torch.ones(len(row) + IMAGE_TOKENS, dtype=torch.long) for row in rows]
+    mask = torch.nn.utils.rnn.pad_sequence(ones, True)
+    pixels = []
+    for row, first in enumerate(inputs["pixel_values"].split(PATCHES)):
+        if row % SAMPLES == 0:
+            second = torch.randn(PATCHES, 1176, generator=random, dtype=torch.float64)
+        pixels += [first, second]
+    longer = [torch.cat([row[: 4 + IMAGE_TOKENS], token, row[4 + IMAGE_TOKENS :]]) for row in rows]
+    return {
+        "input_ids": torch.nn.utils.rnn.pad_sequence(longer, True), "attention_mask": mask,
+        "position_ids": (mask.cumsum(1) - 1).clamp(min=0).expand(4, -1, -1), "pixel_values": torch.cat(pixels),
+        "image_grid_thw": torch.tensor([[1, 8, 8]] * len(pixels)),
+    }  # fmt: skip
+
+
+def test_prompts_with_two_images_are_shared_too(policy, pairs):
+    shared = copy.deepcopy(policy)
+    sharing, tokens, seen = share_prompts(shared), min(PROMPTS) + IMAGE_TOKENS, []
+    sharing.look(pairs, SAMPLES, tokens)
+    assert (sharing.samples, sharing.tokens, sharing.images) == (SAMPLES, tokens, 2)
+    shared.model.visual.patch_embed.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    torch.testing.assert_close(log_probs(shared, pairs), log_probs(policy, pairs), rtol=0, atol=1e-9)
+    assert seen == [4 * PATCHES], "two images of each of the two prompts"
+    pairs["pixel_values"][3 * PATCHES] += 1  # the second image of the second sample
+    sharing.look(pairs, SAMPLES, tokens)
+    assert sharing.samples == 1
+
+
 def other_text(inputs: dict) -> None:
     inputs["input_ids"][1, 0] += 1
 

@@ -53,9 +53,11 @@ def make_loop(kind: type, processor, llm: Llm):
     )  # fmt: skip
 
 
-def row(seed: int = 0) -> dict:
-    image = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (56, 56, 3), np.uint8))
-    content = [{"type": "image", "image": image}, {"type": "text", "text": "which lesion?"}]
+def row(seed: int = 0, images: int = 1) -> dict:
+    rng = np.random.default_rng(seed)
+    pictures = [Image.fromarray(rng.integers(0, 256, (56, 56, 3), np.uint8)) for _ in range(images)]
+    content: list[dict] = [{"type": "image", "image": picture} for picture in pictures]
+    content.append({"type": "text", "text": "which lesion?"})
     return {"raw_prompt": [{"role": "user", "content": content}]}
 
 
@@ -83,13 +85,14 @@ def counting(monkeypatch, owner: object, name: str) -> list:
 
 
 def same(one: AgentLoopOutput, two: AgentLoopOutput) -> bool:
-    pictures = [np.asarray(output.multi_modal_data["images"][0]) for output in (one, two)]
+    pictures = [np.stack([np.asarray(image) for image in output.multi_modal_data["images"]]) for output in (one, two)]
     rest = [output.model_dump(exclude={"multi_modal_data", "metrics"}) for output in (one, two)]
     return np.array_equal(*pictures) and rest[0] == rest[1]
 
 
-def test_eight_samples_are_verls_from_one_preparation(processor, monkeypatch):
-    llms, rows = [Llm(), Llm()], [row(0), row(1)]
+@pytest.mark.parametrize("images", [1, 2])
+def test_eight_samples_are_verls_from_one_preparation(processor, monkeypatch, images):
+    llms, rows = [Llm(), Llm()], [row(0, images), row(1, images)]
     runs = counting(monkeypatch, processor.image_processor, "preprocess")
     theirs = answers(make_loop(SingleTurnAgentLoop, processor, llms[0]), rows)
     assert len(runs) == 2 * SAMPLES

@@ -182,6 +182,28 @@ def test_verls_data_set_for_sft(folder, expected, tmp_path):
     assert pads == [rows * columns // 4 for rows, columns in expected]
 
 
+@pytest.mark.parametrize("number", [2, 4])
+def test_verls_data_sets_give_every_image_of_a_row(folder, expected, tmp_path, number):
+    """In SFT as tensors and tokens, in GRPO as the parts of the message, in their order."""
+    content = "<image>" * number + "What is it?"
+    images = tuple({"bytes": image, "path": None} for image in IMAGES[:number])
+    asked, answered = {"role": "user", "content": content}, {"role": "assistant", "content": r"\boxed{ring}"}
+    processor = AutoProcessor.from_pretrained(folder)
+    row = {"messages": [asked, answered], "images": images, "data_source": "toy", "source_id": "1"}
+    config = OmegaConf.create(dict(composed("sft").data) | {"max_length": 8192, "pad_mode": "no_padding"})
+    (taught,) = create_sft_dataset([write(tmp_path, "sft", SFT, [row])], config, processor.tokenizer, processor)
+    assert grids([taught["multi_modal_inputs"]["image_grid_thw"]]) == expected[:number]
+    pads = (taught["input_ids"] == processor.image_token_id).sum().item()
+    assert pads == sum(rows * columns // 4 for rows, columns in expected[:number])
+    row = {"data_source": "toy", "prompt": [asked], "images": images, "ability": None, "reward_model": None,
+           "extra_info": None}  # fmt: skip
+    config = OmegaConf.create(dict(composed("grpo").data) | {"cache_dir": str(tmp_path)})
+    kind = get_dataset_class(config)
+    (read,) = kind([write(tmp_path, "rl", RL, [row])], processor.tokenizer, config, processor)
+    found, _, _ = asyncio.run(kind.process_multi_modal_info(read["raw_prompt"], 14, config))
+    assert [image.size for image in found] == SIZES[:number]
+
+
 def test_vllms_processor(folder, expected, monkeypatch):
     for name, value in composed("evaluate").hardware.env.items():
         monkeypatch.setenv(name, os.environ.get(name, str(value)))

@@ -26,13 +26,13 @@ print(json.dumps({key: getattr(parsed, key) for key in sys.argv[2:]}))
 """
 
 
-def made(folder, **lengths) -> str:
+def made(folder, **settings) -> str:
     """A policy's folder, as a training of ours leaves it; returns the folder of the training."""
     policy = folder / "policy"
     policy.mkdir()
     (policy / "config.json").write_text("{}")
     about = {"name": "qwen2_5_vl_3b", "box_frame": "resized", "max_prompt_length": 2048, "max_response_length": 1024}
-    (policy / SETTINGS).write_text(json.dumps(about | lengths | {"trainings": []}))
+    (policy / SETTINGS).write_text(json.dumps(about | {"trainings": []} | settings))
     return str(folder)
 
 
@@ -46,6 +46,15 @@ def test_vllm_takes_the_command_with_the_policys_length_and_the_profiles_type(tm
     found = json.loads(done.stdout.splitlines()[-1])
     assert found == dict(zip(keys, (str(tmp_path / "policy"), "127.0.0.1", 8001, "bfloat16", 1234, False, 7),
                              strict=True))  # fmt: skip
+
+
+@pytest.mark.parametrize(("trainings", "images"), [
+    ([], 1), ([{"recipe": "sft"}], 1), ([{"recipe": "sft", "images": 2}, {"recipe": "grpo", "images": 1}], 2),
+])  # fmt: skip
+def test_a_prompt_may_have_as_many_images_as_in_the_trainings(tmp_path, trainings, images):
+    words = command(*reversed(settings(made(tmp_path, max_length=900, trainings=trainings), "cpu")), [])
+    (given,) = (word for word in words if word.startswith("--limit-mm-per-prompt="))
+    assert json.loads(given.partition("=")[2]) == {"image": images, "video": 0}
 
 
 def test_the_cpu_profile_serves_float32_without_compilation(tmp_path):

@@ -64,7 +64,7 @@ def test_the_training_rows_may_be_in_shards_and_only_a_subset_is_used(tmp_path: 
     table[:9].to_parquet(tmp_path / "train-00000.parquet")
     table[9:].to_parquet(tmp_path / "train-00001.parquet")
     taken = list(linear.training_images(tmp_path, {0, 8, 9, 19}))
-    assert taken == [table["images"][position][0]["bytes"] for position in (0, 8, 9, 19)]
+    assert taken == [[table["images"][position][0]["bytes"]] for position in (0, 8, 9, 19)]
     monkeypatch.setattr(linear, "MOST", 6)
     asked = rows(CLASSES * 5, CLASSES * 5, start=100)
     assert answered(tmp_path, asked)["acc"].mean() == 1

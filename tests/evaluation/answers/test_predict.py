@@ -204,7 +204,7 @@ class Weigher:
     def class_probabilities(self, prompts, images, responses, classes):
         self.asked.append(len(prompts))
         assert prompts == ["<image>What?"] * len(prompts)
-        return [[image[0] / 10, len(text), len(names)]
+        return [[image[0][0] / 10, len(text), len(names)]
                 for image, text, names in zip(images, responses, classes, strict=True)]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from vrft_aug.evaluation.answers import shards
 class Toy:
     """Answers with what it was given: the prompt, the image, its devices, its seed and its process."""
 
-    def __init__(self, path, policy, hardware, sampling, seed):
+    def __init__(self, path, policy, hardware, sampling, seed, images):
         self.seed = seed
 
     at_once = 2

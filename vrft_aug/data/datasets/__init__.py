@@ -13,6 +13,7 @@ folder.py.) The YAML's `loader` names the function under `_target_` and gives it
             if row["split"] == split:  # "train", "val" or "test"
                 yield Sample(root / "mine" / row["image"], int(row["label"]), row["image"], row["patient"])
 
+Further images of the same sample go into `Sample.more`; the YAML's key `images` says how many a prompt has at most.
 `root` is the folder of all raw data (data_root). The order of the samples never changes. `label` is an index into the
 YAML's classes, the source id is unique, and a group (patient, lesion) is in one split only. `load` opens no image and
 raises InputError, with the file, the line and the remedy, for anything that is wrong. An optional `download(root,

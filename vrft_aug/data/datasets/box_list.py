@@ -14,7 +14,7 @@ REMEDY = "write one line per finding: image,x1,y1,x2,y2, with the images as in t
 
 
 def read_boxes(path: Path, names: set[str]) -> dict[str, tuple[Box, ...]]:
-    """The boxes of each image that the file names. names: all images.
+    """The boxes of each image that the file names. names: all images, of lines with several each of them.
 
     Raises InputError, with the first ten mistakes, for a line twice, an image that is none of `names`, and a bad box.
     """

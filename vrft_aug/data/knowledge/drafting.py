@@ -40,7 +40,8 @@ def draft(
     labels = [dataset.classes.index(name) for name in todo]
     shown = representatives(load, index, labels, images, seed)
     for number, (name, label) in enumerate(zip(todo, labels, strict=True), 1):
-        pictures = [open_image(sample.source()).encoded for sample in pick(load("train"), np.sort(shown[label]))]
+        pictures = [open_image(image).encoded for sample in pick(load("train"), np.sort(shown[label]))
+                    for image in sample.sources()]  # fmt: skip
         facts = {"name": name, "size": len(index.labels), "images": len(pictures)}
         text = rendering.template("draft").render({**asdict(dataset), **facts})
         bank["classes"][name] = ask_for_entry(endpoint, text, pictures) | {

@@ -40,6 +40,9 @@ def check_rows(folder: Path, policy: Policy, dataset: Dataset, prompt: Prompt) -
     if manifest["dataset"]["classes"] != dataset.classes:
         raise InputError(f"{folder}: the rows have the classes {', '.join(manifest['dataset']['classes'])}, but "
                          f"conf/dataset/{name}.yaml has {', '.join(dataset.classes)}; prepare again")
+    if (most := manifest["dataset"].get("images", 1)) != dataset.images:
+        raise InputError(f"{folder}: the rows have up to {most} images per prompt, but dataset.images={dataset.images}"
+                         f"; set dataset.images={most}, or prepare again")
     if changed := _different(asdict(Prompt.of(manifest["prompt"])), asdict(prompt), "prompt"):
         raise InputError(f"{folder}: the rows have another prompt ({changed}); choose "
                          f"prompt={manifest['prompt']['name']}, or other rows with parquet=<folder>")

@@ -28,11 +28,13 @@ BLOCK = 128  # images that are compared with a whole other split at once
 
 
 class Fingerprint(NamedTuple):
-    """What stays in memory of an image, about 250 bytes. exact: 16 bytes of a SHA-256. near: 32 bytes."""
+    """What stays in memory of an image, about 250 bytes. exact: 16 bytes of a SHA-256. near: 32 bytes. row: its row
+    in the split, which may have several images."""
 
     source_id: str
     exact: bytes
     near: bytes
+    row: int
 
 
 def near_hashes(images: Sequence[Image.Image]) -> list[bytes]:
@@ -99,7 +101,7 @@ def check(prints: dict[str, list[Fingerprint]], action: str) -> tuple[dict[str, 
             pair = [f"{first}: {a[i].source_id}", f"{second}: {b[j].source_id}"]
             copies.append({"pair": pair, "kind": kind, "bits": bits})
             if action == "drop":
-                drop[first].add(i)
+                drop[first].add(a[i].row)
     if copies and action == "refuse":
         example = f"{' = '.join(copies[0]['pair'])} ({copies[0]['kind']})"
         raise InputError(f"{len(copies)} copies of images across splits, the first: {example}; remove one image of "

@@ -2,13 +2,14 @@
 
 from functools import lru_cache
 
+from vrft_aug.data.prompts.rendering import IMAGE_MARK, chat_parts
 from vrft_aug.data.rows.frame import Size, image_tokens
 from vrft_aug.data.settings import Policy
 from vrft_aug.errors import InputError
 
 
 class PromptBudget:
-    """Counts the tokens of prompts, image included, with the policy's chat template and tokenizer.
+    """Counts the tokens of prompts, images included, with the policy's chat template and tokenizer.
 
     Raises InputError if `path` has no tokenizer.
     """
@@ -26,19 +27,18 @@ class PromptBudget:
         self.longest = self.over = self.rows = 0
         self.text_tokens = lru_cache(maxsize=1024)(self.count_text)  # many rows share a prompt
 
-    def add(self, text: str, size: Size) -> None:
-        """Count one row: its prompt text and the original size of its image."""
-        length = self.text_tokens(text) + image_tokens(size, self.policy)
+    def add(self, message: str, *sizes: Size) -> None:
+        """Count one row: its message with the image marks, and the original size of each image."""
+        length = self.text_tokens(message) + sum(image_tokens(size, self.policy) for size in sizes)
         self.rows += 1
         self.over += length > self.limit
         self.longest = max(self.longest, length)
 
-    def count_text(self, text: str) -> int:
-        """Tokens of the chat with this prompt, without those of the image."""
-        content = [{"type": "image"}, {"type": "text", "text": text}]
-        chat = [{"role": "user", "content": content}]
+    def count_text(self, message: str) -> int:
+        """Tokens of the chat with this message, without those of the images."""
+        chat = [{"role": "user", "content": chat_parts(message)}]
         tokens = self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-        return len(tokens) - 1  # one token marks the image
+        return len(tokens) - message.count(IMAGE_MARK)  # one token marks each image
 
     def check(self) -> dict[str, int]:
         """The figures for the manifest. Raises InputError, with the number of rows, if prompts are too long."""

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +14,12 @@ from vrft_aug.data.preparation.leakage import Fingerprint
 from vrft_aug.data.preparation.mistakes import Mistakes
 from vrft_aug.data.preparation.opening import Opened, Result, image_opener
 from vrft_aug.data.preparation.prompt_budget import PromptBudget
+from vrft_aug.data.preparation.sample_images import apart, together
 from vrft_aug.data.preparation.selection import pick
 from vrft_aug.data.preparation.strata import Positions
 from vrft_aug.data.rows.composer import Composer
 from vrft_aug.data.rows.exports import EXPORTS
-from vrft_aug.data.rows.frame import image_tokens
+from vrft_aug.data.rows.frame import image_tokens, pairs
 from vrft_aug.data.rows.parquet_files import ShardWriter, sha256
 from vrft_aug.data.rows.schema import SFT, Row, rl_schema
 from vrft_aug.data.settings import Load
@@ -62,13 +63,14 @@ def write(
             action = f"write {split}" if folder else f"check {split}"
             samples = track(pick(load(split), positions), action, len(positions))
             account.prints[split] = []
-            for number, (sample, result) in enumerate(open_images(samples)):
+            for number, (sample, results) in enumerate(together(open_images(apart(samples)))):
                 with mistakes.noted(sample):
-                    shown, opened = composer.posed(sample, readable(result), split)
-                    row = composer.rl(shown, opened, split, number)
-                    note(account, split, sample, opened, composer)
+                    first, *more = map(readable, results)
+                    shown, opened = composer.posed(sample, first, split)
+                    row = composer.rl(shown, opened, split, number, more)
+                    note(account, split, sample, number, [opened, *more], composer)
                     if budget:
-                        budget.add(row["extra_info"]["prompt"], opened.size)
+                        budget.add(row["prompt"][0]["content"], *pairs(row["extra_info"]["image_size"]))
                     for writer, convert in writers:
                         writer.write(convert(row))
             for path, rows in (shard for writer, _ in writers for shard in writer.close()):
@@ -83,14 +85,18 @@ def readable(result: Result) -> Opened:
     return result
 
 
-def note(account: Account, split: str, sample: Sample, opened: Opened, composer: Composer) -> None:
-    """Count one image."""
-    account.prints[split].append(Fingerprint(sample.source_id, opened.exact, opened.near))
-    account.tokens[image_tokens(opened.size, composer.policy)] += 1
-    if opened.reading:
-        account.treatments[opened.reading.treatment] += 1
-    if opened.note:
-        account.notes[opened.note] += 1
+def note(
+    account: Account, split: str, sample: Sample, row: int, images: Sequence[Opened], composer: Composer
+) -> None:
+    """Count the images of one row; those that its prompt does not show may be copies too."""
+    for number, opened in enumerate(images, 1):
+        name = f"{sample.source_id}, image {number}" if len(images) > 1 else sample.source_id
+        account.prints[split].append(Fingerprint(name, opened.exact, opened.near, row))
+        account.tokens[image_tokens(opened.size, composer.policy)] += 1
+        if opened.reading:
+            account.treatments[opened.reading.treatment] += 1
+        if opened.note:
+            account.notes[opened.note] += 1
 
 
 def describe_file(path: Path) -> dict[str, Any]:

@@ -43,10 +43,10 @@ def template(name: str) -> jinja2.Template:
 
 def render(
     name: str, dataset: Dataset, classes: Sequence[str], knowledge: Sequence[str], form: str = FORMS[0],
-    confidence: bool = False,
+    confidence: bool = False, images: int = 1,
 ) -> str:
-    """The prompt's text, without the image mark. knowledge: one description per class, or nothing. form, confidence:
-    see settings.Prompt."""
+    """The prompt's text, without the image marks. knowledge: one description per class, or nothing. form, confidence:
+    see settings.Prompt. images: how many it is about."""
     text = template(name).render(
         modality=dataset.modality,
         organ=dataset.organ,
@@ -56,10 +56,40 @@ def render(
         knowledge=bool(knowledge),
         form=form,
         confidence=confidence,
+        images=images,
     )
     if IMAGE_MARK in text:
         raise InputError(f"the prompt of {dataset.name} contains '{IMAGE_MARK}', which marks the image; reword it")
     return text
+
+
+def marks(dataset: Dataset, shown: Sequence[int] = (0,)) -> str:
+    """What stands before the prompt's text: one mark per image, each in a line with its name where views have names.
+
+    shown: which of the data set's images, from 0 on.
+    """
+    views = [dataset.views[image] if dataset.views else "" for image in shown]
+    if any(IMAGE_MARK in view for view in views):
+        raise InputError(f"dataset.views of {dataset.name} contains '{IMAGE_MARK}', which marks the image; reword it")
+    return template("images").render(views=views)
+
+
+def divided(content: str) -> tuple[str, str]:
+    """The two parts of a message: up to its last image mark and the end of that line, and the prompt's text."""
+    text = content.rpartition(IMAGE_MARK)[2]
+    line, newline, rest = text.partition("\n")
+    text = rest if newline and not line else text
+    return content[: len(content) - len(text)], text
+
+
+def chat_parts(content: str) -> list[dict[str, str]]:
+    """A message as a processor's chat template takes it, and as verl divides it: texts, and images in their places."""
+    texts = content.split(IMAGE_MARK)
+    parts: list[dict[str, str]] = [{"type": "text", "text": texts[0]}] if texts[0] else []
+    for text in texts[1:]:
+        parts.append({"type": "image"})
+        parts += [{"type": "text", "text": text}] if text else []
+    return parts
 
 
 @lru_cache(maxsize=1024)

@@ -4,18 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
-from vrft_aug.data.datasets.image_files import Box
 from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.data.preparation.opening import Opened
 from vrft_aug.data.pretext.asking import posed
 from vrft_aug.data.prompts import rendering
-from vrft_aug.data.rows.frame import frame_size
+from vrft_aug.data.rows.box_truth import every_box, one_box, scale_box, where
+from vrft_aug.data.rows.frame import Size, frame_size
 from vrft_aug.data.rows.schema import Message, Row, SftRow
 from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Policy, PreparationRule, Prompt
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.answer_text import MOST_BOXES
 from vrft_aug.rewards.row import ExtraInfo, Tag
 
 
@@ -48,17 +48,21 @@ class Composer:
         """The sample as the prompt asks about it; like the paper's test sets, a test image follows no training seed."""
         return posed(self.prompt, self.rule.test_seed if split == "test" else self.rule.seed, sample, opened)
 
-    def rl(self, sample: Sample, opened: Opened, split: str, index: int) -> Row:
-        """The row that verl's GRPO trainer reads. The image is encoded, the box is in original pixels.
+    def rl(self, sample: Sample, opened: Opened, split: str, index: int, more: Sequence[Opened] = ()) -> Row:
+        """The row that verl's GRPO trainer reads. The images are encoded, the box is in original pixels.
 
-        Raises InputError for a box that does not fit the image.
+        more: the sample's other images. Raises InputError for a box that does not fit its image, and for a sample
+        without any of the images that the prompt shows.
         """
-        box, truth = self.truth(sample, opened.size)
-        messages, text = self.text(self.order(sample.source_id))
+        shown = self.shown(sample, 1 + len(more))
+        images = [one for at, one in enumerate((opened, *more)) if at in shown]
+        sizes = [one.size for one in images]
+        box, truth = self.truth(sample, shown, sizes)
+        messages, text = self.text(self.order(sample.source_id), shown)
         return {
             "data_source": self.dataset.name,
             "prompt": messages,
-            "images": ({"bytes": opened.encoded, "path": None},),
+            "images": [{"bytes": one.encoded, "path": None} for one in images],
             "ability": self.task,
             "reward_model": {"style": "rule", "ground_truth": truth},
             "extra_info": {
@@ -69,28 +73,47 @@ class Composer:
                 "source_id": sample.source_id,
                 "group_id": sample.group_id,
                 "label": sample.label,
-                "image_size": opened.size,
-                "frame_size": frame_size(opened.size, self.policy),
+                "image_size": [*chain.from_iterable(sizes)],
+                "frame_size": [*chain.from_iterable(frame_size(size, self.policy) for size in sizes)],
                 "box": box,
                 "findings": sample.findings,
                 "slices": tags(sample.slices),
                 "readers": tags(sample.readers),
-                **self.readings(opened),
+                **self.readings(images),
             },
         }
 
-    def readings(self, opened: Opened) -> ExtraInfo:
+    def readings(self, images: Sequence[Opened]) -> ExtraInfo:
         """How the row's images were read, one entry per image, where the data set asks for it."""
-        return {"readings": [opened.reading and opened.reading._asdict()]} if self.record else {}
+        return {"readings": [one.reading and one.reading._asdict() for one in images]} if self.record else {}
 
-    def truth(self, sample: Sample, size: Sequence[int]) -> tuple[Box | tuple[()], str]:
-        """The sample's one box, () without one, and the ground truth. Raises InputError for a box that does not fit."""
+    def shown(self, sample: Sample, images: int) -> tuple[int, ...]:
+        """Which of a sample's images the prompt shows, from 0 on. Raises InputError if it has none of them."""
+        if self.prompt.pretext:
+            return (0,)
+        if images > self.dataset.images:
+            raise InputError(f"{where(sample)}: {images} images, but dataset.images={self.dataset.images}; raise it, "
+                             "or leave images out")  # fmt: skip
+        shown = tuple(one - 1 for one in self.prompt.shown or range(1, images + 1) if one <= images)
+        if not shown:
+            raise InputError(f"{where(sample)}: {images} images, and prompt={self.prompt.name} shows others; leave the "
+                             "line out, or choose another prompt.shown")  # fmt: skip
+        return shown
+
+    def truth(self, sample: Sample, shown: Sequence[int], sizes: Sequence[Size]) -> tuple[Sequence[float], str]:
+        """The sample's one box, () without one, and the ground truth. Raises InputError for a box that does not fit.
+
+        shown: which of its images the row has; sizes: theirs.
+        """
         if self.task == "detection":
-            return (), json.dumps([[*map(float, box)] for box in checked_boxes(sample, size)])
-        if box := sample.bounding_box() or ():
-            check_box(sample, box, size)
-        one = self.task == "localization"
-        return box, json.dumps([*map(float, box)]) if one else self.dataset.classes[sample.label]
+            return (), json.dumps([stated(box) for box in every_box(sample, shown, sizes)])
+        box = one_box(sample, shown, sizes)
+        if self.task != "localization":
+            return box, self.dataset.classes[sample.label]
+        if not box:
+            raise InputError(f"{where(sample)}: its box is in an image that prompt={self.prompt.name} does not show; "
+                             "choose another prompt.shown")  # fmt: skip
+        return box, json.dumps(stated(box))
 
     def sft(self, row: Row) -> SftRow:
         """The supervised row of an RL row: the same prompt and image, with the ground truth as the response."""
@@ -127,13 +150,14 @@ class Composer:
             return tuple(range(number))
         return tuple(generator(self.rule.seed, source_id).permutation(number).tolist())
 
-    def compose_text(self, order: tuple[int, ...]) -> tuple[list[Message], ExtraInfo]:
-        """What depends on the class order alone: the messages, and the prompt with its classes, knowledge, aliases."""
+    def compose_text(self, order: tuple[int, ...], shown: Sequence[int] = (0,)) -> tuple[list[Message], ExtraInfo]:
+        """What depends on class order and images alone: the messages, and the prompt with its classes, knowledge,
+        aliases. shown: which images, from 0 on."""
         classes = [self.dataset.classes[i] for i in order]
         knowledge = [self.knowledge[i] for i in order] if self.knowledge else []
-        asks = (self.prompt.form, self.prompt.confidence)
+        asks = (self.prompt.form, self.prompt.confidence, len(shown))
         prompt = rendering.render(self.prompt.template, self.dataset, classes, knowledge, *asks)
-        return [{"role": "user", "content": rendering.IMAGE_MARK + prompt}], {
+        return [{"role": "user", "content": rendering.marks(self.dataset, shown) + prompt}], {
             "prompt": prompt,
             "form": self.prompt.form,
             "confidence": self.prompt.confidence,
@@ -148,29 +172,6 @@ def tags(values: Mapping[str, str]) -> list[Tag]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def checked_boxes(sample: Sample, size: Sequence[int]) -> list[Box]:
-    """The box of each finding. Raises InputError for a box that does not fit, and for more than MOST_BOXES."""
-    boxes = sample.all_boxes()
-    if len(boxes) > MOST_BOXES:
-        raise InputError(f"{where(sample)}: {len(boxes)} boxes, but an answer has at most {MOST_BOXES}; join some, or "
-                         "leave the image out")
-    for box in boxes:
-        check_box(sample, box, size)
-    return boxes
-
-
-def check_box(sample: Sample, box: Box, size: Sequence[int]) -> None:
-    """Raise InputError unless the box lies in the image and has an area."""
-    if not (0 <= box[0] < box[2] <= size[0] and 0 <= box[1] < box[3] <= size[1]):
-        raise InputError(f"{where(sample)}: box {list(box)} does not fit the image of {size[0]} x {size[1]} pixels; "
-                         "correct the box or the mask (x1, y1, x2, y2 in original pixels)")
-
-
-def where(sample: Sample) -> str:
-    """The sample's id, after its place where that is known."""
-    return f"{sample.place}: {sample.source_id}" if sample.place else sample.source_id
-
-
-def scale_box(box: Sequence[float], image: Sequence[int], frame: Sequence[int]) -> list[int]:
-    """A box in original pixels, converted to the policy's frame and rounded to whole units."""
-    return [round(side * new / old) for side, new, old in zip(box, [*frame] * 2, [*image] * 2, strict=True)]
+def stated(box: Sequence[float]) -> list[float]:
+    """A box as a ground truth writes it: floats; the number of its image, where there are several, as it is."""
+    return [*box[:-4], *map(float, box[-4:])]

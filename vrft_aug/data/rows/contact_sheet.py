@@ -28,31 +28,37 @@ def read_rows(paths: list[Path], number: int) -> list[dict[str, Any]]:
 
 
 def render(rows: list[dict[str, Any]], columns: int) -> Image.Image:
-    """All rows as one RGB image, `columns` of them side by side. Raises InputError if there is no row."""
+    """All rows as one RGB image, `columns` of them side by side. Raises InputError if there is no row.
+
+    The images of a row with several are side by side too.
+    """
     if not rows:
         raise InputError("the file has no rows; prepare with other limits")
     lines = [line for part in rows[0]["extra_info"]["prompt"].splitlines()
              for line in textwrap.wrap(part, columns * TILE // 7) or [""]]
+    wide = TILE * max(len(row["images"]) for row in rows)
     height = -(-len(rows) // columns) * (TILE + CAPTION)
-    sheet = Image.new("RGB", (columns * TILE, height + (len(lines) + 1) * (FONT_SIZE + 3)), "white")
+    sheet = Image.new("RGB", (columns * wide, height + (len(lines) + 1) * (FONT_SIZE + 3)), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE)
     for i, row in enumerate(rows):
-        x, y = i % columns * TILE, i // columns * (TILE + CAPTION)
-        sheet.paste(tile(row), (x + MARGIN // 2, y))
+        x, y = i % columns * wide, i // columns * (TILE + CAPTION)
+        for number in range(len(row["images"])):
+            sheet.paste(tile(row, number), (x + number * TILE + MARGIN // 2, y))
         text = f"{caption(row)[:28]}\n{row['extra_info']['index']}: {row['extra_info']['source_id'][-22:]}"
         draw.multiline_text((x + MARGIN // 2, y + TILE - MARGIN + 2), text, "black", font, spacing=2)
     draw.multiline_text((MARGIN, height + MARGIN), "\n".join(lines), "black", font, spacing=3)
     return sheet
 
 
-def tile(row: dict[str, Any]) -> Image.Image:
-    """The row's image with its boxes, scaled to a tile."""
-    image = Image.open(io.BytesIO(row["images"][0]["bytes"])).convert("RGB")
+def tile(row: dict[str, Any], number: int = 0) -> Image.Image:
+    """One of the row's images with its boxes, scaled to a tile. number: from 0 on."""
+    image = Image.open(io.BytesIO(row["images"][number]["bytes"])).convert("RGB")
     scale = (TILE - MARGIN) / max(image.size)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     fitted = image.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS)
     for box in boxes(row):
-        ImageDraw.Draw(fitted).rectangle([side * scale for side in box], outline="red", width=2)
+        if len(box) == 4 or box[0] == number + 1:
+            ImageDraw.Draw(fitted).rectangle([side * scale for side in box[-4:]], outline="red", width=2)
     return fitted
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jinja2
 import pyarrow as pa
 
+from vrft_aug.data.prompts.rendering import IMAGE_MARK, divided
 from vrft_aug.data.rows.schema import EASYR1, TRL, Row
 from vrft_aug.data.settings import Dataset, Policy
 from vrft_aug.rewards.adapters.easyr1 import answer
@@ -21,7 +22,7 @@ TEMPLATES.filters |= {"python": repr, "json": json.dumps, "shell": lambda value:
 
 
 def easyr1(row: Row) -> dict[str, Any]:
-    """EasyR1's row: `problem` with the image mark, `images`, and `answer`, from which our rewards read everything."""
+    """EasyR1's row: `problem` with a mark per image, `images`, and `answer`, from which our rewards read everything."""
     return {
         "problem": row["prompt"][0]["content"],
         "answer": answer(row),
@@ -31,9 +32,15 @@ def easyr1(row: Row) -> dict[str, Any]:
 
 
 def trl(row: Row) -> dict[str, Any]:
-    """TRL's row: a chat `prompt` without the image mark (TRL inserts it), `images`, and the ground truth."""
+    """TRL's row: a chat `prompt` without the image marks, `images`, and the ground truth.
+
+    TRL inserts all marks before the text, so named views are listed in their order.
+    """
+    marks, text = divided(row["prompt"][0]["content"])
+    views = [line.removesuffix(f": {IMAGE_MARK}") for line in marks.splitlines() if not line.startswith(IMAGE_MARK)]
+    named = f"The images are, in this order: {', '.join(views)}.\n" if views else ""
     return {
-        "prompt": [{"role": "user", "content": row["extra_info"]["prompt"]}],
+        "prompt": [{"role": "user", "content": named + text}],
         "images": row["images"],
         "solution": row["reward_model"]["ground_truth"],
         "extra_info": row["extra_info"],

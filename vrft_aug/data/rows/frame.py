@@ -4,12 +4,18 @@ Qwen2.5-VL states boxes in pixels of the resized image, so writing and reading a
 resized once, in the policy's own processor: the data sets in vrft_aug/engine/verl/datasets.py give it the whole image.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from math import ceil, floor, sqrt
 
 from vrft_aug.data.settings import Policy
 
 Size = tuple[int, int]  # width, height in pixels
+
+
+def pairs(sizes: Sequence[int]) -> list[Size]:
+    """The size of each image of a row, from its `image_size` or `frame_size`: width, height, width, height, ..."""
+    return [(int(width), int(height)) for width, height in zip(sizes[::2], sizes[1::2], strict=True)]
 
 
 @lru_cache(maxsize=4096)

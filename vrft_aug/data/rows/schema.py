@@ -16,9 +16,10 @@ Truth = TypedDict("Truth", {"style": str, "ground_truth": str})
 class Row(TypedDict):
     """A row as verl's GRPO trainer reads it.
 
-    prompt: one user message that begins with the image mark. images: one encoded image. ability: the task.
-    ground_truth: the class name, the grade, or the box as a JSON list in original pixels; for detection a list of
-    such boxes.
+    prompt: one user message that begins with a mark per image. images: the encoded images, one or more. ability: the
+    task.
+    ground_truth: the class name, the grade, or the box as a JSON list in original pixels, after the number of its image
+    where there are several; for detection a list of such boxes.
     """
 
     data_source: str

@@ -23,17 +23,20 @@ class Sharing:
 
     samples: int = 1  # number of consecutive rows that answer the same prompt
     tokens: int = 0  # number of tokens that these rows share at their start
+    images: int = 0  # number of images of each row
 
     def look(self, inputs: dict[str, torch.Tensor], samples: int, tokens: int) -> None:
-        """Share if each group of `samples` rows begins with the same `tokens` tokens and has one image, the same one.
+        """Share if each group of `samples` rows begins with the same `tokens` tokens and has the same images, and if
+        all rows have equally many.
 
         inputs: `input_ids` (rows, padded tokens); `pixel_values` and `image_grid_thw` as in transformers.
         """
         images = split_images(inputs["pixel_values"], inputs["image_grid_thw"]) if "pixel_values" in inputs else ()
         groups = inputs["input_ids"][:, :tokens].unflatten(0, (-1, samples))
-        same = bool((groups == groups[:, :1]).all()) and len(images) == len(inputs["input_ids"])
-        same = same and all(torch.equal(image, images[row - row % samples]) for row, image in enumerate(images))
-        self.samples, self.tokens = (samples, tokens) if same and tokens else (1, 0)
+        per_row, more = divmod(len(images), len(inputs["input_ids"]))
+        same = bool((groups == groups[:, :1]).all()) and per_row > 0 and not more
+        same = same and all(map(torch.equal, images, of_first_samples(images, per_row, samples, samples)))
+        self.samples, self.tokens, self.images = (samples, tokens, per_row) if same and tokens else (1, 0, 0)
 
 
 def samples_together(prompts: Sequence[str], lengths: torch.Tensor, budget: int) -> int:
@@ -90,18 +93,28 @@ def _compute_prompts_once(compute: Callable[..., BaseModelOutputWithPast], shari
 
 def _see_images_once(see: Callable, sharing: Sharing) -> Callable:
     def forward(patches: torch.Tensor, grid_thw: torch.Tensor, **options: Any) -> Any:
-        """Patches of all images (patches, values) and their grids (images, 3); one image per row of the batch."""
-        samples = sharing.samples
+        """Patches of all images (patches, values) and their grids (images, 3); equally many per row of the batch."""
+        samples, per_row = sharing.samples, sharing.images
         if samples == 1:
             return see(patches, grid_thw=grid_thw, **options)
-        images, grids = split_images(patches, grid_thw)[::samples], grid_thw[::samples]
+        images = of_first_samples(split_images(patches, grid_thw), per_row, samples)
+        grids = torch.stack(of_first_samples(grid_thw.unbind(), per_row, samples))
         seen = see(torch.cat(images), grid_thw=grids, **options)
         merged = sum(map(len, images)) // len(seen.pooler_output)  # patches per token
         features = seen.pooler_output.split([len(image) // merged for image in images])
-        seen.pooler_output = torch.cat([feature for feature in features for _ in range(samples)])
+        prompts = (features[at : at + per_row] for at in range(0, len(features), per_row))
+        seen.pooler_output = torch.cat([feature for prompt in prompts for feature in prompt * samples])
         return seen
 
     return forward
+
+
+def of_first_samples(
+    images: Sequence[torch.Tensor], per_row: int, samples: int, times: int = 1
+) -> list[torch.Tensor]:
+    """The images of the first of each prompt's samples, `times` times per prompt. images: `per_row` of each sample."""
+    size = per_row * samples
+    return [image for at in range(0, len(images), size) for image in [*images[at : at + per_row]] * times]
 
 
 def split_images(patches: torch.Tensor, grid_thw: torch.Tensor) -> tuple[torch.Tensor, ...]:

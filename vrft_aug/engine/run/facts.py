@@ -16,8 +16,9 @@ def of_config(config: DictConfig, rows: Path, *more: Path) -> dict[str, Any]:
     rows: the folder of the prepared rows. From its manifest are: shots, protocol, knowledge (how many of the prompt's
     entries nobody has reviewed, where None stands for entries of the config; None without knowledge), image_tokens
     (visual tokens of the smallest and the largest image), labels (how many labelled images training and validation
-    use; none with a pretext), task, classes, and pretext (the prompt's; it asks for none of the classes). more: folders
-    with the rows of other prompts that a training reads as well; they count for the labels.
+    use; none with a pretext), task, classes, images (the most per prompt), and pretext (the prompt's; it asks for none
+    of the classes). more: folders with the rows of other prompts that a training reads as well; they count for the
+    labels.
     """
     manifest = read_manifest(rows)
     knowledge = manifest["knowledge"]
@@ -27,6 +28,7 @@ def of_config(config: DictConfig, rows: Path, *more: Path) -> dict[str, Any]:
         "dataset": config.dataset.name,
         "task": manifest["task"],
         "classes": manifest["dataset"]["classes"],
+        "images": manifest["dataset"].get("images", 1),
         "shots": manifest["rule"]["shots"],
         "seed": config.seed,
         "prompt": config.prompt.name,

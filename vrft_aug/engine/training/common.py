@@ -102,7 +102,8 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
 def trainings_of(path: str | None, recipe: str, about: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The trainings of the policy at `path`, in order, and the one that this run adds. about: facts of this run."""
     before = (policy_files.read_settings(path) or {}).get("trainings", [])
-    keys = ("experiment", "dataset", "task", "classes", "shots", "prompt", "pretext", "objective", "variant", "labels")
+    keys = ("experiment", "dataset", "task", "classes", "images", "shots", "prompt", "pretext", "objective", "variant",
+            "labels")  # fmt: skip
     return [*before, {"recipe": recipe} | {key: about[key] for key in keys}]
 
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from vrft_aug.cli import one_line_errors
 from vrft_aug.configs import CONF, compose
-from vrft_aug.data.policy_files import adopt
+from vrft_aug.data.policy_files import adopt, read_settings
 from vrft_aug.engine.run.preflight import prepare_environment
 from vrft_aug.engine.run.profile_checks import check_machine
 from vrft_aug.errors import InputError
@@ -77,13 +77,19 @@ def command(path: str, config: DictConfig, others: list[str]) -> list[str]:
         "--kv-cache-memory-bytes": hardware.vllm.kv_cache_bytes,
         "--block-size": hardware.vllm.kv_block_tokens,
         "--mm-processor-cache-gb": hardware.vllm.image_cache_gb,
-        "--limit-mm-per-prompt": '{"image": 1, "video": 0}',
+        "--limit-mm-per-prompt": json.dumps({"image": most_images(path), "video": 0}),
         "--mm-processor-kwargs": json.dumps({key: config.policy[key] for key in ("min_pixels", "max_pixels")}),
     }
     given = {option.partition("=")[0] for option in others}
     options = [f"{key}={value}" for key, value in ours.items() if value is not None and key not in given]
     eager = ["--enforce-eager"] if hardware.vllm.enforce_eager else []
     return ["serve", path, *options, *eager, "--skip-mm-profiling", *others]
+
+
+def most_images(path: str) -> int:
+    """The most images per prompt of the policy's trainings; 1 if no training of ours made it."""
+    trainings = (read_settings(path) or {}).get("trainings", [])
+    return max((one.get("images", 1) for one in trainings), default=1)
 
 
 if __name__ == "__main__":

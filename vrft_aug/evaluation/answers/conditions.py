@@ -8,6 +8,7 @@ shuffled: the images dealt to the wrong prompts. blank: grey images. blur_1 to d
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,17 +39,27 @@ class Condition(NamedTuple):
 
 
 def deal_images(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The rows with their images in a random order: a policy that uses its images must fall to chance level."""
-    order = np.random.default_rng(seed).permutation(len(rows))
+    """The rows with their images in a random order: a policy that uses its images must fall to chance level.
+
+    Those of a row stay together, and go to a row whose prompt has as many marks.
+    """
+    numbers = rows["images"].map(len).to_numpy()
+    order, rng = np.arange(len(rows)), np.random.default_rng(seed)
+    for number in np.unique(numbers):
+        places = np.flatnonzero(numbers == number)
+        order[places] = places[rng.permutation(len(places))]
     return rows.assign(images=[rows["images"].iloc[index] for index in order])
 
 
 def redraw(rows: pd.DataFrame, draw: Callable[[bytes, str], bytes]) -> pd.DataFrame:
-    """The rows with other images. draw: takes an encoded image and its source_id."""
-    encoded = [images[0]["bytes"] for images in rows["images"]]
+    """The rows with other images. draw: takes an encoded image and its name: the source_id, and its number if it is not
+    the first of its row."""
+    names = ([f"{info['source_id']} {number}" if number else info["source_id"] for number in range(len(shown))]
+             for info, shown in zip(rows["extra_info"], rows["images"], strict=True))  # fmt: skip
+    encoded = (image["bytes"] for shown in rows["images"] for image in shown)
     with ThreadPoolExecutor() as pool:  # Pillow and zlib work outside of Python's lock
-        drawn = list(pool.map(draw, encoded, (info["source_id"] for info in rows["extra_info"])))
-    images: list[Any] = [[{"bytes": image, "path": None}] for image in drawn]
+        drawn = pool.map(draw, encoded, chain.from_iterable(names))
+        images: list[Any] = [[{"bytes": next(drawn), "path": None} for _ in shown] for shown in rows["images"]]
     return rows.assign(images=images)
 
 

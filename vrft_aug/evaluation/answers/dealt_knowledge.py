@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from vrft_aug.data.prompts.rendering import IMAGE_MARK, render
+from vrft_aug.data.prompts.rendering import IMAGE_MARK, divided, render
 from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Prompt
 
@@ -58,11 +58,12 @@ def asked_again(rows: pd.DataFrame, dataset: Dataset, prompt: Prompt, change: Ch
     """The rows with their prompts made anew with other descriptions. Everything else in a row stays as it is."""
 
     @lru_cache(maxsize=1024)
-    def text(classes: Texts, knowledge: Texts) -> str:
-        asks = (prompt.form, prompt.confidence)
-        return IMAGE_MARK + render(prompt.template, dataset, classes, change(classes, knowledge), *asks)
+    def text(marks: str, classes: Texts, knowledge: Texts) -> str:
+        asks = (prompt.form, prompt.confidence, marks.count(IMAGE_MARK))
+        return marks + render(prompt.template, dataset, classes, change(classes, knowledge), *asks)
 
-    texts = [text(tuple(info["classes"]), tuple(info["knowledge"])) for info in rows["extra_info"]]
+    asked = zip(_contents(rows), rows["extra_info"], strict=True)
+    texts = [text(divided(one)[0], tuple(info["classes"]), tuple(info["knowledge"])) for one, info in asked]
     messages: list[Any] = [[{"role": "user", "content": one}] for one in texts]
     return rows.assign(prompt=messages)
 

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 from PIL import Image
 
+from vrft_aug.data.prompts.rendering import chat_parts
 from vrft_aug.data.settings import Policy
 from vrft_aug.evaluation.answers.probabilities import Branch, Path, branches, class_shares, encode_text, name_paths
 
@@ -18,12 +19,13 @@ CHUNK = 256  # prompts per call of vLLM and progress line; limits the decoded im
 class Generator:
     """The policy at `path` (a folder or hub id in Hugging Face format) loaded into vLLM.
 
-    hardware, sampling: the keys of this name in conf/evaluate.yaml.
+    hardware, sampling: the keys of this name in conf/evaluate.yaml. images: most images per prompt.
     """
 
     at_once = CHUNK  # prompts that are answered together, and that vLLM's cache still holds just afterwards
 
-    def __init__(self, path: str, policy: Policy, hardware: DictConfig, sampling: DictConfig, seed: int):
+    def __init__(self, path: str, policy: Policy, hardware: DictConfig, sampling: DictConfig, seed: int,
+                 images: int = 1):  # fmt: skip
         # With a second process, chance would decide which requests share a batch.
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
         from transformers import AutoProcessor
@@ -43,7 +45,7 @@ class Generator:
             block_size=hardware.vllm.kv_block_tokens,
             gpu_memory_utilization=hardware.vllm.memory_fraction,
             enforce_eager=hardware.vllm.enforce_eager,
-            limit_mm_per_prompt={"image": 1, "video": 0},
+            limit_mm_per_prompt={"image": images, "video": 0},
             skip_mm_profiling=True,
         )
         self._room = policy.max_response_length
@@ -51,11 +53,11 @@ class Generator:
         self._sampling = SamplingParams(n=sampling.n, temperature=sampling.temperature, max_tokens=self._room)
 
     def answer(
-        self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]
+        self, prompts: Sequence[str], images: Sequence[Sequence[bytes]], say: Callable[[str], None]
     ) -> Iterator[list[tuple[str, int]]]:
         """`sampling.n` responses to each prompt, as (text, number of tokens); `at_once` prompts are answered together.
 
-        prompts: user turns, each with one "<image>". images: encoded images, one per prompt.
+        prompts: user turns, each with a "<image>" per image. images: the encoded images of each prompt.
         """
         for start in range(0, len(prompts), CHUNK):
             chunk = slice(start, start + CHUNK)
@@ -69,7 +71,8 @@ class Generator:
         return [[(choice.text, len(choice.token_ids)) for choice in output.outputs] for output in outputs]
 
     def class_probabilities(
-        self, prompts: Sequence[str], images: Sequence[bytes], responses: Sequence[str], classes: Sequence[list[str]]
+        self, prompts: Sequence[str], images: Sequence[Sequence[bytes]], responses: Sequence[str],
+        classes: Sequence[list[str]],
     ) -> list[list[float]]:
         """The probability of each class at the place of each response's answer (probabilities.py).
 
@@ -105,15 +108,13 @@ class Generator:
                 for one, (_, (_, tokens)) in zip(log_probs, asked, strict=True)]  # fmt: skip
 
     def _as_tokens(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The request with its text as tokens: one stands for the image, which vLLM repeats as in a text."""
+        """The request with its text as tokens: one stands for each image, which vLLM repeats as in a text."""
         tokens = self._processor.tokenizer(request["prompt"]).input_ids
         return {"prompt_token_ids": tokens, "multi_modal_data": request["multi_modal_data"]}
 
-    def _request(self, prompt: str, encoded: bytes) -> dict[str, Any]:
-        """The same text and image that verl's agent loop sends to vLLM."""
-        before, after = prompt.split("<image>")
-        parts: list[dict[str, Any]] = [{"type": "text", "text": before}] if before else []
-        parts += [{"type": "image"}, {"type": "text", "text": after}]
-        messages = [{"role": "user", "content": parts}]
+    def _request(self, prompt: str, images: Sequence[bytes]) -> dict[str, Any]:
+        """The same text and images that verl's agent loop sends to vLLM."""
+        messages = [{"role": "user", "content": chat_parts(prompt)}]
         text = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        return {"prompt": text, "multi_modal_data": {"image": [Image.open(io.BytesIO(encoded)).convert("RGB")]}}
+        decoded = [Image.open(io.BytesIO(encoded)).convert("RGB") for encoded in images]
+        return {"prompt": text, "multi_modal_data": {"image": decoded}}

@@ -4,6 +4,7 @@ What it reads of an image differs: pixels.py, features.py. Nothing is tuned on t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +50,8 @@ def answer(parquet: Path, rows: pd.DataFrame, read: Read, penalty: float) -> pd.
 
     labels = training_labels(parquet)
     chosen = even_subset(labels, MOST)
-    images = training_images(parquet, set(chosen.tolist())), (images[0]["bytes"] for images in rows["images"])
-    seen, asked = read(*images)
+    counted = training_images(parquet, set(chosen.tolist()))
+    seen, asked = side_by_side(read, counted, ([one["bytes"] for one in shown] for shown in rows["images"]))
     model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / penalty, max_iter=ITERATIONS))
     model.fit(seen, np.array(labels)[chosen])
     shares = pd.DataFrame(model.predict_proba(asked), columns=model.classes_)
@@ -69,14 +70,39 @@ def training_labels(parquet: Path) -> list[str]:
     return [model["ground_truth"] for table in tables for model in table["reward_model"]]
 
 
-def training_images(parquet: Path, chosen: set[int]) -> Iterator[bytes]:
-    """The encoded images of the training rows at the chosen positions."""
+def side_by_side(
+    read: Read, seen: Iterable[Sequence[bytes]], asked: Iterable[Sequence[bytes]]
+) -> tuple[NDArray, NDArray]:
+    """What `read` gives for the images of each row, side by side; zeros where a row has fewer images than others."""
+    numbers: tuple[list[int], list[int]] = ([], [])
+
+    def each(rows: Iterable[Sequence[bytes]], counted: list[int]) -> Iterator[bytes]:
+        for shown in rows:
+            counted.append(len(shown))
+            yield from shown
+
+    found = read(each(seen, numbers[0]), each(asked, numbers[1]))
+    most = max(chain(*numbers))
+    both = [_padded(table, counted, most) for table, counted in zip(found, numbers, strict=True)]
+    return both[0], both[1]
+
+
+def _padded(table: NDArray, numbers: Sequence[int], most: int) -> NDArray:
+    """(rows, most * width) from (images, width). numbers: images of each row."""
+    there = np.arange(most) < np.array(numbers)[:, None]
+    wide = np.zeros((*there.shape, table.shape[1]), table.dtype)
+    wide[there] = table
+    return wide.reshape(len(numbers), -1)
+
+
+def training_images(parquet: Path, chosen: set[int]) -> Iterator[list[bytes]]:
+    """The encoded images of each of the training rows at the chosen positions."""
     position = 0
     for file in parquet_files(parquet / "train.parquet"):
         for batch in pq.ParquetFile(file).iter_batches(BATCH, columns=["images"]):
             for images in batch.column("images"):
                 if position in chosen:
-                    yield images.as_py()[0]["bytes"]
+                    yield [image["bytes"] for image in images.as_py()]
                 position += 1
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from vrft_aug.data.prompts.rendering import IMAGE_MARK
+from vrft_aug.data.prompts.rendering import divided
 from vrft_aug.data.rows.parquet_files import parquet_files
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers import voting
@@ -17,7 +17,7 @@ from vrft_aug.rewards import Objective, compute_score
 from vrft_aug.rewards.parsing import BOX_TASKS
 from vrft_aug.rewards.thought import thought_right
 
-Answerer = Callable[[list[str], list[bytes]], Iterable[list[tuple[str, int]]]]
+Answerer = Callable[[list[str], list[list[bytes]]], Iterable[list[tuple[str, int]]]]
 
 
 class Weigher(Protocol):
@@ -29,7 +29,7 @@ class Weigher(Protocol):
     at_once: int
 
     def class_probabilities(
-        self, prompts: list[str], images: list[bytes], responses: list[str], classes: list[list[str]]
+        self, prompts: list[str], images: list[list[bytes]], responses: list[str], classes: list[list[str]]
     ) -> list[list[float]]: ...
 
 
@@ -46,11 +46,11 @@ def predict(rows: pd.DataFrame, objective: Objective, answer: Answerer, weigher:
     """Scored predictions, one row per response (columns: vrft_aug/evaluation/metrics/measure.py).
 
     If a prompt has several responses, they also get `sample`, `vote` and `vote_shares` (voting.py). answer: takes
-    prompts and images; yields each prompt's responses as (text, number of tokens). weigher: adds the column
+    prompts and the images of each; yields each prompt's responses as (text, number of tokens). weigher: adds the column
     `probabilities`, for the response that counts.
     """
     prompts = [prompt[0]["content"] for prompt in rows["prompt"]]
-    images = [images[0]["bytes"] for images in rows["images"]]
+    images = [[image["bytes"] for image in shown] for shown in rows["images"]]
     answers = iter(answer(prompts, images))
     table: list[dict] = []
     size = weigher.at_once if weigher else len(rows)
@@ -70,7 +70,7 @@ def _scored(row: Mapping[Any, Any], responses: Sequence[tuple[str, int]], object
         {
             "data_source": row["data_source"],
             **row_columns(info),
-            "prompt": row["prompt"][0]["content"].replace(IMAGE_MARK, "", 1),  # as asked
+            "prompt": divided(row["prompt"][0]["content"])[1],  # as asked
             "response": text,
             "response_length": length,
             "ground_truth": truth,
@@ -83,7 +83,9 @@ def _scored(row: Mapping[Any, Any], responses: Sequence[tuple[str, int]], object
     return voting.mark(scored) if len(scored) > 1 else scored
 
 
-def _weigh(scored: list[list[dict[str, Any]]], prompts: list[str], images: list[bytes], weigher: Weigher) -> None:
+def _weigh(
+    scored: list[list[dict[str, Any]]], prompts: list[str], images: list[list[bytes]], weigher: Weigher
+) -> None:
     """Add the class probabilities of the response that counts of each prompt; None for the others, and for boxes."""
     for row in chain.from_iterable(scored):
         row["probabilities"] = None

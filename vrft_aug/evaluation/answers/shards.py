@@ -22,32 +22,33 @@ class Answering(Protocol):
     at_once: int
 
     def answer(
-        self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]
+        self, prompts: Sequence[str], images: Sequence[Sequence[bytes]], say: Callable[[str], None]
     ) -> Iterable[list[tuple[str, int]]]: ...
 
     def class_probabilities(
-        self, prompts: Sequence[str], images: Sequence[bytes], responses: Sequence[str], classes: Sequence[list[str]]
+        self, prompts: Sequence[str], images: Sequence[Sequence[bytes]], responses: Sequence[str],
+        classes: Sequence[list[str]],
     ) -> list[list[float]]: ...
 
 
 @contextmanager
 def generator(
     path: str, policy: Policy, hardware: DictConfig, sampling: DictConfig, seed: int,
-    make: Callable[..., Answering] = Generator,
+    make: Callable[..., Answering] = Generator, images: int = 1,
 ) -> Iterator[Answering]:  # fmt: skip
     """The policy at `path`, in this process if one engine needs all devices of this machine, else in several.
 
-    make: a class that takes the other arguments; it must be importable in another process.
+    images: most per prompt. make: a class that takes the other arguments; it must be importable in another process.
     """
     groups = device_groups(hardware)
     if len(groups) == 1:
-        yield make(path, policy, hardware, sampling, seed)
+        yield make(path, policy, hardware, sampling, seed, images)
         return
     with ExitStack() as stack:
         pools = [
             # Each draws its own numbers: with the same seed all would draw the same.
             stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"), _start,
-                                (devices, make, path, policy, hardware, sampling, seed + number)))
+                                (devices, make, path, policy, hardware, sampling, seed + number, images)))
             for number, devices in enumerate(groups)
         ]  # fmt: skip
         yield Shards(pools)
@@ -69,7 +70,7 @@ class Shards:
         self.at_once = CHUNK * len(pools)
 
     def answer(
-        self, prompts: Sequence[str], images: Sequence[bytes], say: Callable[[str], None]
+        self, prompts: Sequence[str], images: Sequence[Sequence[bytes]], say: Callable[[str], None]
     ) -> Iterator[list[tuple[str, int]]]:
         """As Generator.answer: the answers in the order of the prompts."""
         for start in range(0, len(prompts), self.at_once):
@@ -79,7 +80,8 @@ class Shards:
             yield from answers
 
     def class_probabilities(
-        self, prompts: Sequence[str], images: Sequence[bytes], responses: Sequence[str], classes: Sequence[list[str]]
+        self, prompts: Sequence[str], images: Sequence[Sequence[bytes]], responses: Sequence[str],
+        classes: Sequence[list[str]],
     ) -> list[list[float]]:
         """As Generator.class_probabilities. Rows that were answered together go to the processes that answered them."""
         return self._divide(_class_probabilities, prompts, images, responses, classes)
@@ -107,7 +109,7 @@ def _start(devices: Sequence[str], make: Callable[..., Answering], *arguments: A
     _own = make(*arguments)
 
 
-def _answer(prompts: Sequence[str], images: Sequence[bytes]) -> Answers:
+def _answer(prompts: Sequence[str], images: Sequence[Sequence[bytes]]) -> Answers:
     return list(_own.answer(prompts, images, lambda text: None))
 
 

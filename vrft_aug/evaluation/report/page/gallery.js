@@ -10,21 +10,27 @@ function verdictFits(verdict, answer, other) {
   return answer.right !== other.right && answer.right === (verdict === "better");
 }
 
-function boxes(image, answers) {
-  const rect = ([x1, y1, x2, y2], style) =>
-    drawing("rect", { x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1), style });
+/** The boxes in one of an image's views; number: the view's, which comes first in a box where there are several. */
+function boxes(image, answers, view, number) {
+  const rect = (box, style) => {
+    const [x1, y1, x2, y2] = box.slice(-4);
+    return drawing("rect", { x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1), style });
+  };
+  const here = (found) => (found ?? []).filter((box) => box.length === 4 || box[0] === number);
   const found = answers.flatMap((answer, i) =>
-    (answer?.boxes ?? []).map((box) => rect(box, `stroke: var(--c${i ? 1 : 5}); stroke-dasharray: 5 3`)));
-  const all = [...image.boxes.map((box) => rect(box, "stroke: #ffffff")), ...found];
-  return drawing("svg", { viewBox: `0 0 ${image.width} ${image.height}`, "aria-hidden": "true" }, ...all);
+    here(answer?.boxes).map((box) => rect(box, `stroke: var(--c${i ? 1 : 5}); stroke-dasharray: 5 3`)));
+  const all = [...here(image.boxes).map((box) => rect(box, "stroke: #ffffff")), ...found];
+  return drawing("svg", { viewBox: `0 0 ${view.width} ${view.height}`, "aria-hidden": "true" }, ...all);
 }
 
 function picture(image, answers) {
   if (!image.uri) return element("figure", { class: "picture" }, element("p", {}, "image not found"));
-  const small = Math.max(image.width, image.height) <= 64;
-  const img = element("img", { src: image.uri, alt: `test image ${image.id}, ground truth ${image.truth}`, class: small ? "pixels" : "smooth" });
-  const frame = element("div", { class: "frame" }, img, image.boxes ? boxes(image, answers) : null);
-  return element("figure", { class: "picture" }, frame);
+  const frames = [image, ...(image.more ?? [])].map((view, at) => {
+    const small = Math.max(view.width, view.height) <= 64, which = image.more ? ` (${at + 1} of ${image.more.length + 1})` : "";
+    const img = element("img", { src: view.uri, alt: `test image ${image.id}${which}, ground truth ${image.truth}`, class: small ? "pixels" : "smooth" });
+    return element("div", { class: "frame" }, img, image.boxes ? boxes(image, answers, view, at + 1) : null);
+  });
+  return element("figure", { class: "picture" }, ...frames);
 }
 
 /** The images by the probability of the run's answer; images without one come last. */

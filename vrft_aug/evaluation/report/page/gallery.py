@@ -21,8 +21,9 @@ def gallery(comparisons: Sequence[Comparison], limit: int, seed: int = 0) -> lis
     """One entry per data set and split in the form of JSON, with at most `limit` images; the same for all runs.
 
     {"title", "total": images to choose from, "classes", "runs", "notes": [str], "images": [{"id", "truth": ground
-    truth, "findings": in words or "", "uri": data URI or null, "width", "height": original pixels, "boxes":
-    [[x1, y1, x2, y2]] or null, "answers": {run's name: answer}}]}; an answer: see `_answer`.
+    truth, "findings": in words or "", "uri": data URI or null, "width", "height": original pixels, "more":
+    [{"uri", "width", "height"}] of a row with several images, "boxes": [[x1, y1, x2, y2]] or null, with the number of
+    its image first where there are several, "answers": {run's name: answer}}]}; an answer: see `_answer`.
     """
     return [_of_set(title_of(*name), group, limit, seed) for name, group in by_dataset(comparisons).items()]
 

@@ -19,7 +19,8 @@ BATCH = 64  # rows in memory at once
 
 
 def thumbnails(parquet: Path, wanted: Mapping[int, str]) -> dict[int, dict[str, Any]]:
-    """{index: {"uri": data URI, "width", "height": original pixels}} of the wanted rows that still exist.
+    """{index: {"uri": data URI, "width", "height": original pixels}} of the wanted rows that still exist; "more": the
+    same of the others of a row with several images.
 
     parquet: the file of a split, which recipes/prepare.py wrote. wanted: {index of a row: its source_id}; a row with
     another source_id was prepared later from other data and is left out.
@@ -30,8 +31,8 @@ def thumbnails(parquet: Path, wanted: Mapping[int, str]) -> dict[int, dict[str, 
             for batch in pq.ParquetFile(file).iter_batches(BATCH, columns=["images", "extra_info"]):
                 for position, info in enumerate(batch.column("extra_info").to_pylist()):
                     if wanted.get(info["index"]) == info["source_id"]:
-                        encoded = batch.column("images")[position].as_py()[0]["bytes"]
-                        found[info["index"]] = thumbnail(encoded)
+                        first, *more = (thumbnail(one["bytes"]) for one in batch.column("images")[position].as_py())
+                        found[info["index"]] = first | ({"more": more} if more else {})
     except (InputError, OSError, pa.ArrowException, KeyError):  # the rows are gone or damaged: the page says so
         return {}
     return found
