@@ -67,7 +67,7 @@ def test_rollout_and_actor_agree_after_an_update(trained):
     assert len(steps) == 2
     if name == "grpo":
         second = steps[1].get("data", steps[1])
-        assert second["training/rollout_probs_diff_max"] < 1e-5
+        assert second["training/rollout_probs_diff_max"] < 1e-4
         assert second["actor/kl_loss"] > 1e-3  # the first update moved the policy
 
 
