@@ -12,10 +12,11 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy
 from transformers import AttentionInterface, AutoConfig, AutoModelForImageTextToText, Qwen3VLConfig
 
 from vrft_aug.data.settings import Policy
-from vrft_aug.engine.run.preflight import BYTES_A_PARAMETER, GIB
+from vrft_aug.engine.run.freezing import is_frozen
+from vrft_aug.engine.run.preflight import BYTES_A_PARAMETER, BYTES_A_TRAINED_PARAMETER, GIB
 from vrft_aug.experiments import memory
 from vrft_aug.experiments.model_size import PUBLISHED as FOLDER
-from vrft_aug.experiments.model_size import count, count_adapters, find, read
+from vrft_aug.experiments.model_size import count, count_adapters, count_frozen, find, read
 
 PUBLISHED = {"qwen2_5_vl_3b": 3_754_622_976, "qwen2_5_vl_7b": 8_292_166_656}  # in the Hub's safetensors headers
 TOKENS = 64
@@ -175,6 +176,21 @@ def test_what_makes_it_smaller():
     assert peak("hardware.gradient_checkpointing=false") > peak() + 20
 
 
+@pytest.mark.parametrize("freeze", ["vision", "vision+merger", "language"])
+def test_a_frozen_part_has_neither_gradients_nor_moments(freeze):
+    model = published("qwen2_5_vl_3b")
+    frozen = sum(weight.numel() for name, weight in model.named_parameters() if is_frozen(name, freeze))
+    whole, part = (memory.estimate(root("gpu_2x80g", f"freeze={one}")).phases for one in ("none", freeze))
+    for key, numbers in (("gradients", 1), ("optimizer", 2), ("weights", 0)):
+        spared = (whole["training"][key] - part["training"][key]) * GIB
+        assert spared == pytest.approx(frozen * numbers * 4 / 2, rel=1e-6)  # float32 on two devices
+    assert (part["training"]["activations"] < whole["training"]["activations"]) == (freeze != "language")
+    assert (part["training"]["gathered"] < whole["training"]["gathered"]) == (freeze == "language")
+    assert part["rollout"]["optimizer"] < whole["rollout"]["optimizer"]
+    with_adapters = memory.estimate(root("gpu_1x24g", f"freeze={freeze}")).phases["training"]
+    assert with_adapters["optimizer"] == memory.estimate(root("gpu_1x24g")).phases["training"]["optimizer"]
+
+
 def test_a_policy_with_its_own_output_head_has_no_fused_kernels():
     def peak(policy: str, fused: str) -> float:
         config = root("node_8x80g", f"hardware.use_fused_kernels={fused}", policy=policy)
@@ -196,6 +212,9 @@ def test_on_a_cpu_it_is_what_the_preflight_checks():
     result, processes = memory.estimate(config), config.hardware.min_free_gigabytes
     assert result.peak == pytest.approx(PUBLISHED["qwen2_5_vl_3b"] * BYTES_A_PARAMETER / GIB + processes)
     assert result.device > 0
+    frozen = count_frozen(published("qwen2_5_vl_3b"), "vision")
+    spared = result.peak - memory.estimate(root("cpu", "freeze=vision")).peak
+    assert spared * GIB == pytest.approx(frozen * BYTES_A_TRAINED_PARAMETER) and frozen > 5e8
 
 
 def test_a_policy_of_unknown_size_has_no_estimate(tmp_path):

@@ -76,6 +76,22 @@ def test_the_checkpoints_are_those_that_the_preflight_counts(planner):
     assert number(line, "GiB of checkpoints") == pytest.approx(three, abs=0.05)
 
 
+def test_frozen_weights_need_less_disk_and_memory(planner):
+    cell = Cell("v_rft", "blood", 256, "qwen2_5_vl_3b")
+
+    def line(freeze: str) -> str:
+        shared = ("hardware=gpu_2x80g", "data_root=none")
+        plan = Plan(Path("runs"), planner.configs, shared, (f"freeze={freeze}",), "paper")
+        return next(lines([(cell, plan.stages(cell))], Survey(planner.configs), set(), ONE_HOUR))
+
+    whole, frozen = line("none"), line("vision+merger")
+    spared = 3 * 668_684_288 * 8 / 1024**3  # two moments of each weight of the tower, in three checkpoints
+    difference = number(whole, "GiB of checkpoints") - number(frozen, "GiB of checkpoints")
+    assert difference == pytest.approx(spared, abs=0.1)
+    assert int(re.search(r"about (\d+) of", frozen)[1]) < int(re.search(r"about (\d+) of", whole)[1])
+    assert line("everything").startswith("qwen2_5_vl_3b/blood-256/v_rft: cannot run: freeze=everything: must be one of")
+
+
 def test_the_profile_and_the_schedule_change_the_passes(planner):
     def passes(*shared: str) -> float:
         line = planner.text(Cell("v_rft", "blood", 256, "qwen2_5_vl_3b"), shared=("data_root=none", *shared))[0]

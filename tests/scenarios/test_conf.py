@@ -16,6 +16,7 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 
 OURS = ("seed", "shots", "data_root", "parquet", "allow_unverified", "partial", "out", "warn", "keep", "method")
 OURS += ("experiment_name", "objective_name", "policy_name", "variant_name", "task_seed", "difficulty", "group_weight")
+OURS += ("freeze",)
 GROUPS = ("dataset", "prompt", "objective", "schedule", "policy", "hardware")
 SCHEMA = {"grpo": "ppo_trainer", "sft": "sft_trainer_engine"}
 DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its YAML
@@ -23,6 +24,8 @@ DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its 
     "actor_rollout_ref.rollout.agent.agent_loop_manager_class",
 }
 OF_OUR_CLASSES = {"data.balanced", "data.seed"}  # read by engine/verl/datasets.py
+OF_OUR_CLASSES |= {f"{engine}.{key}" for key in ("freeze", "vllm_sleeps")  # of engine/verl/engine_config.py
+                   for engine in ("engine", "actor_rollout_ref.actor.fsdp_config", "actor_rollout_ref.ref.fsdp_config")}
 # keys that verl reads with `.get` or hands on as they are, so that its own YAML does not list them
 OPEN = ("override_config.", "mixed_precision.", "engine_kwargs.vllm.", "ray_kwargs.ray_init.", "mm_processor_kwargs.")
 

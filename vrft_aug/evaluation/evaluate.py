@@ -56,6 +56,7 @@ def evaluate(config: DictConfig, run: Run) -> None:
         **facts.of_config(config, folder),
         "labels": facts.labels_of_policy(config.policy.path),
         "variant": facts.variant_of_policy(config.policy.path),
+        "freeze": facts.freeze_of_policy(config.policy.path),
         **facts.training_data_of_policy(config.policy.path, config.dataset.name),
         "policy": path,
         "split": config.split,

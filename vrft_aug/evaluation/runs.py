@@ -37,6 +37,7 @@ class Facts:
 
     experiment, dataset, shots, policy_name and seed (of draw and training) say which cell of a table the run fills.
     variant: of GRPO (conf/variant); of an evaluation, that of the last training by GRPO; None: none, or an older run.
+    freeze: what the training held frozen (engine/run/freezing.py); of an evaluation, the policy's last training.
     labels: images with a label that the training used, {"train": n, "val": n}; of an evaluation, those of the training
     that made the policy. image_tokens: visual tokens of the rows' images, {"least": n, "most": n}.
     trained_on: data sets of the policy's trainings; external: whether this data set is none of them.
@@ -59,6 +60,7 @@ class Facts:
     prompt: str | None = None
     objective: str | None = None
     variant: str | None = None
+    freeze: str | None = None
     protocol: str | None = None
     parquet: str | None = None
     split: str = ""

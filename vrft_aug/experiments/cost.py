@@ -17,6 +17,7 @@ from vrft_aug.engine.run.policy_size import SAVED_COPIES
 from vrft_aug.engine.training.checkpoints import Checkpoints
 from vrft_aug.engine.training.verl_settings import skips_old_log_probs
 from vrft_aug.experiments.cell_images import Images
+from vrft_aug.experiments.footprint import Footprint
 from vrft_aug.experiments.memory import BYTES
 from vrft_aug.experiments.stages import Stage
 
@@ -43,14 +44,14 @@ class Cost:
         return Cost(**(sums | {"known": self.known and other.known}))
 
 
-def of_training(config: DictConfig, stage: Stage, images: Images, parameters: int) -> Cost:
-    """The cost of a stage of grpo.py or sft.py. parameters: of the policy; 0: not known."""
+def of_training(config: DictConfig, stage: Stage, images: Images, policy: Footprint) -> Cost:
+    """The cost of a stage of grpo.py or sft.py."""
     batch, trainer, length = config.data.train_batch_size, config.trainer, config.policy.max_length
     steps = _steps(batch, trainer.total_training_steps, trainer.total_epochs, images.train)
     if steps is None:
         return Cost(known=False)
     times, rows = _validations(trainer, steps), images.val or 0
-    known, saved = images.val is not None, _saved(config, stage, steps, parameters)
+    known, saved = images.val is not None, _saved(config, stage, steps, policy)
     if "actor_rollout_ref" not in config:
         whole = rows and rows * ceil(batch / rows) // batch * batch  # verl drops an incomplete batch
         trained, validated = steps * batch, times * whole
@@ -98,10 +99,10 @@ def _validations(trainer: DictConfig, steps: int) -> int:
     return ceil(steps / frequency) if frequency > 0 else 0
 
 
-def _saved(config: DictConfig, stage: Stage, steps: int, parameters: int) -> int:
+def _saved(config: DictConfig, stage: Stage, steps: int, policy: Footprint) -> int:
     """Bytes of the checkpoints that are on the disk at once, as preflight.check_disk counts them."""
     limit = config.trainer.get("max_actor_ckpt_to_keep", config.trainer.get("max_ckpt_to_keep"))
     checkpoints = Checkpoints(stage.out / "checkpoints", stage.out / "metrics.jsonl", None, limit)
     number = checkpoints.to_come(range(1, steps + 1), config.trainer.save_freq)
-    copies = 1 if config.hardware.lora_rank else SAVED_COPIES
-    return parameters * copies * BYTES[config.hardware.master_dtype] * number
+    extra = 0 if config.hardware.lora_rank else (SAVED_COPIES - 1) * (policy.parameters - policy.frozen)
+    return (policy.parameters + extra) * BYTES[config.hardware.master_dtype] * number

@@ -8,13 +8,15 @@ from omegaconf import DictConfig
 
 from vrft_aug.data.settings import Policy
 from vrft_aug.experiments import memory
-from vrft_aug.experiments.model_size import count, find
+from vrft_aug.experiments.model_size import count, count_frozen, find
 
 
 class Footprint(NamedTuple):
-    """parameters: of the policy; 0: not known. peak, device: GiB of the largest phase, and of a device; None then."""
+    """parameters: of the policy; 0: not known. frozen: of these, by the training's `freeze`. peak, device: GiB of the
+    largest phase, and of a device; None then."""
 
     parameters: int
+    frozen: int
     peak: float | None
     device: float | None
 
@@ -47,6 +49,6 @@ def _import() -> None:
 
 def _footprint(config: DictConfig) -> Footprint:
     if (model := find(Policy.of(config.policy))) is None:
-        return Footprint(0, None, None)
+        return Footprint(0, 0, None, None)
     found = memory.estimate(config)
-    return Footprint(count(model), found and found.peak, found and found.device)
+    return Footprint(count(model), count_frozen(model, config.freeze), found and found.peak, found and found.device)

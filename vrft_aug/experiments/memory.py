@@ -1,15 +1,16 @@
 """Estimates by formula the GiB of memory that a run needs on each device; nobody has measured it on a GPU yet.
 
-N devices; P parameters, Q of them trained (all, or LoRA's adapters), w bytes each (`master_dtype`; adapters: 4);
-c bytes per number in a computation (`dtype`); T tokens in a full micro-batch (`max_tokens_per_device`); V vocabulary,
-h hidden, L layers.
+N devices; P parameters, Q of them trained (those that `freeze` leaves, or LoRA's adapters), w bytes each
+(`master_dtype`; adapters: 4); c bytes per number in a computation (`dtype`); T tokens in a full micro-batch
+(`max_tokens_per_device`); V vocabulary, h hidden, L layers.
 
     training  weights      w (P + adapters) / N     FSDP2 shards every parameter
               gradients    w Q / N                  reduced after every micro-batch, verl's default
               optimizer    2 w Q / N                AdamW's two moments
               gathered     what FSDP2 holds whole: embedding and two layers, or with `reshard_after_forward: false` all
                            parameters; and the embedding's gradient in c and float32
-              activations  T (c h L + one layer's), and the same for the image patches, with gradient checkpointing
+              activations  T (c h L + one layer's), and the same for the image patches, with gradient checkpointing;
+                           none of a vision tower that `freeze` holds, through which no gradient flows
               logits       2 c T V                  the head's output and its quotient by the temperature; the gradient
                                                     replaces them in place (flash-attn's cross entropy). With verl's
                                                     fused kernels: chunks of 512 tokens, four times in float32
@@ -29,8 +30,9 @@ import psutil
 from omegaconf import DictConfig
 
 from vrft_aug.data.settings import Policy
-from vrft_aug.engine.run.preflight import BYTES_A_PARAMETER, GIB
-from vrft_aug.experiments.model_size import Model, cached_numbers, count, count_adapters, find, is_tied
+from vrft_aug.engine.run.freezing import TOWER, is_frozen
+from vrft_aug.engine.run.preflight import BYTES_A_PARAMETER, BYTES_A_TRAINED_PARAMETER, GIB
+from vrft_aug.experiments.model_size import Model, cached_numbers, count, count_adapters, count_frozen, find, is_tied
 
 BYTES = {"float32": 4, "bfloat16": 2}
 ADAPTER_BYTES = 4  # LoRA's adapters are float32, whatever the base is (engine/verl/precision.py)
@@ -63,46 +65,53 @@ def estimate(config: DictConfig) -> Estimate | None:
 
 
 def _phases(model: Model, config: DictConfig, policy: Policy) -> dict[str, dict[str, float]]:
-    hardware = config.hardware
+    hardware, freeze = config.hardware, config.get("freeze", "none")
     if hardware.device == "cpu":
-        copies = count(model) * BYTES_A_PARAMETER / GIB  # as preflight.py checks it
+        spared = count_frozen(model, freeze) * BYTES_A_TRAINED_PARAMETER
+        copies = (count(model) * BYTES_A_PARAMETER - spared) / GIB  # as preflight.py checks it
         return {"training": {"copies": copies, "processes": hardware.min_free_gigabytes}}
     vllm = _vllm(model, hardware)
     images = config.dataset.get("images", 1)
     if "actor_rollout_ref" in config:
         return {
-            "training": training(model, hardware, policy, images) | ({} if hardware.vllm.sleep else vllm),
-            "transfer": transfer(model, hardware),
-            "rollout": _resident(model, hardware) | vllm | {"processes": PROCESSES},
+            "training": training(model, hardware, policy, images, freeze) | ({} if hardware.vllm.sleep else vllm),
+            "transfer": transfer(model, hardware, freeze),
+            "rollout": _resident(model, hardware, freeze) | vllm | {"processes": PROCESSES},
         }
     if "trainer" in config:
-        return {"training": training(model, hardware, policy, images)}
+        return {"training": training(model, hardware, policy, images, freeze)}
     return {"rollout": vllm | {"processes": PROCESSES}}
 
 
-def training(model: Model, hardware: DictConfig, policy: Policy, images: int = 1) -> dict[str, float]:
-    """GiB per part on a device, in the backward pass of a full micro-batch. images: most per prompt."""
+def training(
+    model: Model, hardware: DictConfig, policy: Policy, images: int = 1, freeze: str = "none"
+) -> dict[str, float]:
+    """GiB per part on a device, in the backward pass of a full micro-batch.
+
+    images: most per prompt. freeze: the key of grpo.yaml.
+    """
     compute, tokens = BYTES[hardware.dtype], hardware.max_tokens_per_device
     embedding, layer = model.get_input_embeddings(), max(map(count, model.get_decoder().layers))
     held = count(embedding) + 2 * layer if hardware.reshard_after_forward else count(model)
-    whole = held * compute + (0 if hardware.lora_rank else count(embedding) * (compute + 4))
+    learns = not hardware.lora_rank and freeze != "language"  # the embedding
+    whole = held * compute + (count(embedding) * (compute + 4) if learns else 0)
     fused = hardware.use_fused_kernels and is_tied(model)
     chunk = 512 * 16 if fused else tokens * 2 * compute
-    state = _state(model, hardware)
+    state = _state(model, hardware, freeze)
     return state | {
         "gradients": state["optimizer"] / 2,
         "gathered": whole / GIB,
-        "activations": _activations(model, hardware, policy, images) / GIB,
+        "activations": _activations(model, hardware, policy, images, freeze) / GIB,
         "logits": chunk * len(embedding.weight) / GIB,
         "processes": PROCESSES,
     }
 
 
-def transfer(model: Model, hardware: DictConfig) -> dict[str, float]:
+def transfer(model: Model, hardware: DictConfig, freeze: str = "none") -> dict[str, float]:
     """GiB per part on a device while vLLM gets the new weights; vLLM has no cache at that moment."""
-    state = _resident(model, hardware)
+    state = _resident(model, hardware, freeze)
     if hardware.lora_rank:  # verl loads the base to read the adapters, and sends only the adapters
-        largest, state["weights"] = 0.0, _state(model, hardware)["weights"]
+        largest, state["weights"] = 0.0, _state(model, hardware, freeze)["weights"]
     else:
         largest = count(model.get_input_embeddings()) * BYTES[hardware.master_dtype] / GIB
     return state | {
@@ -112,20 +121,20 @@ def transfer(model: Model, hardware: DictConfig) -> dict[str, float]:
     }
 
 
-def _state(model: Model, hardware: DictConfig) -> dict[str, float]:
+def _state(model: Model, hardware: DictConfig, freeze: str) -> dict[str, float]:
     devices, adapters = hardware.nodes * hardware.devices_per_node, count_adapters(model, hardware.lora_rank)
     base = count(model) * BYTES[hardware.master_dtype]
-    trained = adapters * ADAPTER_BYTES or base
+    trained = adapters * ADAPTER_BYTES or base - count_frozen(model, freeze) * BYTES[hardware.master_dtype]
     return {"weights": (base + adapters * ADAPTER_BYTES) / devices / GIB, "optimizer": 2 * trained / devices / GIB}
 
 
-def _resident(model: Model, hardware: DictConfig) -> dict[str, float]:
+def _resident(model: Model, hardware: DictConfig, freeze: str) -> dict[str, float]:
     """What stays on the device while vLLM works."""
     offloaded = {"weights": hardware.offload.parameters, "optimizer": hardware.offload.optimizer}
-    return {part: size for part, size in _state(model, hardware).items() if not offloaded[part]}
+    return {part: size for part, size in _state(model, hardware, freeze).items() if not offloaded[part]}
 
 
-def _activations(model: Model, hardware: DictConfig, policy: Policy, images: int) -> float:
+def _activations(model: Model, hardware: DictConfig, policy: Policy, images: int, freeze: str) -> float:
     """Bytes saved for the backward pass of a micro-batch that holds only the longest prompts."""
     compute, tokens = BYTES[hardware.dtype], hardware.max_tokens_per_device
     visual = images * policy.max_pixels / (policy.patch * policy.merge) ** 2
@@ -138,7 +147,8 @@ def _activations(model: Model, hardware: DictConfig, policy: Policy, images: int
         return layers * width * compute + one if hardware.gradient_checkpointing else layers * one
 
     text, vision = model.config.get_text_config(), model.config.vision_config
-    return tokens * saved(text, DECODER_LAYER) + patches * saved(vision, VISION_BLOCK)
+    seen = 0 if is_frozen(TOWER, freeze) else patches * saved(vision, VISION_BLOCK)
+    return tokens * saved(text, DECODER_LAYER) + seen
 
 
 def _vllm(model: Model, hardware: DictConfig) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Any
 from hydra.utils import instantiate
 
 from vrft_aug.data.settings import Policy
+from vrft_aug.engine.run.freezing import is_frozen
 
 PUBLISHED = Path(__file__).with_name("model_configs")  # config.json of known policies
 Model = Any  # transformers' PreTrainedModel, which is imported late
@@ -39,6 +40,11 @@ def read(file: Path) -> Model | None:
 def count(module: Any) -> int:
     """Parameters of a module."""
     return sum(weight.numel() for weight in module.parameters())
+
+
+def count_frozen(model: Model, freeze: str) -> int:
+    """Parameters that `freeze` holds (engine/run/freezing.py)."""
+    return sum(weight.numel() for name, weight in model.named_parameters() if is_frozen(name, freeze))
 
 
 def count_adapters(model: Model, rank: int) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from vrft_aug.engine.run import preflight
+from vrft_aug.engine.training.start_checks import check_freeze
 from vrft_aug.errors import InputError
 from vrft_aug.experiments import cost
 from vrft_aug.experiments.cell_images import CellImages, Images
@@ -36,6 +37,7 @@ class Survey:
             for stage in stages:
                 if stage.recipe in TRAININGS:
                     preflight.check_batches(self._config(stage))
+                    check_freeze(self._config(stage))
                 elif stage.recipe == "evaluate":
                     self._config(stage)
         except InputError as error:
@@ -48,7 +50,7 @@ class Survey:
         for stage in stages:
             if stage.recipe in TRAININGS:
                 found[stage] = cost.of_training(self._config(stage), stage, _images_of(stage, rows),
-                                                self.footprint(stage, footprints).parameters)  # fmt: skip
+                                                self.footprint(stage, footprints))  # fmt: skip
             elif stage.recipe == "evaluate":
                 found[stage] = cost.of_test(self._config(stage), _images_of(stage, rows))
         return found

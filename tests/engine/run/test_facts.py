@@ -32,11 +32,20 @@ def test_the_variant_is_that_of_the_last_training_by_grpo(tmp_path):
     assert facts.variant_of_policy("org/model") is None
 
 
+def test_what_was_frozen_is_of_the_last_training(tmp_path):
+    trainings = [{"recipe": "sft", "freeze": "none"}, {"recipe": "grpo", "freeze": "vision"}, {"recipe": "sft"}]
+    for number, expected in ((3, None), (2, "vision"), (1, None), (0, None)):
+        (tmp_path / SETTINGS).write_text(json.dumps({"trainings": trainings[:number]}))
+        assert facts.freeze_of_policy(str(tmp_path)) == expected
+
+
 def test_task_and_classes_are_those_of_the_rows(tmp_path):
     few = [f"dataset.loader.{split}=16" for split in ("train", "val", "test")]
     prepare(compose_config("dataset=phantom_grade", f"out={tmp_path}", *few), None)
     config = composed("evaluate", "dataset=phantom_grade")
     found = facts.of_config(config, tmp_path)
     assert (found["task"], found["classes"]) == ("grading", list(config.dataset.classes))
-    assert found["variant"] is None
+    assert found["variant"] is found["freeze"] is None
+    frozen = composed("sft", "dataset=phantom_grade", "freeze=language")
+    assert facts.of_config(frozen, tmp_path)["freeze"] == "language"
     assert facts.of_config(composed("grpo", "dataset=phantom_grade", "variant=dapo"), tmp_path)["variant"] == "dapo"

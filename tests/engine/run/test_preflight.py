@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 from safetensors.numpy import save_file
 
-from vrft_aug.engine.run import preflight
+from vrft_aug.engine.run import policy_size, preflight
 from vrft_aug.errors import InputError
 
 CPU = OmegaConf.create(
@@ -57,3 +57,23 @@ def test_exported_variables_win_over_the_profiles_except_the_platform(monkeypatc
     env = {"OMP_NUM_THREADS": "1", "VERL_PLATFORM": "cpu"}
     preflight.prepare_environment(OmegaConf.merge(CPU, {"env": env}))
     assert (os.environ["OMP_NUM_THREADS"], os.environ["VERL_PLATFORM"]) == ("7", "cpu")
+
+
+def test_frozen_parameters_need_neither_gradients_nor_moments(tmp_path, monkeypatch):
+    sizes = {"visual.blocks.0": 1000, "visual.merger": 500, "model.layers.0": 2000}
+    tensors = {f"{name}.weight": np.zeros((1000, size), np.float32) for name, size in sizes.items()}
+    save_file(tensors, tmp_path / "model.safetensors")
+    for freeze, frozen in (("none", 0), ("vision", 1e6), ("vision+merger", 1.5e6), ("language", 2e6)):
+        saved = 3 * (3.5e6 - frozen) + frozen
+        assert policy_size.checkpoint_bytes(str(tmp_path), CPU, freeze) == 4 * saved
+    lora = OmegaConf.merge(CPU, {"lora_rank": 8})
+    assert policy_size.checkpoint_bytes(str(tmp_path), lora, "vision") == 4 * 3.5e6
+    monkeypatch.setattr(preflight, "free_memory", lambda: 28 * 3.5e6 - 12 * 1e6)
+    preflight.check_memory(str(tmp_path), CPU, "grpo", "vision")
+    with pytest.raises(InputError, match="close other programs"):
+        preflight.check_memory(str(tmp_path), CPU, "grpo", "none")
+    offload = {"parameters": True, "optimizer": True}
+    gpu = OmegaConf.merge(CPU, {"device": "cuda", "devices_per_node": 1, "nodes": 2, "offload": offload,
+                                "reference": {"dtype": "bfloat16"}})  # fmt: skip
+    whole, frozen = (policy_size.host_bytes(str(tmp_path), gpu, "grpo", freeze) for freeze in ("none", "vision"))
+    assert whole - frozen == 1e6 * 2 * 4 / 2  # two moments in float32, shared by two nodes

@@ -28,7 +28,7 @@ EXPECTED = (
 )
 
 
-def training(folder, start: str, recipe: str, selected_by: dict | None, unreviewed: int | None = 6):
+def training(folder, start: str, recipe: str, selected_by: dict | None, unreviewed: int | None = 6, **more):
     """Write the folder of a finished training, and return the card that its policy gets."""
     folder.mkdir()
     (folder / "policy").mkdir()
@@ -36,7 +36,7 @@ def training(folder, start: str, recipe: str, selected_by: dict | None, unreview
               "variant": "dapo", "shots": 20, "steps": 25, "exported_step": 20, "selected_by": selected_by,
               "git_commit": "abc", "versions": {"verl": "0.9.1"}, "labels": {"train": 140, "val": 70},
               "image_tokens": {"least": 334, "most": 361},
-              "knowledge": {"unreviewed": unreviewed, "entries": 7}}  # fmt: skip
+              "knowledge": {"unreviewed": unreviewed, "entries": 7}} | more  # fmt: skip
     (folder / "run.json").write_text(json.dumps(record))
     line = {"step": 20, "data": {"val-core/derma/acc/mean@1": 0.75, "critic/score/mean": 0.5}}
     (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n")
@@ -53,6 +53,14 @@ def test_the_card_says_what_the_policy_is_and_is_not(tmp_path):
     assert not [text for text in EXPECTED if text not in card.text]
     assert "critic/score" not in card.text
     assert str(tmp_path) not in card.content
+
+
+def test_the_card_says_what_the_training_held_frozen(tmp_path):
+    card = training(tmp_path / "run", "org/model", "grpo", None, freeze="vision+merger")
+    assert "| frozen while training | the vision tower |" in card.text
+    assert card.data.to_dict()["trained_by"][0].endswith("variant dapo, the vision tower frozen, step 20")
+    for number, more in enumerate(({}, {"freeze": "none"})):
+        assert "frozen" not in training(tmp_path / str(number), "org/model", "grpo", None, **more).content
 
 
 def test_knowledge_in_the_config_has_no_reviews(tmp_path):

@@ -1,10 +1,12 @@
-"""A training that cannot be what was asked for is refused: another recipe's experiment, batches that do not divide."""
+"""A training that cannot be what was asked for is refused: another recipe's experiment, wrong batches, wrong freeze."""
 
+import numpy as np
 import pytest
 from repository import composed
+from safetensors.numpy import save_file
 
 from vrft_aug.engine.run.preflight import check_batches
-from vrft_aug.engine.training.start_checks import check_recipe, check_rows_fit
+from vrft_aug.engine.training.start_checks import check_freeze, check_parts, check_recipe, check_rows_fit
 from vrft_aug.errors import InputError
 
 
@@ -55,3 +57,38 @@ def test_the_experiments_fit_their_machines(recipe, hardware, experiment):
 def test_boxes_are_not_balanced():
     with pytest.raises(InputError, match=r"schedule.balanced=true: boxes have no classes to balance"):
         check_rows_fit(composed("grpo", "experiment=v_rft_pa_pi", "schedule.balanced=true"), ["rows/train.parquet"])
+
+
+@pytest.mark.parametrize(("recipe", "overrides", "reason"), [
+    ("grpo", ["freeze=all"], r"freeze=all: must be one of none, vision, vision\+merger, language; the rest"),
+    ("sft", ["freeze=vision+language"], r"freeze=vision\+language: must be one of none, vision, vision\+merger, "),
+    ("sft", ["freeze=language", "hardware.lora_rank=8"],
+     "freeze=language: with hardware.lora_rank=8 only the language model has adapters, so nothing would be trained; "
+     "set hardware.lora_rank=0, or freeze=vision"),
+    ("grpo", ["freeze=language", "hardware.lora_rank=8"], "with hardware.lora_rank=8 only the language model has"),
+    ("grpo", ["freeze=vision", "hardware.strategy=fsdp"],
+     "freeze=vision: strategy=fsdp cannot train a part of a policy; set hardware.strategy=fsdp2"),
+    ("grpo", ["actor_rollout_ref.actor.freeze_vision_tower=true"],
+     "freeze_vision_tower=true: verl never reads it; set freeze=vision"),
+])  # fmt: skip
+def test_a_freeze_that_cannot_be_is_refused(recipe, overrides, reason):
+    with pytest.raises(InputError, match=reason):
+        check_freeze(composed(recipe, *overrides))
+
+
+@pytest.mark.parametrize("recipe", ["grpo", "sft"])
+@pytest.mark.parametrize("overrides", [
+    ["freeze=none"], ["freeze=vision"], ["freeze=vision+merger"], ["freeze=language"], ["hardware.strategy=fsdp"],
+    ["freeze=vision", "hardware.lora_rank=8"], ["freeze=none", "hardware.lora_rank=8"],
+])  # fmt: skip
+def test_any_other_freeze_passes(recipe, overrides):
+    check_freeze(composed(recipe, *overrides))
+
+
+def test_a_policy_without_a_known_vision_tower_freezes_nothing(tmp_path):
+    save_file({"vision_tower.layer.weight": np.zeros(3, np.float32)}, tmp_path / "model.safetensors")
+    check_parts("none", str(tmp_path))
+    with pytest.raises(InputError, match=r"freeze=vision: .* has no weights named visual\.\*, .*; leave freeze out"):
+        check_parts("vision", str(tmp_path))
+    save_file({"visual.blocks.0.attn.qkv.weight": np.zeros(3, np.float32)}, tmp_path / "model.safetensors")
+    check_parts("vision", str(tmp_path))

@@ -23,8 +23,8 @@ class DataWarning(UserWarning):
 class Sample(NamedTuple):
     """An image with its ground truth, or several images with one ground truth.
 
-    image: the image, or the first one: pixels, the path of an image file (image_source.py: with settings), or a function
-    that returns pixels. more: the others, in the order of the prompt.
+    image: the image, or the first one: pixels, the path of an image file (image_source.py: with settings), or a
+    function that returns pixels. more: the others, in the order of the prompt.
     label: index into the data set's classes, -1 if unknown.
     source_id: the image's name in the source, unique within the data set.
     group_id: patient or lesion; all images of a group must be in one split. The source_id if nothing is known.

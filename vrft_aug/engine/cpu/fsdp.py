@@ -13,6 +13,7 @@ from verl.workers.engine.fsdp.transformer_impl import FSDPEngine, FSDPEngineWith
 
 from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts
 from vrft_aug.engine.verl import patches
+from vrft_aug.engine.verl.frozen_parts import FreezingFSDP
 from vrft_aug.engine.verl.precision import PreciseFSDP
 from vrft_aug.errors import InputError
 
@@ -44,7 +45,7 @@ class _OnCpu(FSDPEngine):
 
 
 @EngineRegistry.register(model_type="language_model", backend=["fsdp", "fsdp2"], device="cpu")
-class CpuFSDPEngine(_OnCpu, PreciseFSDP, FSDPEngineWithLMHead):
+class CpuFSDPEngine(_OnCpu, FreezingFSDP, PreciseFSDP, FSDPEngineWithLMHead):
     """Engine of the actor, the reference policy and SFT. Samples of a prompt can share its computation."""
 
     def _build_module(self) -> torch.nn.Module:

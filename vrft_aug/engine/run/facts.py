@@ -11,7 +11,7 @@ from vrft_aug.data.preparation.contract import read_manifest
 
 def of_config(config: DictConfig, rows: Path, *more: Path) -> dict[str, Any]:
     """The keys that every training and evaluation records. experiment None: none; shots None: all training images;
-    variant None: not of GRPO.
+    variant None: not of GRPO. freeze None: not of a training.
 
     rows: the folder of the prepared rows. From its manifest are: shots, protocol, knowledge (how many of the prompt's
     entries nobody has reviewed, where None stands for entries of the config; None without knowledge), image_tokens
@@ -35,6 +35,7 @@ def of_config(config: DictConfig, rows: Path, *more: Path) -> dict[str, Any]:
         "pretext": manifest["prompt"].get("pretext"),
         "objective": config.objective_name,
         "variant": config.get("variant_name"),
+        "freeze": config.get("freeze"),
         "parquet": str(rows.resolve()),
         "protocol": manifest["rule"]["protocol"],
         "knowledge": knowledge and {key: knowledge[key] for key in ("unreviewed", "entries")},
@@ -60,6 +61,13 @@ def variant_of_policy(path: str | None) -> str | None:
     """The variant of the last GRPO training of the policy; None: it has none of ours, or none that says so."""
     trainings = (read_settings(path) or {}).get("trainings", [])
     return next((one["variant"] for one in reversed(trainings) if one.get("variant")), None)
+
+
+def freeze_of_policy(path: str | None) -> str | None:
+    """What the last training of the policy held frozen; None: nothing, or no training of ours that says so."""
+    trainings = (read_settings(path) or {}).get("trainings")
+    frozen = trainings[-1].get("freeze") if trainings else None
+    return None if frozen == "none" else frozen
 
 
 def training_data_of_policy(path: str | None, dataset: str) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vrft_aug.engine.run.freezing import is_frozen
+
 # Parameters of models on the hub, for checks before anything is downloaded (tests compare them with the architectures).
 PUBLISHED = {"Qwen/Qwen2.5-VL-3B-Instruct": 3_754_622_976, "Qwen/Qwen2.5-VL-7B-Instruct": 8_292_166_656}
 SAVED_COPIES = 3  # of each trained parameter in a checkpoint: the parameter and Adam's two moments
@@ -27,12 +29,19 @@ def tensors(policy: str) -> Iterator[tuple[str, int]]:
                 yield name, math.prod(file.get_slice(name).get_shape())
 
 
-def checkpoint_bytes(policy: str, hardware: Any) -> int:
-    """Bytes of a checkpoint: parameters x 3 numbers, with LoRA x 1, since adapters are small."""
-    return parameters(policy) * BYTES[hardware.master_dtype] * (1 if hardware.lora_rank else SAVED_COPIES)
+def frozen_parameters(policy: str, freeze: str = "none") -> int:
+    """Parameters of a folder that `freeze` holds; 0 for a hub id."""
+    return 0 if freeze == "none" else sum(numbers for name, numbers in tensors(policy) if is_frozen(name, freeze))
 
 
-def host_bytes(policy: str, hardware: Any, recipe: str) -> int:
+def checkpoint_bytes(policy: str, hardware: Any, freeze: str = "none") -> int:
+    """Bytes of a checkpoint: x 3 numbers per trained parameter, x 1 per frozen one, and with LoRA, since adapters are
+    small."""
+    frozen, all_ = frozen_parameters(policy, freeze), parameters(policy)
+    return (all_ if hardware.lora_rank else SAVED_COPIES * (all_ - frozen) + frozen) * BYTES[hardware.master_dtype]
+
+
+def host_bytes(policy: str, hardware: Any, recipe: str, freeze: str = "none") -> int:
     """Bytes of a GPU machine's memory that hold the policy while a training starts; 0 for an evaluation.
 
     Each rank of a machine loads the whole policy in `master_dtype` if it ties its embeddings, else only the first
@@ -41,12 +50,12 @@ def host_bytes(policy: str, hardware: Any, recipe: str) -> int:
     if recipe == "evaluate":
         return 0
     loaded = (hardware.devices_per_node if _ties_embeddings(policy) else 1) * BYTES[hardware.master_dtype]
-    moments = 0 if hardware.lora_rank else 2
-    kept = hardware.offload.parameters + moments * hardware.offload.optimizer
-    kept *= BYTES[hardware.master_dtype]
+    moments = 0 if hardware.lora_rank else 2 * hardware.offload.optimizer * BYTES[hardware.master_dtype]
+    kept = hardware.offload.parameters * BYTES[hardware.master_dtype] + moments
     if recipe == "grpo" and not hardware.lora_rank:
         kept += BYTES[hardware.reference.dtype]
-    return round(parameters(policy) * (loaded + kept / hardware.nodes))
+    unkept = frozen_parameters(policy, freeze) * moments
+    return round(parameters(policy) * (loaded + kept / hardware.nodes) - unkept / hardware.nodes)
 
 
 def _ties_embeddings(policy: str) -> bool:

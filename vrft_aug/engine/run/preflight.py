@@ -14,6 +14,7 @@ from vrft_aug.engine.run import policy_size
 from vrft_aug.errors import InputError
 
 BYTES_A_PARAMETER = 28  # float32: actor, gradient, Adam's two moments, reference, vLLM, one copy in transfer
+BYTES_A_TRAINED_PARAMETER = 12  # of these 28: its gradient and Adam's two moments
 GIB = 1024**3
 SECRET = re.compile(  # matches the last words of a key, in lower case and separated by blanks
     r"(?<![a-z])(?:password|passwd|passphrase|secret|credentials?|(?:api|access|secret|private|auth|account) ?key"
@@ -86,14 +87,16 @@ def check_batches(config: DictConfig) -> None:
                          f"{batch}; {remedy}")  # fmt: skip
 
 
-def check_memory(policy: str, hardware: DictConfig, recipe: str = "grpo") -> None:
+def check_memory(policy: str, hardware: DictConfig, recipe: str = "grpo", freeze: str = "none") -> None:
     """Raise InputError if the copies of the policy do not fit into the free memory of the machine.
 
-    On a CPU they need parameters x 28 bytes, on a GPU machine what policy_size.py counts. The processes need the
-    profile's `min_free_gigabytes` besides. recipe: grpo, sft or evaluate.
+    On a CPU they need parameters x 28 bytes, of frozen ones x 16, on a GPU machine what policy_size.py counts. The
+    processes need the profile's `min_free_gigabytes` besides. recipe: grpo, sft or evaluate.
     """
     parameters, cpu = policy_size.parameters(policy), hardware.device == "cpu"
-    copies = parameters * BYTES_A_PARAMETER if cpu else policy_size.host_bytes(policy, hardware, recipe)
+    spared = policy_size.frozen_parameters(policy, freeze) * BYTES_A_TRAINED_PARAMETER
+    on_cpu = parameters * BYTES_A_PARAMETER - spared
+    copies = on_cpu if cpu else policy_size.host_bytes(policy, hardware, recipe, freeze)
     needed, free = copies + hardware.min_free_gigabytes * GIB, free_memory()
     if needed > free:
         size = f"{parameters / 1e6:.1f} M parameters"
@@ -117,9 +120,9 @@ def check_weight_bucket(policy: str, hardware: DictConfig) -> None:
                          f"{hardware.weight_bucket_megabytes}: set it to {needed} or more")  # fmt: skip
 
 
-def check_disk(policy: str, folder: Path, checkpoints: int, hardware: DictConfig) -> None:
+def check_disk(policy: str, folder: Path, checkpoints: int, hardware: DictConfig, freeze: str = "none") -> None:
     """Raise InputError if the disk of `folder` has no room for this number of checkpoints."""
-    needed = policy_size.checkpoint_bytes(policy, hardware) * checkpoints
+    needed = policy_size.checkpoint_bytes(policy, hardware, freeze) * checkpoints
     free = shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
     if needed > free:
         raise InputError(f"{folder}: {checkpoints} checkpoints of policy {policy} need about {needed / GIB:.1f} GiB, "

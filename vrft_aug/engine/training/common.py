@@ -50,6 +50,7 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     rows, or the last one (`keep`). Raises InputError, before verl starts, if data, machine or policy cannot work.
     """
     start_checks.check_recipe(config, run.recipe)
+    start_checks.check_freeze(config)
     preflight.check_batches(config)
     train_files, val_files = found_files(config.data.train_files), found_files(config.data.val_files)
     rows = start_checks.check_rows_fit(config, [*train_files, *val_files])
@@ -64,7 +65,8 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     profile_checks.check_machine(config.hardware)
     preflight.check_platform(config.hardware)
     start = policy.resolve(Policy.of(config.policy), run.folder / "start", copy=config.hardware.nodes > 1)
-    preflight.check_memory(start, config.hardware, run.recipe)
+    start_checks.check_parts(config.freeze, start)
+    preflight.check_memory(start, config.hardware, run.recipe, config.freeze)
     about = facts.of_config(config, *rows)
     trainings = trainings_of(config.policy.path, run.recipe, about)
     run.record(**about, policy=start, steps=total, **({"difficulty": selection.facts} if selection else {}))
@@ -80,7 +82,7 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     policy_files.write_settings(checkpoints.folder, config.policy, trainings)
     if done < total:
         to_come = checkpoints.to_come(range(done + 1, total + 1), config.trainer.save_freq)
-        preflight.check_disk(start, checkpoints.folder, to_come, config.hardware)
+        preflight.check_disk(start, checkpoints.folder, to_come, config.hardware, config.freeze)
         run.say(f"steps {done + 1} to {total}{', resumed' if done else ''}; log: {run.log}")
         if selection:
             run.say(selection.text)
@@ -103,7 +105,7 @@ def trainings_of(path: str | None, recipe: str, about: Mapping[str, Any]) -> lis
     """The trainings of the policy at `path`, in order, and the one that this run adds. about: facts of this run."""
     before = (policy_files.read_settings(path) or {}).get("trainings", [])
     keys = ("experiment", "dataset", "task", "classes", "images", "shots", "prompt", "pretext", "objective", "variant",
-            "labels")  # fmt: skip
+            "freeze", "labels")  # fmt: skip
     return [*before, {"recipe": recipe} | {key: about[key] for key in keys}]
 
 

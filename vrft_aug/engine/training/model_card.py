@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 import vrft_aug
 from vrft_aug.engine.run import metrics_file
+from vrft_aug.engine.run.freezing import MEANING
 from vrft_aug.files import write_whole
 
 TEMPLATE = Path(__file__).with_name("model_card.jinja")
@@ -26,7 +27,8 @@ def write(policy: Path, config: DictConfig, run: Path) -> None:
     before = _card_of(record["policy"])
     hub_id = None if Path(path := config.policy.path or "").exists() else path
     reward = f", objective {record['objective']}, variant {record['variant']}" if record["recipe"] == "grpo" else ""
-    settings = f"prompt {record['prompt']}{reward}, step {step}"
+    frozen = MEANING.get(record.get("freeze"), "")
+    settings = f"prompt {record['prompt']}{reward}, {f'{frozen} frozen, ' if frozen else ''}step {step}"
     training = f"{KINDS[record['recipe']]} on {dataset.title} (licence: {dataset.licence}), {settings}"
     data = ModelCardData(
         base_model=before.get("base_model") or hub_id or config.policy.name,
@@ -41,7 +43,7 @@ def write(policy: Path, config: DictConfig, run: Path) -> None:
     metrics = {name: value for name, value in logged.items() if name.startswith(("val-core/", "val/"))}
     title = f"{record['experiment'] or record['recipe']} on {dataset.title}"
     card = ModelCard.from_template(data, template_path=str(TEMPLATE), title=title, kind=KINDS[record["recipe"]],
-                                   dataset=dataset, record=record, config=config, metrics=metrics,
+                                   dataset=dataset, record=record, config=config, metrics=metrics, frozen=frozen,
                                    version=vrft_aug.__version__)  # fmt: skip
     write_whole(policy / "README.md", card.content)
 

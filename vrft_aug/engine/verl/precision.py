@@ -11,6 +11,8 @@ from verl.workers.config import FSDPEngineConfig
 from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngine, FSDPEngineWithLMHead
 
+from vrft_aug.engine.verl.frozen_parts import FreezingFSDP
+
 
 class PreciseFSDP(FSDPEngine):
     """verl's engine, with rotary frequencies and LoRA's adapters in float32."""
@@ -55,5 +57,5 @@ def restore_buffers(module: PreTrainedModel) -> None:
 
 
 @EngineRegistry.register(model_type="language_model", backend=["fsdp", "fsdp2"], device="cuda", vendor="nvidia")
-class CudaFSDPEngine(PreciseFSDP, FSDPEngineWithLMHead):
+class CudaFSDPEngine(FreezingFSDP, PreciseFSDP, FSDPEngineWithLMHead):
     """Engine of the actor, the reference policy and SFT. verl's own is registered for CUDA without a vendor."""

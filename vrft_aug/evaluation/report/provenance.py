@@ -1,10 +1,12 @@
-"""Says what a run had beside its data set: training data, variant, labels, visual tokens, unreviewed knowledge."""
+"""Says what a run had beside its data set: training data, variant, frozen parts, labels, visual tokens, knowledge."""
 
+from vrft_aug.engine.run.freezing import MEANING
 from vrft_aug.evaluation.runs import Facts, Training
 
 LABELS = "Labels used (train + validation)"
 TOKENS = "Visual tokens per image"
 VARIANT = "Variant of GRPO"
+FROZEN = "Frozen while training"
 KNOWLEDGE = "Knowledge in the prompt"
 EXTERNAL = "External test set: trained on"
 EXTERNAL_MEANING = (
@@ -44,16 +46,22 @@ def variant_text(facts: Facts) -> str:
     return facts.variant or ""
 
 
+def frozen_text(facts: Facts) -> str:
+    """'the vision tower'; '' if the training froze nothing, or if it is not recorded."""
+    return MEANING.get(facts.freeze or "", "")
+
+
 # rows of a result table
-ROWS = {EXTERNAL: external_text, VARIANT: variant_text, LABELS: labels_text, TOKENS: tokens_text,
+ROWS = {EXTERNAL: external_text, VARIANT: variant_text, FROZEN: frozen_text, LABELS: labels_text, TOKENS: tokens_text,
         KNOWLEDGE: knowledge_text}  # fmt: skip
 
 
 def about(facts: Facts) -> str:
     """Everything that is recorded, in one line; '' if nothing is."""
     labels, tokens = labels_text(facts), tokens_text(facts)
-    variant = variant_text(facts)
-    parts = [variant and f"variant {variant}", labels and f"labels used: train + validation {labels}",
+    variant, frozen = variant_text(facts), frozen_text(facts)
+    parts = [variant and f"variant {variant}", frozen and f"frozen: {frozen}",
+             labels and f"labels used: train + validation {labels}",
              tokens and f"visual tokens per image: {tokens}"]  # fmt: skip
     return "; ".join(filter(None, [*parts, knowledge_text(facts)]))
 

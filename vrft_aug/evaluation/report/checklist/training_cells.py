@@ -13,7 +13,7 @@ ROLLOUT = {"responses per prompt": "actor_rollout_ref.rollout.n",
            "KL coefficient": "actor_rollout_ref.actor.kl_loss_coef",
            "learning rate": "actor_rollout_ref.actor.optim.lr"}  # fmt: skip
 COMMON = {"batch": "data.train_batch_size", "seed": "seed", "LoRA rank": "hardware.lora_rank",
-          "number format": "hardware.dtype"}  # fmt: skip
+          "frozen": "freeze", "number format": "hardware.dtype"}  # fmt: skip
 
 
 def trained(record: RunRecord) -> list[str]:
