@@ -26,9 +26,14 @@ class PromptBudget:
         self.longest = self.over = self.rows = 0
         self.text_tokens = lru_cache(maxsize=1024)(self.count_text)  # many rows share a prompt
 
-    def add(self, text: str, size: Size) -> None:
-        """Count one row: its prompt text and the original size of its image."""
+    def add(self, text: str, size: Size) -> int:
+        """Count one row: its prompt text and the original size of its image. Returns the tokens of its prompt."""
         length = self.text_tokens(text) + image_tokens(size, self.policy)
+        self.count(length)
+        return length
+
+    def count(self, length: int) -> None:
+        """Count one row by the tokens of its prompt."""
         self.rows += 1
         self.over += length > self.limit
         self.longest = max(self.longest, length)
