@@ -19,8 +19,9 @@ def staged(out: Path) -> Iterator[Path]:
     The files in its folder `rows` replace those of an earlier run after a success, the manifest last. After bad input
     `out` is as it was. What interrupts a preparation, as Ctrl-C or a full disk, leaves the folder to the next one.
     """
-    existed, stage = out.exists(), out / ".partial"
+    stage = out / ".partial"
     try:
+        existed = out.exists() and [*out.iterdir()] != [stage]  # or an interrupted preparation made it
         stage.mkdir(parents=True, exist_ok=True)
         lock = (stage / "lock").open("w")
     except OSError as error:
