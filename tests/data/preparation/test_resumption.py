@@ -1,4 +1,4 @@
-"""An interrupted preparation continues after its finished shards, and its files have the bytes of one without a break."""
+"""An interrupted preparation continues after its finished shards, to the bytes of one without an interruption."""
 
 import fcntl
 import hashlib
