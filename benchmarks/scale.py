@@ -5,8 +5,8 @@
 
 The files are smooth pictures with noise, made by the script, and listed in a CSV file for `dataset=folder`. The floor
 reads and decodes files with the same code (`open_file`), encodes what is not kept as it is, and writes nothing: in one
-process, as in data_preparation.py, and in as many as preparation uses for images. Both are measured before and after the
-preparation, whose speed is divided by the mean. The memory is the proportional memory of all its processes.
+process, as in data_preparation.py, and in as many as preparation uses for images. Both are measured before and after
+the preparation, whose speed is divided by the mean. The memory is the proportional memory of all its processes.
 
 Then the same preparation starts again in another folder. It is ended with SIGTERM after a third of its shards of
 training rows and killed after two thirds, and each time the same command continues. The script fails unless all its
