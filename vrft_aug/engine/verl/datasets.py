@@ -20,6 +20,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from verl.utils.dataset.multiturn_sft_dataset import MultiTurnSFTDataset
 from verl.utils.dataset.rl_dataset import RLHFDataset
@@ -99,7 +100,7 @@ class MappedRows:
     def at(self, place: int) -> MappedRow:
         return MappedRow(self._encoded[int(place)].to_pylist()[0])
 
-    def take(self, order: Sequence[int]) -> "MappedRows":
+    def take(self, order: NDArray[np.int64]) -> "MappedRows":
         """The rows at these places, in this order; no row is copied."""
         return MappedRows(self.rows.select(order))
 
@@ -125,7 +126,7 @@ class WholeImageSftDataset(MultiTurnSFTDataset):
         if _same(self.parquet_files, config.train_files):
             questions = zip(self.dataframe["data_source"], self.messages, strict=True)
             answers = [f"{source} {messages[-1]['content']}" for source, messages in questions]
-            order = balanced_order(answers) if config.balanced else np.arange(len(answers))
+            order = np.asarray(balanced_order(answers) if config.balanced else range(len(answers)))
             self._show(self.dataframe.take(np.random.default_rng(config.seed).permutation(order)))
 
     def _read_files_and_process(self) -> None:
