@@ -28,6 +28,7 @@ BENCHMARKS = [
     ("data_preparation.py", "--sizes", "28"),
     ("data_preparation.py", "--sizes", "224", "--counts", "10000", "--rounds", "1"),
     ("data_preparation.py", "--sizes", "224", "--grey", "--rounds", "1"),
+    ("scale.py",),
 ]
 SECTION = re.compile(r"(?<=<!-- make bench -->\n).*(?=<!-- end -->)", re.DOTALL)
 ENTRY = re.compile(r"^`(python benchmarks/.+?)`.*?\n```\n(.*?)\n```$", re.DOTALL | re.MULTILINE)

@@ -123,6 +123,7 @@ def fingerprints(hashes):
 def test_the_pairs_found_are_those_of_comparing_all_with_all(monkeypatch, block):
     """Hashes near a few centres, so that some distances are below the limit of 10 bits and some above."""
     monkeypatch.setattr(leakage, "BLOCK", block)
+    monkeypatch.setattr(leakage, "PAIRS", block)
     rng = np.random.default_rng(0)
     centres = rng.integers(0, 2, (5, 256))
     bits = [np.concatenate([centres ^ (rng.random((5, 256)) < share) for share in (0, 0.01, 0.02, 0.03)])

@@ -1,5 +1,6 @@
 """The written rows: verl, Hugging Face datasets, EasyR1 and TRL read them, and their types fit."""
 
+import hashlib
 import io
 from dataclasses import replace
 from typing import get_type_hints
@@ -193,6 +194,9 @@ def test_large_files_become_shards(tmp_path):
     assert [path.name for path, _ in shards] == ["train-00000.parquet", "train-00001.parquet"]
     assert [rows for _, rows in shards] == [512, 988]  # a row group that would exceed the size begins the next shard
     assert sum(pq.ParquetFile(path).metadata.num_rows for path, _ in shards) == 1500
+    for name, facts in writer.files.items():
+        content = (tmp_path / name).read_bytes()
+        assert (facts["bytes"], facts["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
 
 
 def test_a_run_replaces_the_files_of_the_last(tmp_path, data_root):

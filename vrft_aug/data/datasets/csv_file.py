@@ -1,12 +1,21 @@
-"""Reads a CSV file into checked rows; one error shows the first ten mistakes with their lines."""
+"""Reads a CSV file into checked rows; one error shows the first ten mistakes with their lines.
+
+A row is a dict, but only while somebody looks at it: the rows of a million images lie in arrow's columns. A file that
+was read before, with the same bytes, is not parsed again: a preparation asks for each split twice.
+"""
 
 import csv
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from vrft_aug.data.columns import Columns
 from vrft_aug.data.datasets.image_files import Box
 from vrft_aug.data.datasets.sample import SPLITS
 from vrft_aug.errors import InputError
@@ -25,7 +34,7 @@ class Table:
 
     path: Path
     header: list[str] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: Sequence[Row] = ()
     mistakes: list[tuple[int, str, str]] = field(default_factory=list)
 
     def add(self, row: Row, fault: str, remedy: str = "correct the line") -> None:
@@ -92,11 +101,9 @@ def read_table(path: Path, key: Sequence[str], columns: Sequence[str], remedy: s
     is missing or has other columns; part of the InputError, which is raised at once for these faults.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, strict=True)
-            table = Table(path, [name.strip() for name in next(lines, [])])
-            check_header(table, [*key, *columns], remedy)
-            table.rows.extend(_rows(table, key, lines))
+        with path.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        table = parsed(path, checksum, tuple(key), tuple(columns), remedy)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; {remedy}") from None
     except UnicodeDecodeError as error:
@@ -105,7 +112,22 @@ def read_table(path: Path, key: Sequence[str], columns: Sequence[str], remedy: s
         raise InputError(f"{path}: unreadable CSV ({error}); {remedy}") from None
     if not (table.rows or table.mistakes):
         raise InputError(f"{path}: no line below the header; {remedy}")
-    return table
+    return replace(table, mistakes=[*table.mistakes])
+
+
+@lru_cache(maxsize=2)  # a list of images and a list of boxes
+def parsed(path: Path, checksum: str, key: Sequence[str], columns: Sequence[str], remedy: str) -> Table:
+    """The table of a file with this checksum. Its rows are shared by all who ask for it."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = csv.reader(file, strict=True)
+        table = Table(path, [name.strip() for name in next(lines, [])])
+        check_header(table, [*key, *columns], remedy)
+        names = [*dict.fromkeys(["#", *table.header])]
+        rows: Columns[Row] = Columns(pa.schema([(name, pa.string()) for name in names]),
+                                     lambda values: dict(zip(names, values, strict=True)))  # fmt: skip
+        for row in _rows(table, key, lines):
+            rows.append(tuple(row.values()))
+    return replace(table, rows=rows)
 
 
 def check_header(table: Table, required: Sequence[str], remedy: str) -> None:

@@ -1,7 +1,7 @@
 """Reads what divides a table's images into slices (sex, age, site), and the classes that human readers gave them."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from vrft_aug.data.datasets.csv_file import Row, Table
@@ -25,7 +25,8 @@ def read_slices(table: Table, asked: Asked) -> list[dict[str, str]]:
     check_columns(table, columns, "slices")
     for column, limits in columns.items():
         _check_limits(column, limits)
-    found = [{column: _value(table, row, column, limits) for column, limits in columns.items()} for row in table.rows]
+    found = _shared({column: _value(table, row, column, limits) for column, limits in columns.items()}
+                    for row in table.rows)  # fmt: skip
     for column in columns:
         if (number := len({row[column] for row in found})) > MOST:
             raise InputError(f"dataset.loader.slices: column {column} of {table.path} has {number} values, too many "
@@ -39,8 +40,8 @@ def read_readers(table: Table, asked: Mapping[str, str], classes: Sequence[str])
     asked: {name of the reader: column}. Raises InputError for an unknown column.
     """
     check_columns(table, asked.values(), "readers")
-    return [{name: _class(table, row, name, row[column], classes) for name, column in asked.items()}
-            for row in table.rows]  # fmt: skip
+    return _shared({name: _class(table, row, name, row[column], classes) for name, column in asked.items()}
+                   for row in table.rows)  # fmt: skip
 
 
 def columns_of(asked: Asked) -> list[str]:
@@ -76,6 +77,12 @@ def _pairs(asked: Asked) -> Iterator[tuple[str, Limits | None]]:
             yield one, None
         else:
             raise InputError(f"dataset.loader.slices: {one!r} is no column; {FORM}")
+
+
+def _shared(found: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """The same dicts; equal ones are one object, because a million rows have few different ones."""
+    known: dict[tuple[str, ...], dict[str, str]] = {}
+    return [known.setdefault(tuple(one.values()), one) for one in found]
 
 
 def _check_limits(column: str, limits: Any) -> None:

@@ -6,7 +6,7 @@ closest pair differs in 12 bits. A JPEG copy of quality 75 differs in 5 bits and
 (medians). Larger images that are no copies differ much more.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -25,11 +25,12 @@ BANDS = 4  # of a CMYK image
 WORDS = SIDE * SIDE // 16
 ORDER = np.random.default_rng(0).permutation(SIDE * SIDE)  # of a hash's bits, so that each word covers the whole image
 BLOCK = 128  # images that are compared with a whole other split at once
+PAIRS = 1 << 18  # pairs whose bits are counted at once
 
 
 class Fingerprint(NamedTuple):
-    """What stays in memory of an image, about 250 bytes. exact: 16 bytes of a SHA-256. near: 32 bytes. row: its row
-    in the split, which may have several images."""
+    """By what an image is compared. exact: 16 bytes of a SHA-256. near: 32 bytes. row: its row in the split, which may
+    have several images."""
 
     source_id: str
     exact: bytes
@@ -57,8 +58,10 @@ def difference_hashes(images: Sequence[Image.Image]) -> NDArray[np.bool_]:
     return (pixels[:, 1:] > pixels[:, :-1]).transpose(2, 0, 1)
 
 
-def near_pairs(a: Sequence[Fingerprint], b: Sequence[Fingerprint]) -> Iterator[tuple[int, int, int]]:
+def near_pairs(a: Sequence[Any], b: Sequence[Any]) -> Iterator[tuple[int, int, int]]:
     """(index in a, index in b, number of different bits) of all pairs within NEAR_BITS, in order.
+
+    a, b: fingerprints, or what else has a `near`.
 
     Such a pair has at least one equal word among any NEAR_BITS + 1 words (multi-index hashing, Norouzi et al. 2012).
     The product of two sparse tables of words finds the pairs with an equal word: far fewer than all pairs.
@@ -72,9 +75,11 @@ def near_pairs(a: Sequence[Fingerprint], b: Sequence[Fingerprint]) -> Iterator[t
         shared = word_table(left[start : start + BLOCK]) @ table
         shared.sort_indices()
         rows, columns = shared.nonzero()
-        bits = np.bitwise_count(left[start + rows] ^ right[columns]).sum(axis=1)
-        for k in np.flatnonzero(bits <= NEAR_BITS):
-            yield start + int(rows[k]), int(columns[k]), int(bits[k])
+        for first in range(0, len(rows), PAIRS):  # images that look alike, as empty ones, make many pairs
+            some, others = rows[first : first + PAIRS], columns[first : first + PAIRS]
+            bits = np.bitwise_count(left[start + some] ^ right[others]).sum(axis=1)
+            for k in np.flatnonzero(bits <= NEAR_BITS):
+                yield start + int(some[k]), int(others[k]), int(bits[k])
 
 
 def word_table(words: NDArray[np.uint16]) -> csr_array:
@@ -85,32 +90,35 @@ def word_table(words: NDArray[np.uint16]) -> csr_array:
     return csr_array((np.ones(columns.size, np.uint8), columns.ravel(), starts), (len(words), number << 16))
 
 
-def check(prints: dict[str, list[Fingerprint]], action: str) -> tuple[dict[str, Any], dict[str, set[int]]]:
+def check(prints: Mapping[str, Sequence[Any]], action: str) -> tuple[dict[str, Any], dict[str, set[int]]]:
     """Compare the splits, given as train, val and test, with one another.
 
-    action: `warn` reports copies, `refuse` raises InputError if there is one, `drop` names the rows to leave out:
-    training images that are also in val or test, and val images that are also in test. The test split never changes.
+    prints: fingerprints, or what else has their values. action: `warn` reports copies, `refuse` raises InputError if
+    there is one, `drop` names the rows to leave out: training images that are also in val or test, and val images that
+    are also in test. The test split never changes.
 
     Returns the report for the manifest, and the positions to drop in each split.
     """
-    copies: list[dict[str, Any]] = []
+    examples: list[dict[str, Any]] = []
+    number = {"exact": 0, "near": 0}
     drop: dict[str, set[int]] = {split: set() for split in prints}
     for (first, a), (second, b) in combinations(prints.items(), 2):
         for i, j, bits in near_pairs(a, b):
-            kind = "exact" if a[i].exact == b[j].exact else "near"
-            pair = [f"{first}: {a[i].source_id}", f"{second}: {b[j].source_id}"]
-            copies.append({"pair": pair, "kind": kind, "bits": bits})
+            kind = "exact" if not bits and a[i].exact == b[j].exact else "near"  # equal bytes have equal hashes
+            number[kind] += 1
+            if len(examples) < EXAMPLES:
+                pair = [f"{first}: {a[i].source_id}", f"{second}: {b[j].source_id}"]
+                examples.append({"pair": pair, "kind": kind, "bits": bits})
             if action == "drop":
                 drop[first].add(a[i].row)
-    if copies and action == "refuse":
-        example = f"{' = '.join(copies[0]['pair'])} ({copies[0]['kind']})"
-        raise InputError(f"{len(copies)} copies of images across splits, the first: {example}; remove one image of "
-                         "each pair, or continue with leakage=warn or leakage=drop")
+    if examples and action == "refuse":
+        example = f"{' = '.join(examples[0]['pair'])} ({examples[0]['kind']})"
+        raise InputError(f"{sum(number.values())} copies of images across splits, the first: {example}; remove one "
+                         "image of each pair, or continue with leakage=warn or leakage=drop")
     report = {
         "rule": f"exact: equal bytes; near: difference hashes within {NEAR_BITS} of {SIDE * SIDE} bits",
-        "exact": sum(copy["kind"] == "exact" for copy in copies),
-        "near": sum(copy["kind"] == "near" for copy in copies),
-        "pairs": copies[:EXAMPLES],
+        **number,
+        "pairs": examples,
         "action": action,
         "dropped": {split: len(rows) for split, rows in drop.items()} if action == "drop" else None,
     }

@@ -26,7 +26,7 @@ def describe(
 
     dataset: as it is; the composer's is as the prompt asks about it.
     """
-    rule, pretext = composer.rule, composer.prompt.pretext
+    rule = composer.rule
     text = composer.text(tuple(range(len(composer.dataset.classes))))[1]["prompt"]
     prompt = asdict(composer.prompt) | {"sha256": hashlib.sha256(text.encode()).hexdigest()}
     root = Path(rule.data_root)
@@ -36,7 +36,7 @@ def describe(
         "sources": {path.as_posix().removeprefix(f"{root.as_posix()}/"): sha256(path) for path in origins},
         "task": composer.task,
         "rule": {key: getattr(rule, key) for key in RULE},
-        "splits": {split: count([] if pretext else dataset.classes, indexes[split], chosen[split]) for split in chosen},
+        "splits": count_splits(dataset, composer, indexes, chosen),
         "prompt": prompt,
         "knowledge": bank and knowledge_facts(dataset, bank),
         "policy": {key: getattr(composer.policy, key) for key in POLICY},
@@ -54,6 +54,13 @@ def knowledge_facts(dataset: Dataset, bank: Mapping[str, Any]) -> dict[str, Any]
     if isinstance(dataset.knowledge, dict):
         reviews = dict.fromkeys(reviews)
     return {"sha256": reading.checksum(dataset), **reviews, "entries": entries}
+
+
+def count_splits(
+    dataset: Dataset, composer: Composer, indexes: Mapping[str, Index], chosen: Mapping[str, Positions]
+) -> dict[str, dict[str, Any]]:
+    classes = [] if composer.prompt.pretext else dataset.classes
+    return {split: count(classes, indexes[split], chosen[split]) for split in chosen}
 
 
 def count(classes: list[str], index: Index, positions: Positions) -> dict[str, Any]:

@@ -51,6 +51,10 @@ Result = Opened | InputError  # the error of an unreadable image; the caller dec
 OpenImages = Callable[[Iterable[Sample]], Iterator[tuple[Sample, Result]]]
 
 
+class ProcessEnded(InputError):
+    """A process that encodes images ended: what is finished remains good."""
+
+
 @contextmanager
 def image_opener(workers: int | None, images: int) -> Iterator[OpenImages]:
     """A function from samples to samples with their opened images, or with the InputError of an unreadable image.
@@ -66,8 +70,8 @@ def image_opener(workers: int | None, images: int) -> Iterator[OpenImages]:
     try:
         yield partial(open_ahead, pool, AHEAD * workers)
     except BrokenProcessPool:
-        raise InputError(f"workers={workers}: a process that encodes images ended: memory ran out, or the calling "
-                         "script lacks `if __name__ == '__main__':`; workers=0 needs no other process") from None
+        raise ProcessEnded(f"workers={workers}: a process that encodes images ended: memory ran out, or the calling "
+                           "script lacks `if __name__ == '__main__':`; workers=0 needs no other process") from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -2,31 +2,33 @@
 
 The source is read twice, in its own order: first for labels, groups and boxes (no image is opened), then for the drawn
 images, each opened once. So memory holds a few hundred bytes per image, never all images. Only `leakage=drop` may write
-the rows twice.
+the rows twice. An interrupted preparation goes on where it was when it starts again (journal.py).
 """
 
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.data.datasets.sample import SPLITS, DataWarning
 from vrft_aug.data.knowledge import reading
-from vrft_aug.data.preparation import leakage
-from vrft_aug.data.preparation.manifest import describe
+from vrft_aug.data.preparation.journal import key_of
+from vrft_aug.data.preparation.leak_free import write_without_leaks
+from vrft_aug.data.preparation.manifest import count_splits, describe
 from vrft_aug.data.preparation.prompt_budget import PromptBudget
 from vrft_aug.data.preparation.selection import check_indexes, read_index, select, warn_of_missing_classes
-from vrft_aug.data.preparation.strata import Positions
-from vrft_aug.data.preparation.writing import Account, Track, describe_file, staged, write
+from vrft_aug.data.preparation.staging import staged
+from vrft_aug.data.preparation.writing import Account, Pass, Track
 from vrft_aug.data.pretext.asking import asked
 from vrft_aug.data.rows.composer import Composer
 from vrft_aug.data.rows.exports import write_script
-from vrft_aug.data.settings import Dataset, Load, Policy, PreparationRule, Prompt
+from vrft_aug.data.rows.parquet_files import sha256
+from vrft_aug.data.settings import Dataset, Policy, PreparationRule, Prompt
 
 
 def prepare(
@@ -55,44 +57,42 @@ def prepare(
         chosen = select(rule, dataset, prompt.needs(dataset), indexes)
         limit = policy.max_prompt_length
         budget = PromptBudget(find_policy(), policy, limit) if find_policy and limit is not None else None
+        facts = describe(dataset, composer, indexes, chosen, bank)
+        drawn = [*chosen.values(), *(index.ids for index in indexes.values())]
+        more = {"export": rule.export, "shard_mb": rule.shard_mb, "leakage": rule.leakage, "policy": asdict(policy)}
+        key = key_of(facts | more, drawn)
         with nullcontext() if rule.check else staged(Path(rule.out)) as stage:
-            account, remaining, leaks = write_without_leaks(load, chosen, composer, stage, budget, track)
+            one = Pass(load, chosen, composer, budget, track, None)
+            account, remaining, leaks = write_without_leaks(one, stage, key)
             warn_of_missing_classes(dataset, indexes, remaining)
             warn_of_conversions(account)
             if stage and rule.export:
                 objective: Any = OmegaConf.to_container(config.objective, resolve=True)
-                script = write_script(rule.export, stage, dataset, policy, objective)
+                script = write_script(rule.export, stage / "rows", dataset, policy, objective)
                 account.files[script.name] = describe_file(script)
-            manifest = describe(dataset, composer, indexes, remaining, bank) | {
+            tokens = account.counted("tokens")
+            manifest = facts | {
+                "splits": count_splits(dataset, composer, indexes, remaining),
                 "labels": {split: len(remaining[split]) * (not prompt.pretext) for split in ("train", "val")},
-                "image_tokens": {"least": min(account.tokens), "most": max(account.tokens)},
-                "treatments": dict(sorted(account.treatments.items())),
+                "image_tokens": {"least": min(tokens), "most": max(tokens)},
+                "treatments": {text: number for text, number in sorted(account.counted("treatment").items()) if text},
                 "leakage": leaks,
                 "prompt_tokens": budget.check() if budget else None,
                 "warnings": list(dict.fromkeys(str(w.message) for w in heard if w.category is DataWarning)),
                 "files": account.files,
             }
             if stage:
-                (stage / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+                text = json.dumps(manifest, indent=2) + "\n"
+                (stage / "rows" / "manifest.json").write_text(text, encoding="utf-8")
     return manifest
 
 
-def write_without_leaks(
-    load: Load, chosen: Mapping[str, Positions], composer: Composer, folder: Path | None, budget: PromptBudget | None,
-    track: Track,
-) -> tuple[Account, Mapping[str, Positions], dict[str, Any]]:
-    """Write the rows and compare the splits; write again without the copies that `leakage=drop` leaves out.
-
-    Returns the account of what was written, the positions that remain, and the report on copies.
-    """
-    account = write(load, chosen, composer, folder, budget, track)
-    report, drop = leakage.check(account.prints, composer.rule.leakage)
-    if any(drop.values()):
-        chosen = {split: np.delete(rows, sorted(drop[split])) for split, rows in chosen.items()}
-        account = write(load, chosen, composer, folder, None, track)
-    return account, chosen, report
+def describe_file(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def warn_of_conversions(account: Account) -> None:
-    for text, number in sorted(account.notes.items()):
+    notes = account.counted("note")
+    for text in sorted(filter(None, notes)):
+        number = notes[text]
         warnings.warn(f"{number} image{'s' * (number > 1)}: {text}", DataWarning, stacklevel=2)

@@ -27,9 +27,14 @@ class PromptBudget:
         self.longest = self.over = self.rows = 0
         self.text_tokens = lru_cache(maxsize=1024)(self.count_text)  # many rows share a prompt
 
-    def add(self, message: str, *sizes: Size) -> None:
-        """Count one row: its message with the image marks, and the original size of each image."""
+    def add(self, message: str, *sizes: Size) -> int:
+        """Count one row: its message with the image marks, and the original size of each image. Returns its tokens."""
         length = self.text_tokens(message) + sum(image_tokens(size, self.policy) for size in sizes)
+        self.count(length)
+        return length
+
+    def count(self, length: int) -> None:
+        """Count one row by the tokens of its prompt."""
         self.rows += 1
         self.over += length > self.limit
         self.longest = max(self.longest, length)

@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, compress
@@ -38,7 +39,8 @@ def read_index(samples: Iterable[Sample], dataset: Dataset, needs: str) -> Index
     Raises InputError for a label that is not a class.
     """
     number = len(dataset.classes)
-    labels, boxed, ids, groups, origins = [], [], [], [], set()
+    labels, ids, groups = array("q"), array("Q"), array("Q")  # 8 bytes per sample; a list of numbers takes 40
+    boxed, origins = bytearray(), set()
     for sample in samples:
         label = -1 if needs == "image" else sample.label
         if not -1 <= label < number:
@@ -50,7 +52,7 @@ def read_index(samples: Iterable[Sample], dataset: Dataset, needs: str) -> Index
         groups.append(ids[-1] if sample.group_id == sample.source_id else digest(sample.group_id))
         if sample.origin:
             origins.add(sample.origin)
-    return Index(np.array(labels, np.int64), np.array(boxed, bool), np.array(ids, np.uint64),
+    return Index(np.array(labels, np.int64), np.frombuffer(boxed, bool), np.array(ids, np.uint64),
                  np.array(groups, np.uint64), frozenset(origins))
 
 
