@@ -24,7 +24,7 @@ def samples(root, rows, **options):
 
 
 def names(sample):
-    return [path.name for path in (sample.image, *sample.more)]
+    return [file.path.name for file in (sample.image, *sample.more)]
 
 
 def test_columns_and_lists_give_the_images_in_their_order(root):
