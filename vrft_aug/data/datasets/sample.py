@@ -18,6 +18,14 @@ class DataWarning(UserWarning):
     """A flaw in the data that the settings allow; the manifest records it."""
 
 
+class Question(NamedTuple):
+    """A question about an image. options: the answers to choose from, in the prompt's order; answer: the right one."""
+
+    text: str
+    options: tuple[str, ...]
+    answer: str
+
+
 class Sample(NamedTuple):
     """An image with its ground truth.
 
@@ -32,6 +40,7 @@ class Sample(NamedTuple):
     findings: what can be seen in the image, in words, as "two dark rings in the upper left"; "" if unknown.
     slices: what divides the images, as {"sex": "female"}: accuracy is also measured per value; "" if unknown.
     readers: the class that each human reader gave, as {"R": "2"}; "" for none.
+    question: what is asked about the image, for a data set with the task question; its label is then 0.
     All samples of a data set have the same slices and readers. No prompt uses them, and no reward uses the slices.
     """
 
@@ -46,6 +55,7 @@ class Sample(NamedTuple):
     slices: Mapping[str, str] = MappingProxyType({})
     readers: Mapping[str, str] = MappingProxyType({})
     boxes: Sequence[Box] | None = None
+    question: Question | None = None
 
     def source(self) -> Pixels | Path:
         """The image's pixels (read now if the source is a stream) or its file."""

@@ -43,10 +43,10 @@ def template(name: str) -> jinja2.Template:
 
 def render(
     name: str, dataset: Dataset, classes: Sequence[str], knowledge: Sequence[str], form: str = FORMS[0],
-    confidence: bool = False,
+    confidence: bool = False, question: str = "",
 ) -> str:
     """The prompt's text, without the image mark. knowledge: one description per class, or nothing. form, confidence:
-    see settings.Prompt."""
+    see settings.Prompt. question: what the template `question` asks; the classes are its options."""
     text = template(name).render(
         modality=dataset.modality,
         organ=dataset.organ,
@@ -56,6 +56,7 @@ def render(
         knowledge=bool(knowledge),
         form=form,
         confidence=confidence,
+        question=question,
     )
     if IMAGE_MARK in text:
         raise InputError(f"the prompt of {dataset.name} contains '{IMAGE_MARK}', which marks the image; reword it")

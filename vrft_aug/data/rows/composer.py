@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vrft_aug.data.datasets.image_files import Box
-from vrft_aug.data.datasets.sample import Sample
+from vrft_aug.data.datasets.sample import Question, Sample
 from vrft_aug.data.preparation.opening import Opened
 from vrft_aug.data.pretext.asking import posed
 from vrft_aug.data.prompts import rendering
@@ -16,7 +16,10 @@ from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Policy, PreparationRule, Prompt
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.answer_text import MOST_BOXES
+from vrft_aug.rewards.parsing import QUESTION
 from vrft_aug.rewards.row import ExtraInfo, Tag
+
+EXAMPLE = Question("<question>", ("<option>",), "")
 
 
 @dataclass
@@ -49,7 +52,7 @@ class Composer:
         Raises InputError for a box that does not fit the image.
         """
         box, truth = self.truth(sample, opened.size)
-        messages, text = self.text(self.order(sample.source_id))
+        messages, text = self.asking(sample)
         return {
             "data_source": self.dataset.name,
             "prompt": messages,
@@ -79,6 +82,8 @@ class Composer:
             return (), json.dumps([[*map(float, box)] for box in checked_boxes(sample, size)])
         if box := sample.bounding_box() or ():
             check_box(sample, box, size)
+        if self.task == QUESTION:
+            return box, question_of(sample).answer
         one = self.task == "localization"
         return box, json.dumps([*map(float, box)]) if one else self.dataset.classes[sample.label]
 
@@ -87,7 +92,8 @@ class Composer:
         confidence = self.taught_confidence(row["extra_info"]["source_id"]) if self.prompt.confidence else None
         target, finding = self.dataset.target, self.dataset.finding
         named = finding if self.task == "detection" and finding else target
-        response = rendering.answer(self.prompt, named, self.taught(row), confidence)
+        prompt = replace(self.prompt, template=self.prompt.template_for(self.dataset))
+        response = rendering.answer(prompt, named, self.taught(row), confidence)
         return {
             "messages": [*row["prompt"], {"role": "assistant", "content": response}],
             "images": row["images"],
@@ -110,19 +116,28 @@ class Composer:
         that was taught to say always 1 says nothing else that a reward could choose from."""
         return int(generator(self.rule.seed, f"confidence {source_id}").integers(11)) / 10
 
-    def order(self, source_id: str) -> tuple[int, ...]:
-        """The order in which this row's prompt lists the classes."""
-        number = len(self.dataset.classes)
+    def asking(self, sample: Sample) -> tuple[list[Message], ExtraInfo]:
+        """The messages, and the prompt with what it lists: the classes, or the options of a question."""
+        if self.task != QUESTION:
+            return self.text(self.order(sample.source_id, len(self.dataset.classes)))
+        asked = question_of(sample)
+        return self.text(self.order(sample.source_id, len(asked.options)), asked)
+
+    def order(self, source_id: str, number: int) -> tuple[int, ...]:
+        """The order in which this row's prompt lists its classes, of which there are `number`."""
         if self.prompt.class_order == "fixed":
             return tuple(range(number))
         return tuple(generator(self.rule.seed, source_id).permutation(number).tolist())
 
-    def compose_text(self, order: tuple[int, ...]) -> tuple[list[Message], ExtraInfo]:
-        """What depends on the class order alone: the messages, and the prompt with its classes, knowledge, aliases."""
-        classes = [self.dataset.classes[i] for i in order]
+    def compose_text(self, order: tuple[int, ...], question: Question = EXAMPLE) -> tuple[list[Message], ExtraInfo]:
+        """What depends on the class order and the question alone: the messages, and the prompt with its classes,
+        knowledge, aliases. question: EXAMPLE shows the template of a data set of questions."""
+        names = question.options if self.task == QUESTION else self.dataset.classes
+        classes = [names[i] for i in order]
         knowledge = [self.knowledge[i] for i in order] if self.knowledge else []
         asks = (self.prompt.form, self.prompt.confidence)
-        prompt = rendering.render(self.prompt.template, self.dataset, classes, knowledge, *asks)
+        template = self.prompt.template_for(self.dataset)
+        prompt = rendering.render(template, self.dataset, classes, knowledge, *asks, question.text)
         return [{"role": "user", "content": rendering.IMAGE_MARK + prompt}], {
             "prompt": prompt,
             "form": self.prompt.form,
@@ -131,6 +146,13 @@ class Composer:
             "knowledge": knowledge,
             "aliases": [self.dataset.aliases.get(name, []) for name in classes] if self.prompt.aliases else [],
         }
+
+
+def question_of(sample: Sample) -> Question:
+    """The sample's question. Raises InputError for a data set whose samples have none."""
+    if sample.question is None:
+        raise InputError(f"{where(sample)}: no question; a data set with the task question needs a loader that asks")
+    return sample.question
 
 
 def tags(values: Mapping[str, str]) -> list[Tag]:

@@ -17,8 +17,8 @@ class Row(TypedDict):
     """A row as verl's GRPO trainer reads it.
 
     prompt: one user message that begins with the image mark. images: one encoded image. ability: the task.
-    ground_truth: the class name, the grade, or the box as a JSON list in original pixels; for detection a list of
-    such boxes.
+    ground_truth: the class name, the grade, the option, or the box as a JSON list in original pixels; for detection a
+    list of such boxes.
     """
 
     data_source: str

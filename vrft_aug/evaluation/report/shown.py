@@ -10,6 +10,7 @@ from vrft_aug.evaluation.metrics.comparison import SIGNIFICANCE, Comparison
 from vrft_aug.evaluation.metrics.intervals import McNemar
 from vrft_aug.evaluation.metrics.too_little import too_little
 from vrft_aug.evaluation.metrics.verdicts import holm
+from vrft_aug.rewards.parsing import QUESTION
 
 OPPONENTS = {"pixels": "logistic regression on its pixels", "features": "logistic regression on its own image features"}
 HEADING = "What these runs show"
@@ -50,16 +51,23 @@ def _is_it_right(one: Comparison) -> Iterator[Finding]:
             yield Finding(question, BAD, f"{text}; {_percent(accuracy)} are right, and {constant}.", "results")
         else:
             yield Finding(question, GOOD, f"{_percent(accuracy)} of its answers are right; {constant}.", "results")
+    texts = ("It knows more than the prior: from the training's most frequent option to its answers, accuracy rises",
+             "It answers no better than the most frequent option of the training")  # fmt: skip
+    yield from _beside(one, "prior", question, texts, "questions", rises=True)
     if little := too_little(one.metrics):
         yield Finding(question, OPEN, f"{little[0].upper()}{little[1:]}.", "results")
 
 
-def _beside(one: Comparison, name: str, question: str, texts: tuple[str, str], section: str) -> Iterator[Finding]:
-    """A finding on a condition under which accuracy must fall. texts: if it falls, and if it does not."""
+def _beside(
+    one: Comparison, name: str, question: str, texts: tuple[str, str], section: str, rises: bool = False
+) -> Iterator[Finding]:
+    """A finding on a condition under which accuracy must fall. texts: if it falls, and if it does not. rises: the text
+    speaks of the way back, from the condition to the run."""
     verdict = better(one.test(name))
     if verdict is not None:
         before, then = (_percent(metrics["accuracy"]["value"]) for metrics in (one.metrics, one.metrics_of(name)))
-        text = f"{texts[0]} from {before} to {then}" if verdict else f"{texts[1]}: {before} without, {then} with"
+        first, last = (then, before) if rises else (before, then)
+        text = f"{texts[0]} from {first} to {last}" if verdict else f"{texts[1]}: {before} without, {then} with"
         yield Finding(question, GOOD if verdict else BAD, f"{text}.", section)
 
 
@@ -67,6 +75,10 @@ def _does_it_look(one: Comparison) -> Iterator[Finding]:
     texts = ("It looks at the image: with images dealt to the wrong prompts, accuracy falls",
              "It ignores the image: images dealt to the wrong prompts do not lower its accuracy")  # fmt: skip
     yield from _beside(one, "shuffled", "Does it look at the image?", texts, "conditions")
+    if one.dataset.endswith(f"/{QUESTION}"):
+        texts = ("It does not answer from the text alone: with the image blanked, accuracy falls",
+                 "It answers from the text alone: blanked images do not lower its accuracy")  # fmt: skip
+        yield from _beside(one, "blank", "Does it look at the image?", texts, "questions")
 
 
 def _does_it_read(one: Comparison) -> Iterator[Finding]:
@@ -90,7 +102,7 @@ def _is_it_sure(one: Comparison) -> Iterator[Finding]:
         yield Finding(question, BAD, f"It is less sure than it should be: {numbers}.", "probabilities")
     else:
         yield Finding(question, GOOD, f"It is as sure as it is right, on average: {numbers}.", "probabilities")
-    if (auroc := found["auroc"]["value"]) is not None:
+    if (auroc := found.get("auroc", {}).get("value")) is not None:
         low = found["auroc"]["low"]
         kind = GOOD if low is not None and low > 0.5 else BAD
         text = f"Its probabilities rank the classes with a macro AUROC of {auroc:.3f}."
