@@ -12,7 +12,9 @@ from vrft_aug.rewards.parsing import parse
 YES_NO = ("yes", "no")
 LETTERS = "ABCD"
 OPEN = "open questions"
-UNLISTED = "closed questions without a list of options, which are not answered by yes or no,"
+UNLISTED = "closed questions without listed options, answered neither by yes nor by no"
+PUBLISHED = ("put the published files there (dataset.source says where they are), or name them with dataset.loader.files "
+             "and dataset.loader.columns")  # fmt: skip
 REMEDY = "write one line per question: image,question,options,answer and optionally type,group,split; options as a|b|c"
 
 Read = Callable[[Row], Question | str]  # the question of a row, or what kind of row it is that is left out
@@ -32,6 +34,11 @@ class Columns(NamedTuple):
     type: str = ""
     test: Callable[[Row], bool] | None = None
     own: bool = False
+
+    @property
+    def remedy(self) -> str:
+        """What to do if a file is missing or has other columns."""
+        return REMEDY if self.own else PUBLISHED
 
 
 def fault(question: Question) -> str:

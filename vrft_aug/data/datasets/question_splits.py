@@ -37,8 +37,8 @@ def homes(found: Sequence[Found], shared: str, test: float, val: float, seed: in
         last[one.group] = max(last.get(one.group, 0), SPLITS.index(one.stated))
     home = [one.stated if SPLITS[last[one.group]] == one.stated else "" for one in found]
     if number := home.count(""):
-        warnings.warn(f"{number} questions are left out, because a later split has their image or group", DataWarning,
-                      stacklevel=3)  # fmt: skip
+        text = f"questions about an image or group that a later split has: {number} left out"
+        warnings.warn(text, DataWarning, stacklevel=3)
     named = {one.stated for one in found}
     test, val = (0 if name in named else share for name, share in (("test", test), ("val", val)))
     train = [place for place, split in enumerate(home) if split == "train"]

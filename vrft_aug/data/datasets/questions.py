@@ -17,7 +17,7 @@ from pathlib import Path
 
 from vrft_aug.data.datasets.csv_file import Row, Table, read_table
 from vrft_aug.data.datasets.json_file import read_json
-from vrft_aug.data.datasets.question_columns import NAMES, REMEDY, Columns, columns_of, fault
+from vrft_aug.data.datasets.question_columns import NAMES, Columns, columns_of, fault
 from vrft_aug.data.datasets.question_splits import Found, homes
 from vrft_aug.data.datasets.sample import SPLITS, DataWarning, Question, Sample
 from vrft_aug.data.datasets.slice_columns import Asked, check_columns, read_slices
@@ -57,9 +57,9 @@ def load(
         path = Path(root) / folder / name
         found += _read(path, stated, images, known, published_split, group, slices, left)
     for kind, number in sorted(left.items()):
-        warnings.warn(f"{number} {kind} are left out", DataWarning, stacklevel=2)
+        warnings.warn(f"{kind}: {number} left out", DataWarning, stacklevel=2)
     if not found:
-        raise InputError(f"{Path(root) / folder}: no closed question in {', '.join(named.values())}; {REMEDY}")
+        raise InputError(f"{Path(root) / folder}: no closed question in {', '.join(named.values())}; {known.remedy}")
     for one, home in zip(found, homes(found, shared, test, val, seed), strict=True):
         if home == split:
             yield _sample(one, seed if shuffle else None)
@@ -82,7 +82,8 @@ def _read(
 ) -> list[Found]:  # fmt: skip
     """The questions of one file; `left` counts the rows that are left out, by their kind."""
     needs = [known.image, *known.needs]
-    table = read_json(path, needs, REMEDY) if path.suffix == ".json" else read_table(path, (), needs, REMEDY)
+    is_json = path.suffix == ".json"
+    table = read_json(path, needs, known.remedy) if is_json else read_table(path, (), needs, known.remedy)
     if group:
         check_columns(table, [group], "group")
     found: list[Found] = []
@@ -107,7 +108,7 @@ def _question(table: Table, row: Row, known: Columns, left: Counter[str]) -> Que
     if not kind:
         return question  # type: ignore[return-value]  # a text is its own kind
     if known.own and not isinstance(question, str):
-        table.add(row, f"one of the {kind}", REMEDY)
+        table.add(row, f"one of the {kind}", known.remedy)
     else:
         left[kind] += 1
     return None

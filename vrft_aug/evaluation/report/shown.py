@@ -51,23 +51,21 @@ def _is_it_right(one: Comparison) -> Iterator[Finding]:
             yield Finding(question, BAD, f"{text}; {_percent(accuracy)} are right, and {constant}.", "results")
         else:
             yield Finding(question, GOOD, f"{_percent(accuracy)} of its answers are right; {constant}.", "results")
-    texts = ("It knows more than the prior: from the training's most frequent option to its answers, accuracy rises",
-             "It answers no better than the most frequent option of the training")  # fmt: skip
-    yield from _beside(one, "prior", question, texts, "questions", rises=True)
+    if (verdict := better(one.test("prior"))) is not None:
+        prior = f"the most frequent option of the training gets {_percent(one.metrics_of('prior')['accuracy']['value'])}"
+        text = f"{_percent(accuracy)} of its answers are right; {prior}."
+        kind = GOOD if verdict else BAD
+        yield Finding(question, kind, text if verdict else f"It answers no better than by prior: {text}", "questions")
     if little := too_little(one.metrics):
         yield Finding(question, OPEN, f"{little[0].upper()}{little[1:]}.", "results")
 
 
-def _beside(
-    one: Comparison, name: str, question: str, texts: tuple[str, str], section: str, rises: bool = False
-) -> Iterator[Finding]:
-    """A finding on a condition under which accuracy must fall. texts: if it falls, and if it does not. rises: the text
-    speaks of the way back, from the condition to the run."""
+def _beside(one: Comparison, name: str, question: str, texts: tuple[str, str], section: str) -> Iterator[Finding]:
+    """A finding on a condition under which accuracy must fall. texts: if it falls, and if it does not."""
     verdict = better(one.test(name))
     if verdict is not None:
         before, then = (_percent(metrics["accuracy"]["value"]) for metrics in (one.metrics, one.metrics_of(name)))
-        first, last = (then, before) if rises else (before, then)
-        text = f"{texts[0]} from {first} to {last}" if verdict else f"{texts[1]}: {before} without, {then} with"
+        text = f"{texts[0]} from {before} to {then}" if verdict else f"{texts[1]}: {before} without, {then} with"
         yield Finding(question, GOOD if verdict else BAD, f"{text}.", section)
 
 

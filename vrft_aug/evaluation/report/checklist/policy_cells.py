@@ -78,10 +78,11 @@ def prompt(record: RunRecord) -> str:
         return ""
     checksum = known.get("sha256") and f"SHA-256 of its text {known['sha256'][:16]}…"
     asks = at(record.manifest, "task") == QUESTION
+    template = QUESTION if asks else known.get("template")
     order = f"{'options' if asks else 'classes'} in {known.get('class_order')} order"
     if asks and at(record.dataset, "loader.shuffle"):
         order = f"options of each question in an order drawn by seed {at(record.dataset, 'loader.seed')}"
-    return joined(f"prompt {short(known['name'])}, template {known.get('template')}.jinja", order, checksum)
+    return joined(f"prompt {short(known['name'])}, template {template}.jinja", order, checksum)
 
 
 def prompt_data(record: RunRecord) -> str:
