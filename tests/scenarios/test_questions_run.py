@@ -1,4 +1,4 @@
-"""Closed questions in the columns of VQA-RAD, SLAKE and PMC-VQA: prepared, trained for two GRPO steps, evaluated, reported."""
+"""Closed questions in the columns of three published sets: prepared, trained for two GRPO steps, evaluated, reported."""
 
 import json
 import math

@@ -14,7 +14,8 @@ def answered(right: Sequence[bool], **columns) -> pd.DataFrame:
     n = len(right)
     options = [["yes", "no"] if i % 2 else PLACES[i // 2 % 4 :] + PLACES[: i // 2 % 4] for i in range(n)]
     truth = [names[i // 3 % len(names)] for i, names in enumerate(options)]
-    said = [label if ok else names[names.index(label) - 1] for ok, label, names in zip(right, truth, options, strict=True)]
+    said = [label if ok else names[names.index(label) - 1]
+            for ok, label, names in zip(right, truth, options, strict=True)]  # fmt: skip
     table = predictions(truth, said, task="question", classes=[])
     facts = {"classes": options, "group_id": [f"image {i // 2}" for i in range(n)],
              "slice_type": ["presence" if i % 2 else "place" for i in range(n)],

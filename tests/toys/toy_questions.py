@@ -82,14 +82,14 @@ def write_vqa_rad(root: Path, dataset: dict) -> None:
 
 def slake_rows(number: int = NUMBER) -> list[dict]:
     rows: list[dict] = []
-    for i, shape, place, asked, there in facts(number):
-        about = {"img_id": i, "img_name": f"xmlab{i}/source.png", "q_lang": "en", "location": "Lung", "modality": "X-Ray",
-                 "base_type": "vqa", "triple": ["vhead", "_", "_"]}
+    for i, _, place, asked, there in facts(number):
+        about = {"img_id": i, "img_name": f"xmlab{i}/source.png", "q_lang": "en", "location": "Lung",
+                 "modality": "X-Ray", "base_type": "vqa", "triple": ["vhead", "_", "_"]}
         rows += [
             about | {"question": f"Does the picture contain a {asked}?", "answer": "Yes" if there else "No",
                      "answer_type": "CLOSED", "content_type": "Abnormality"},
-            about | {"question": "Is the lesion in the upper left?", "answer_type": "CLOSED", "content_type": "Position",
-                     "answer": "Yes" if place == "upper left" else "No"},
+            about | {"question": "Is the lesion in the upper left?", "answer": "Yes" if place == "upper left" else "No",
+                     "answer_type": "CLOSED", "content_type": "Position"},
             about | {"question": "Where is the lesion?", "answer": place, "answer_type": "OPEN",
                      "content_type": "Position"},
             about | {"question": "图中有病变吗?", "answer": "有", "answer_type": "CLOSED", "q_lang": "zh",
@@ -116,9 +116,9 @@ def pmc_rows(number: int = NUMBER) -> list[dict]:
                 ("Where is the finding in the figure?", place, findings.PLACES))
         for turn, (question, right, among) in enumerate(asks):
             choices = four(right, among, i + turn)
-            rows.append({"Figure_path": f"PMC{i}_F1.png", "Question": f" {question} ", "Answer": right,
-                         **{f"Choice {letter}": f" {letter}:{one} " for letter, one in zip(LETTERS, choices, strict=True)},
-                         "Answer_label": LETTERS[choices.index(right)]})
+            listed = {f"Choice {letter}": f" {letter}:{one} " for letter, one in zip(LETTERS, choices, strict=True)}
+            rows.append({"Figure_path": f"PMC{i}_F1.png", "Question": f" {question} ", "Answer": right, **listed,
+                         "Answer_label": LETTERS[choices.index(right)]})  # fmt: skip
     return rows
 
 

@@ -14,8 +14,9 @@ PRIOR = OPPONENTS["prior"]
 
 
 def row(options, answer, kind, number=0):
-    info = {"task": "question", "index": number, "source_id": f"q{number}", "group_id": f"i{number}", "classes": options,
-            "slices": [{"name": "type", "value": kind}] if kind else [], "readers": [], "form": "think_first"}  # fmt: skip
+    slices = [{"name": "type", "value": kind}] if kind else []
+    info = {"task": "question", "index": number, "source_id": f"q{number}", "group_id": f"i{number}",
+            "classes": options, "slices": slices, "readers": [], "form": "think_first"}  # fmt: skip
     return {"data_source": "toy", "reward_model": {"style": "rule", "ground_truth": answer}, "extra_info": info}
 
 
@@ -66,8 +67,9 @@ def test_other_tasks_have_another_prior(tmp_path):
 
 
 def test_questions_are_compared_with_the_text_alone_and_the_prior():
-    assert compose_config("dataset=vqa_rad", root="evaluate").conditions == conditions("question") == ["shuffled", "blank"]
-    assert compose_config("dataset=vqa_rad", root="evaluate").opponents == opponents("question") == ["prior"]
+    asked = compose_config("dataset=vqa_rad", root="evaluate")
+    assert asked.conditions == conditions("question") == ["shuffled", "blank"]
+    assert asked.opponents == opponents("question") == ["prior"]
     assert compose_config("dataset=blood", root="evaluate").conditions == ["shuffled"]
     assert compose_config("dataset=blood", root="evaluate").opponents == ["pixels"]
     journal = compose_config("dataset=vqa_rad", "preset=journal", root="evaluate")

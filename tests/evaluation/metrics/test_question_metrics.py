@@ -58,8 +58,8 @@ def probable(rows, right, at=0.7):
     """The probability `at` for the right option where `right`, else for the option before it."""
     found = []
     for names, label, ok in zip(rows["classes"], rows["ground_truth"], right, strict=True):
-        place = names.index(label) - (not ok)
-        found.append([at if number == place % len(names) else (1 - at) / (len(names) - 1) for number in range(len(names))])
+        place, other = (names.index(label) - (not ok)) % len(names), (1 - at) / (len(names) - 1)
+        found.append([at if number == place else other for number in range(len(names))])
     return rows.assign(probabilities=found)
 
 

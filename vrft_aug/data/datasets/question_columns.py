@@ -13,8 +13,8 @@ YES_NO = ("yes", "no")
 LETTERS = "ABCD"
 OPEN = "open questions"
 UNLISTED = "closed questions without listed options, answered neither by yes nor by no"
-PUBLISHED = ("put the published files there (dataset.source says where they are), or name them with dataset.loader.files "
-             "and dataset.loader.columns")  # fmt: skip
+PUBLISHED = ("put the published files there (dataset.source says where they are), or name others with "
+             "dataset.loader.files and their kind with dataset.loader.columns")  # fmt: skip
 REMEDY = "write one line per question: image,question,options,answer and optionally type,group,split; options as a|b|c"
 
 Read = Callable[[Row], Question | str]  # the question of a row, or what kind of row it is that is left out

@@ -52,8 +52,8 @@ def _is_it_right(one: Comparison) -> Iterator[Finding]:
         else:
             yield Finding(question, GOOD, f"{_percent(accuracy)} of its answers are right; {constant}.", "results")
     if (verdict := better(one.test("prior"))) is not None:
-        prior = f"the most frequent option of the training gets {_percent(one.metrics_of('prior')['accuracy']['value'])}"
-        text = f"{_percent(accuracy)} of its answers are right; {prior}."
+        prior = _percent(one.metrics_of("prior")["accuracy"]["value"])
+        text = f"{_percent(accuracy)} of its answers are right; the most frequent option of the training gets {prior}."
         kind = GOOD if verdict else BAD
         yield Finding(question, kind, text if verdict else f"It answers no better than by prior: {text}", "questions")
     if little := too_little(one.metrics):
