@@ -1,4 +1,4 @@
-"""Closed questions in the columns of three published sets: prepared, trained for two GRPO steps, evaluated, reported."""
+"""Closed questions in the published columns of three sets, by the commands of docs/questions.md: two GRPO steps."""
 
 import json
 import math
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from documented import commands
 from repository import ROOT
 from toy_data import write_toy
 
@@ -18,10 +19,17 @@ TWO = ["schedule.steps=2", "schedule.batch_size=8", "schedule.mini_batch_size=8"
        "schedule.test_freq=2"]  # fmt: skip
 
 
-def recipe(name: str, *overrides: str) -> None:
-    command = [sys.executable, str(ROOT / "recipes" / f"{name}.py"), *overrides]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=2700)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+COMMANDS = [command.words for command in commands(ROOT / "docs" / "questions.md")]
+
+
+def run_as_documented(folder: Path, name: str) -> None:
+    """The page's commands in a folder of their own, with another data set's name and a short training."""
+    for _, recipe, *overrides in COMMANDS:
+        short = [*TWO, "trainer.rollout_data_dir=runs/rollouts"] if recipe.endswith("grpo.py") else []
+        overrides = [one.replace("vqa_rad", name) for one in overrides]
+        command = [sys.executable, str(ROOT / recipe), *overrides, *short]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=2700)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def logged(run: Path) -> dict[int, dict]:
@@ -34,23 +42,20 @@ def logged(run: Path) -> dict[int, dict]:
 
 @pytest.mark.parametrize("name", ["vqa_rad", "slake", "pmc_vqa"])
 def test_questions_train_evaluate_and_report(tmp_path, name):
-    rows, run, after, report = (tmp_path / part for part in ("rows", "run", "after", "report"))
-    write_toy(tmp_path / "raw", name)
-    about = [f"dataset={name}", f"parquet={rows}"]
-    recipe("prepare", *about, f"data_root={tmp_path / 'raw'}")
-    recipe("grpo", *about, *TWO, f"out={run}", f"trainer.rollout_data_dir={run / 'rollouts'}")
+    write_toy(tmp_path / "data", name)
+    run_as_documented(tmp_path, name)
+    run, after, report = (tmp_path / "runs" / f"{name}{part}" for part in ("", "_test", "_report"))
     steps = logged(run)
     for step in (1, 2):
         assert math.isfinite(steps[step]["actor/pg_loss"]) and "reward/question/accuracy" in steps[step]
-        samples = [json.loads(line) for line in (run / "rollouts" / f"{step}.jsonl").read_text().splitlines()]
+        rollouts = (tmp_path / "runs" / "rollouts" / f"{step}.jsonl").read_text()
+        samples = [json.loads(line) for line in rollouts.splitlines()]
         assert len(samples) == 64 and all(sample["gts"] in sample["input"] for sample in samples)
-    recipe("evaluate", *about, f"policy.path={run}", f"out={after}")
     metrics = json.loads((after / "metrics.json").read_text())[f"{name}/question"]
     assert metrics["option_chance"]["value"] == (0.25 if name == "pmc_vqa" else 0.5)
     assert {path.name for path in after.iterdir() if path.is_dir()} >= {"shuffled", "blank", "prior"}
     answers = pd.read_parquet(after / "predictions.parquet")
     assert all(sum(one) == pytest.approx(1) for one in answers["probabilities"])
-    recipe("report", f"runs=[{run},{after}]", f"out={report}")
     text = (report / "report.md").read_text()
     assert "| Text only (image blanked), % |" in text and "| Option prior, % |" in text
-    assert f"### Accuracy per type of question, %: after, {name}/question, test split" in text
+    assert f"### Accuracy per type of question, %: {name}_test, {name}/question, test split" in text

@@ -16,7 +16,8 @@ SHAPES = {(28, 28): (5, 7, 19, 22), (600, 450): (13, 101, 377, 449), (2500, 2048
 CONFIG = compose_config("prompt=localize")
 LABEL = {"accuracy": {"weight": 1.0}}
 EXACT = {"classification": LABEL, "grading": LABEL, "question": LABEL,
-         "localization": {"iou": {"weight": 1.0, "threshold": None}}, "detection": {"boxes": {"weight": 1.0, "threshold": None}}}  # fmt: skip
+         "localization": {"iou": {"weight": 1.0, "threshold": None}},
+         "detection": {"boxes": {"weight": 1.0, "threshold": None}}}  # fmt: skip
 
 
 @pytest.mark.parametrize("frame", ["resized", "thousand"])

@@ -55,3 +55,8 @@ def test_the_experiments_fit_their_machines(recipe, hardware, experiment):
 def test_boxes_are_not_balanced():
     with pytest.raises(InputError, match=r"schedule.balanced=true: boxes have no classes to balance"):
         check_rows_fit(composed("grpo", "experiment=v_rft_pa_pi", "schedule.balanced=true"), ["rows/train.parquet"])
+
+
+def test_questions_are_not_balanced():
+    with pytest.raises(InputError, match=r"schedule.balanced=true: each question has options of its own"):
+        check_rows_fit(composed("grpo", "dataset=slake", "schedule.balanced=true"), ["rows/train.parquet"])
