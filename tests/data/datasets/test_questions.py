@@ -9,6 +9,7 @@ from toy_data import compose_config, dataset_yaml, write_csv, write_toy
 from toy_questions import facts, own_rows, pmc_rows, slake_rows, split_of, vqa_rad_rows
 
 from vrft_aug.data.datasets.sample import SPLITS, DataWarning
+from vrft_aug.data.knowledge import reading
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.data.settings import Dataset
 from vrft_aug.errors import InputError
@@ -235,6 +236,11 @@ def test_a_prompt_that_does_not_fit_is_one_line(tmp_path, data_root, overrides, 
     with pytest.raises(InputError, match=message) as error:
         prepared(data_root, tmp_path / "out", "questions", *overrides)
     assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
+
+
+def test_there_is_no_knowledge_to_draft():
+    with pytest.raises(InputError, match=r"dataset=slake has closed questions, .* no knowledge to draft or to review"):
+        reading.path_of(Dataset.of(dataset_yaml("slake")))
 
 
 @pytest.mark.filterwarnings("ignore::vrft_aug.data.datasets.sample.DataWarning")
