@@ -74,8 +74,8 @@ def _does_it_look(one: Comparison) -> Iterator[Finding]:
              "It ignores the image: images dealt to the wrong prompts do not lower its accuracy")  # fmt: skip
     yield from _beside(one, "shuffled", "Does it look at the image?", texts, "conditions")
     if one.dataset.endswith(f"/{QUESTION}"):
-        texts = ("It does not answer from the text alone: with the image blanked, accuracy falls",
-                 "It answers from the text alone: blanked images do not lower its accuracy")  # fmt: skip
+        texts = ("It needs the image: with the image blanked, accuracy falls",
+                 "It is not shown to need the image: blanked images do not lower its accuracy")  # fmt: skip
         yield from _beside(one, "blank", "Does it look at the image?", texts, "questions")
 
 
