@@ -82,7 +82,7 @@ def test_an_image_without_a_finding_pays_for_saying_so_alone():
 
 def test_a_threshold_of_null_pays_the_overlap():
     half = [0, 0, 100, 60]
-    soft = {task: {"format": {"weight": 1}} for task in ("classification", "grading", "localization")}
+    soft = {task: {"format": {"weight": 1}} for task in ("classification", "grading", "localization", "question")}
     soft["detection"] = {"boxes": {"weight": 1, "threshold": None}}
     assert scored([half, B], [A, B], soft)["boxes"] == pytest.approx((0.6 + 1) / 2)
     assert scored([half, B, FAR], [A, B], soft)["boxes"] == pytest.approx((0.6 + 1) / 3)

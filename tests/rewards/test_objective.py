@@ -8,13 +8,13 @@ import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import OmegaConf
-from reward_rows import BOX, BOXES, BREAST, COUNTING, LESIONS, PIXELS, RETINA, think
+from reward_rows import BOX, BOXES, BREAST, COUNTING, LESIONS, MASS, PIXELS, RETINA, think
 
 from vrft_aug.configs import compose as compose_config
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import compose, compute_score
 from vrft_aug.rewards.objective import FOLDER, check_form, check_knowledge, load
-from vrft_aug.rewards.parsing import BOX_TASKS, FORMS, TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, FORMS, QUESTION, TASKS
 from vrft_aug.rewards.term import rewards
 
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -24,6 +24,7 @@ RIGHT = [
     (RETINA, "3", think(r"\boxed{3} <confidence>1</confidence>", "x")),
     (PIXELS, BOX, think(f"<answer>{BOX}</answer> <confidence>1</confidence>", "x")),
     (LESIONS, BOXES, think(f"<answer>{BOXES}</answer> <confidence>1</confidence>", "x")),
+    (MASS, "none", think(r"\boxed{None} <confidence>1</confidence>", "x")),
 ]
 
 
@@ -90,16 +91,20 @@ def test_mfrs_takes_the_place_of_accuracy_for_grades_alone():
         ["format", "mfrs"],
         ["iou", "format"],
         ["boxes", "format"],
+        ["accuracy", "format"],
     ]
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("task", TASKS)
 def test_an_objective_that_recites_needs_knowledge_and_no_other_does(name: str, task: str):
-    recites = name.startswith("recite") and task not in BOX_TASKS
+    recites = name.startswith("recite") and task not in (*BOX_TASKS, QUESTION)
     assert compose(name).needs_knowledge(task) == recites
     check_knowledge(compose(name), task, has_knowledge=True)
-    if not recites:
+    if task == QUESTION and name.startswith("recite"):
+        with pytest.raises(InputError, match=r"^objective: recitation: closed questions have no knowledge to recite; "):
+            check_knowledge(compose(name), task, has_knowledge=False)
+    elif not recites:
         check_knowledge(compose(name), task, has_knowledge=False)
 
 
@@ -131,7 +136,9 @@ def test_a_thought_or_a_confidence_that_nobody_asks_for_is_refused(name: str, ta
 def test_an_objective_pays_for_a_right_answer_by_one_reward(name: str):
     others = {"mfrs_readers": "expected_mfrs", "kappa": "kappa"}
     grades = others.get(name, "mfrs" if name.endswith("mfrs") else "accuracy")
-    assert [compose(name).main(task) for task in TASKS] == [("accuracy",), (grades,), ("iou",), ("boxes",)]
+    assert [compose(name).main(task) for task in TASKS] == [
+        ("accuracy",), (grades,), ("iou",), ("boxes",), ("accuracy",)
+    ]  # fmt: skip
 
 
 def test_the_main_rewards_are_the_heavy_ones_whatever_they_are_called():

@@ -6,7 +6,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reward_rows import BOX, BOXES, BREAST, LESION, LESIONS, PIXELS, RETINA, think
+from reward_rows import BOX, BOXES, BREAST, LESION, LESIONS, MASS, PIXELS, RETINA, think
 
 from vrft_aug.rewards import compute_score
 from vrft_aug.rewards.iou import iou
@@ -15,7 +15,8 @@ from vrft_aug.rewards.parsing import FORMS
 
 OBJECTIVES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 READ = RETINA | {"readers": [{"name": "R", "value": "2"}, {"name": "D", "value": "4"}]}
-ROWS = [(BREAST, "malignant"), (RETINA, "2"), (READ, "3"), (LESION, BOX), (LESIONS, BOXES), (LESIONS, "[]")]
+ROWS = [(BREAST, "malignant"), (RETINA, "2"), (READ, "3"), (LESION, BOX), (LESIONS, BOXES), (LESIONS, "[]"),
+        (MASS, "none")]  # fmt: skip
 PIECES = [
     "<think>",
     "</think>",

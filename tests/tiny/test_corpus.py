@@ -47,6 +47,14 @@ def test_todays_prompts_survive_the_tokenizer_and_fit(tokenizer, mode):
         assert tokenizer.decode(ids) == text and len(ids) + AROUND <= LIMIT
 
 
+def test_a_question_of_unknown_words_survives_the_tokenizer_and_fits(tokenizer):
+    dataset = Dataset.of(dataset_yaml("slake"))
+    options = ["pneumoperitoneum under the diaphragm", "hepatosplenomegaly", "图中没有病变", "no"]
+    text = render("question", dataset, options, [], question="Which abnormality does the radiograph show (Fig. 3a)?")
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text and len(ids) + AROUND <= LIMIT
+
+
 def share_of_single_tokens(tokenizer, texts):
     """The share of the different words in the texts that are one token, as they stand after a blank."""
     made_up = {name for phantom in PHANTOMS for name in Dataset.of(dataset_yaml(phantom)).classes}

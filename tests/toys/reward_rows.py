@@ -1,4 +1,4 @@
-"""Rows (extra_info and ground truth) of the four tasks, as `recipes/prepare.py` writes them."""
+"""Rows (extra_info and ground truth) of the five tasks, as `recipes/prepare.py` writes them."""
 
 from vrft_aug.rewards.objective import Objective, Term
 from vrft_aug.rewards.parsing import TASKS, Response
@@ -32,6 +32,13 @@ LESION = {
     "frame_size": [602, 448],
 }
 PIXELS = LESION | {"frame_size": [600, 450]}  # the frame is the image itself: easy to compute by hand
+MASS = {
+    "task": "question",
+    "classes": ["in the left lung", "none", "in both lungs"],
+    "knowledge": [],
+    "aliases": [],
+    "prompt": "This is a radiology image. Please answer the question based on the image: Where is the mass?",
+}
 BOX = "[100, 100, 200, 200]"
 LESIONS = PIXELS | {"task": "detection"}
 BOXES = "[[100, 100, 200, 200], [300, 100, 400, 200]]"

@@ -9,12 +9,15 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from repository import ROOT
+from toy_questions import write_questions
 
 from vrft_aug.data.datasets.image_files import open_image
 from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.data.settings import Dataset
 
 DATASETS = sorted(path.stem for path in (ROOT / "conf" / "dataset").glob("*.yaml"))
+QUESTIONS = ("pmc_vqa", "questions", "slake", "vqa_rad")  # those whose rows have options of their own
+CLASSIFIED = [name for name in DATASETS if name not in QUESTIONS]
 RNG_SEED = 7
 
 
@@ -139,7 +142,7 @@ def write_folder(root: Path, dataset: dict) -> None:
 
 WRITERS = {
     "medmnist": write_medmnist, "ham10000": write_ham10000, "heel": write_heel, "covid19": write_covid19,
-    "folder": write_folder,
+    "folder": write_folder, "questions": write_questions,
 }
 
 

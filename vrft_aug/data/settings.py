@@ -17,7 +17,7 @@ from vrft_aug.data.datasets.sample import Sample
 from vrft_aug.data.pretext import PRETEXTS
 from vrft_aug.data.setting_checks import check_choice, check_number, check_numbers, check_type
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.parsing import FORMS, TASKS
+from vrft_aug.rewards.parsing import FORMS, QUESTION, TASKS
 
 Load = Callable[[str], Iterable[Sample]]  # split -> its samples, in the data set's order
 
@@ -135,6 +135,10 @@ class Prompt(Settings):
         if self.task != task:
             raise InputError(f"prompt.task={checks.written(self.task)}: prompt.pretext={self.pretext} is a task of "
                              f"{task}; set prompt.task={task}")
+
+    def template_for(self, dataset: Dataset) -> str:
+        """The template: a data set of questions has one of its own in place of `classify`, so each form fits it."""
+        return "question" if dataset.task == QUESTION and self.template == "classify" else self.template
 
     def needs(self, dataset: Dataset) -> str:
         """What an image must come with to make a row: a "label", a "box", all its "boxes", or just the "image"."""

@@ -14,6 +14,7 @@ from vrft_aug.data.rows.parquet_files import splits_in
 from vrft_aug.data.settings import Dataset, Prompt
 from vrft_aug.evaluation.answers.conditions import CONDITIONS, Asked
 from vrft_aug.evaluation.answers.opponents import OPPONENTS
+from vrft_aug.rewards.parsing import QUESTION
 
 VALIDATION = "validation"
 TITLES = {name: one.title for name, one in (CONDITIONS | OPPONENTS).items()} | {VALIDATION: "validation split"}
@@ -42,7 +43,8 @@ class Beside:
         why |= {name: OPPONENTS[name].obstacle(folder, config.split, rows) for name in config.opponents}
         if config.validation:
             why[VALIDATION] = _no_validation(folder, config.split)
-        left = {} if "pixels" in config.opponents else {"pixels": "it is not in opponents"}  # every report expects it
+        expected = "prior" if config.dataset.task == QUESTION else "pixels"  # by every report
+        left = {} if expected in config.opponents else {expected: "it is not in opponents"}
         return cls(
             asked,
             [name for name in config.conditions if not why[name]],

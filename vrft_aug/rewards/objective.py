@@ -23,7 +23,7 @@ from yaml import YAMLError
 
 from vrft_aug.configs import CONF
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.parsing import TASKS
+from vrft_aug.rewards.parsing import QUESTION, TASKS
 from vrft_aug.rewards.term import Term, read_term
 
 FOLDER = CONF / "objective"
@@ -76,7 +76,14 @@ def compose(objective: str | Mapping | Objective) -> Objective:
 
 
 def check_knowledge(objective: Objective, task: str, has_knowledge: bool) -> None:
-    """Raise InputError where a task's objective pays for reciting and the rows' prompt has no knowledge."""
+    """Raise InputError where a task's objective pays for reciting and the rows' prompt has no knowledge.
+
+    Questions never have any, so their part of an objective does not recite, and one that recites elsewhere is refused:
+    it would quietly be accuracy.
+    """
+    if task == QUESTION and not has_knowledge and objective.needs_knowledge("classification"):
+        raise InputError("objective: recitation: closed questions have no knowledge to recite; choose an objective "
+                         "without recitation, as objective=accuracy")  # fmt: skip
     if objective.needs_knowledge(task) and not has_knowledge:
         raise InputError(f"objective: {task}.recitation: the prompt has no knowledge to recite; prepare the data with "
                          "prompt=knowledge, or choose an objective without recitation")

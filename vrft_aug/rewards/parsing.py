@@ -5,7 +5,8 @@ The rules are strict on purpose, because the policy learns whatever is paid for:
 - The answer comes after the last `</think>` and before a `<think>` that is never closed. The rest is the thought. Where
   the prompt asks for no thought, or for one behind the answer, the response must begin with the answer: one that has
   words before it, with tags or without, may have been thought about, and counts for nothing.
-- Classification and grading: the label is the content of `\boxed{...}`, the outermost one, with balanced braces.
+- Classification, grading and questions: the label is the content of `\boxed{...}`, the outermost one, with balanced
+  braces.
 - Localization: the box is a list of four finite numbers inside `<answer>...</answer>`, bare or in any JSON around it
   (`{"bbox_2d": [...]}`, a list of objects, a code fence). Where the row has several images it is a list of five: the
   number of the image comes first.
@@ -23,7 +24,8 @@ from typing import Any
 
 from vrft_aug.rewards.answer_text import Box, all_boxes, boxes_in, confidence, labels, only
 
-TASKS = ("classification", "grading", "localization", "detection")
+QUESTION = "question"  # one of the options that the row lists
+TASKS = ("classification", "grading", "localization", "detection", QUESTION)
 BOX_TASKS = ("localization", "detection")  # one box; every box, or none
 FORMS = ("think_first", "answer_only", "answer_first")  # what a prompt asks for, in which order
 
@@ -32,8 +34,8 @@ _BEGINS, _ENDS = ("\\boxed", "<answer>"), ("}", "</answer>", "</confidence>")  #
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What was read from a response: `label` for classification and grading, `box` for localization, `boxes` for
-    detection."""
+    """What was read from a response: `label` for classification, grading and questions, `box` for localization, `boxes`
+    for detection."""
 
     text: str
     thought: str  # all but the answer part, without tags; the whole text where a thought was asked for and has no tags

@@ -17,7 +17,8 @@ class ExtraInfo(TypedDict, total=False):
     A plain dict with these keys works as well. A reward needs only some of them: see ROW_KEYS in `score.py`.
 
     index: the row's position in its split. classes, knowledge, aliases: in the order of the prompt; empty where there
-    are none. form: what the prompt asks for and in which order, one of `parsing.FORMS`; a row without it asks for the
+    are none; a question's classes are its options.
+    form: what the prompt asks for and in which order, one of `parsing.FORMS`; a row without it asks for the
     first. confidence: whether the prompt also asks how sure the policy is; a row without it does not.
     image_size: width and height of the original image, in pixels; of several images one pair after the other.
     frame_size: likewise of the frame in which the policy states boxes. box: x1, y1, x2, y2 in original pixels, after

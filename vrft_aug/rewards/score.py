@@ -7,11 +7,13 @@ from typing import Any
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import accuracy, boxes, iou
 from vrft_aug.rewards.objective import Objective, compose
-from vrft_aug.rewards.parsing import BOX_TASKS, FORMS, Response, parse
+from vrft_aug.rewards.parsing import BOX_TASKS, FORMS, QUESTION, Response, parse
 from vrft_aug.rewards.row import ExtraInfo
 
 FRAMES = ("image_size", "frame_size")
-ROW_KEYS = {"classification": ("classes",), "grading": ("classes",), "localization": FRAMES, "detection": FRAMES}
+CLASSES = ("classes",)
+ROW_KEYS = {"classification": CLASSES, "grading": CLASSES, QUESTION: CLASSES, "localization": FRAMES,
+            "detection": FRAMES}  # fmt: skip
 
 
 def compute_score(
@@ -29,8 +31,8 @@ def compute_score(
     Args:
         data_source: the data set's name. It is part of verl's signature; only error messages use it.
         solution_str: the response's text. Any text is allowed: a malformed one scores low and raises no error.
-        ground_truth: the class name, the grade, or the box as a JSON list in original pixels, after the number of its
-            image where the row has several; for detection a list of boxes.
+        ground_truth: the class name, the grade, the option, or the box as a JSON list in original pixels, after the
+            number of its image where the row has several; for detection a list of boxes.
         extra_info: the row's; a plain dict with `task` and the keys that the task's rewards read.
         objective: the name of a file in conf/objective/, a mapping of the same form, or a result of `compose`.
         tokens: the response's length in tokens, the end token included; None where it is not known.
@@ -41,8 +43,8 @@ def compute_score(
         Every reward of the objective under its name (float, before its weight), and `<reward>_clipped` (0.0 or 1.0)
             where it has a `clip`, and `<reward>_<parameter>`, the value of a parameter that changes during a training.
             None where this task does not use the reward: verl leaves None out of its means.
-        `acc` (0.0 or 1.0): the right class or grade; for localization IoU >= 0.5; for detection all boxes found and
-            no other stated, at IoU >= 0.5.
+        `acc` (0.0 or 1.0): the right class, grade or option; for localization IoU >= 0.5; for detection all boxes found
+            and no other stated, at IoU >= 0.5.
         `task`, `prediction` (str): the class, else the stated label; the box or boxes in original pixels as JSON; "" is
             no answer.
         `stated_confidence` (float): as the response states it, from 0 to 1; None where it states none.

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from repository import ROOT
-from toy_data import DATASETS, compose_config, dataset_yaml, write_toy
+from toy_data import CLASSIFIED, DATASETS, QUESTIONS, compose_config, dataset_yaml, write_toy
 
 from vrft_aug.data.knowledge import reading
 from vrft_aug.data.preparation.prepare import prepare
@@ -60,7 +60,7 @@ def stated_box(info, exact):
     return [side * by for side, by in zip(info["box"], scale, strict=True)]
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", CLASSIFIED)
 def test_classes_prompt_knowledge_and_right_answers_agree(tmp_path, data_root, name):
     dataset = dataset_yaml(name)
     prompt = "names" if name == "folder" else "knowledge"  # users' own images come with their own knowledge
@@ -92,6 +92,22 @@ def test_classes_prompt_knowledge_and_right_answers_agree(tmp_path, data_root, n
         for row in fits:
             full(row, objective)
     assert manifest["splits"]["test"]["rows"] == len(splits["test"])
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_questions_prompts_and_right_answers_agree(tmp_path, data_root, name):
+    """Each row's options are its classes, in the prompt and for every objective that does not recite."""
+    manifest, splits = prepare_toy(tmp_path, data_root, name, "confidence")
+    for row in [row for split in splits.values() for row in split]:
+        info = row["extra_info"]
+        assert row["ability"] == info["task"] == "question" and row["data_source"] == name
+        assert row["reward_model"]["ground_truth"] in info["classes"] and len(info["classes"]) > 1
+        lines = info["prompt"].splitlines()
+        assert [line.removeprefix("- ") for line in lines if line.startswith("- ")] == info["classes"]
+        for objective in OBJECTIVES:
+            if not compose(objective).needs_knowledge("question"):
+                full(row, objective)
+    assert manifest["splits"]["test"]["rows"] == len(splits["test"]) > 0
 
 
 def full(row, objective):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from toy_data import DATASETS, dataset_yaml
+from toy_data import CLASSIFIED, dataset_yaml
 
 from vrft_aug.data.knowledge import reading, review
 from vrft_aug.data.settings import Dataset
@@ -27,7 +27,7 @@ def test_an_entry_does_not_name_its_class(dataset, name, entry):
                 assert not re.search(rf"(?<![\w-]){re.escape(own)}(?![\w-])", reading.entry_text(entry, mode), re.I)
 
 
-@pytest.mark.parametrize("name", [name for name in DATASETS if name != "folder"])
+@pytest.mark.parametrize("name", [name for name in CLASSIFIED if name != "folder"])
 @pytest.mark.parametrize("mode", MODES)
 def test_texts_tell_the_classes_apart(name, mode):
     dataset = Dataset.of(dataset_yaml(name))

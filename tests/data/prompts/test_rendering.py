@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from toy_data import DATASETS, compose_config, dataset_yaml, toy_dataset
+from toy_data import CLASSIFIED, DATASETS, compose_config, dataset_yaml, toy_dataset
 
 from vrft_aug.data.knowledge import reading
 from vrft_aug.data.prompts.rendering import answer, render, with_article
@@ -24,7 +24,7 @@ def one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-@pytest.mark.parametrize("name", [name for name in DATASETS if name != "folder"])
+@pytest.mark.parametrize("name", [name for name in CLASSIFIED if name != "folder"])
 def test_the_prompt_is_the_papers_template(name):
     dataset = Dataset.of(dataset_yaml(name))
     texts = reading.texts(reading.read_for(dataset), dataset.classes, "description")

@@ -15,7 +15,8 @@ from vrft_aug.rewards import compose, compute_score
 SHAPES = {(28, 28): (5, 7, 19, 22), (600, 450): (13, 101, 377, 449), (2500, 2048): (1201, 7, 2499, 1999)}
 CONFIG = compose_config("prompt=localize")
 LABEL = {"accuracy": {"weight": 1.0}}
-EXACT = {"classification": LABEL, "grading": LABEL, "localization": {"iou": {"weight": 1.0, "threshold": None}},
+EXACT = {"classification": LABEL, "grading": LABEL, "question": LABEL,
+         "localization": {"iou": {"weight": 1.0, "threshold": None}},
          "detection": {"boxes": {"weight": 1.0, "threshold": None}}}  # fmt: skip
 
 

@@ -99,6 +99,7 @@ def test_weights_multiply():
     ([row()], {"agreement": "much"}, r"^group_weight\.agreement=much: must be a number from 0 to 1; 0 is off$"),
     ([row()], {"spread": -2}, r"^group_weight\.spread=-2: must be a number from -1 to 1; 0 is off$"),
     ([row(), row(task="localization")], {"rarity": 1}, r"^group_weight: boxes have neither classes nor readers; set"),
+    ([row(task="question")], {"rarity": 1}, r"^group_weight\.rarity=1: each question has options of its own"),
     ([row(), row("1", "1")], {"agreement": 1}, r"^group_weight\.agreement=1: no training row has the grades of two .*"),
     ([row("1", "1", "9")], {"agreement": 1}, r"^reader 1 gives '9', which is not among the row's classes .*$"),
 ])  # fmt: skip

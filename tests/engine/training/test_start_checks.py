@@ -92,3 +92,8 @@ def test_a_policy_without_a_known_vision_tower_freezes_nothing(tmp_path):
         check_parts("vision", str(tmp_path))
     save_file({"visual.blocks.0.attn.qkv.weight": np.zeros(3, np.float32)}, tmp_path / "model.safetensors")
     check_parts("vision", str(tmp_path))
+
+
+def test_questions_are_not_balanced():
+    with pytest.raises(InputError, match=r"schedule.balanced=true: each question has options of its own"):
+        check_rows_fit(composed("grpo", "dataset=slake", "schedule.balanced=true"), ["rows/train.parquet"])

@@ -70,7 +70,7 @@ def test_verls_own_function_gives_the_same_numbers():
 def test_a_single_reward_gives_grpos_advantages_whitened():
     accuracy, form, mask, prompts = batch()
     task = {"accuracy": {"weight": 2.0}}
-    objective = {"classification": task, "grading": task} | BOXES
+    objective = {"classification": task, "grading": task, "question": task} | BOXES
     grpo, _ = compute_grpo_outcome_advantage(torch.tensor(accuracy).unsqueeze(1), mask, np.array(prompts))
     whitened = masked_whiten(2 * grpo, mask) * mask
     assert torch.allclose(found(samples(accuracy, form), mask, prompts, objective), whitened, atol=1e-4)
@@ -86,7 +86,7 @@ def test_a_reward_that_a_task_does_not_have_is_left_out():
 
 def test_a_penalty_and_a_clip_count_as_in_the_score():
     task = {"accuracy": {"weight": -2.0, "clip": 0.5}}
-    objective = {"classification": task, "grading": task} | BOXES
+    objective = {"classification": task, "grading": task, "question": task} | BOXES
     values = [1.0, 0.25, 0.1, 0.0]  # -0.5, -0.5, -0.2, 0 after the clip
     turned = found(samples(values, FORMAT), torch.ones(4, 1), ["a"] * 4, objective).flatten()
     assert turned[0] == turned[1] < turned[2] < turned[3]

@@ -17,7 +17,7 @@ from vrft_aug.rewards import compose
 
 LABEL = {"accuracy": {"weight": 0.9}, "format": {"weight": 0.1}}
 BOX_REWARDS = {"localization": {"iou": {"weight": 1.0}}, "detection": {"boxes": {"weight": 1.0}}}
-OBJECTIVE = compose({"classification": LABEL, "grading": LABEL, **BOX_REWARDS})
+OBJECTIVE = compose({"classification": LABEL, "grading": LABEL, "question": LABEL, **BOX_REWARDS})
 
 
 def rows(truth: list[str], task: str = "classification") -> pd.DataFrame:

@@ -33,6 +33,7 @@ class Table:
     """
 
     path: Path
+    entry: str = field(default="line", kw_only=True)  # what a row is in the file
     header: list[str] = field(default_factory=list)
     rows: Sequence[Row] = ()
     mistakes: list[tuple[int, str, str]] = field(default_factory=list)
@@ -45,14 +46,14 @@ class Table:
         found = sorted(self.mistakes, key=lambda mistake: mistake[0])
         if not found:
             return
-        lines = "; ".join(f"line {line}: {fault}" for line, fault, _ in found[:SHOWN])
+        lines = "; ".join(f"{self.entry} {line}: {fault}" for line, fault, _ in found[:SHOWN])
         more = f" (... and {len(found) - SHOWN} more)" if len(found) > SHOWN else ""
         start = f"{self.path} " if len(found) == 1 else f"{self.path}: {len(found)} mistakes: "
         raise InputError("; ".join([f"{start}{lines}{more}", *dict.fromkeys(remedy for _, _, remedy in found)]))
 
     def place(self, row: Row) -> str:
         """Where a row is, for the messages of later steps."""
-        return f"{self.path} line {row['#']}"
+        return f"{self.path} {self.entry} {row['#']}"
 
     def split(self, row: Row, column: str) -> str:
         """The split that a row names. Another word is a mistake."""
@@ -97,8 +98,9 @@ class Table:
 def read_table(path: Path, key: Sequence[str], columns: Sequence[str], remedy: str) -> Table:
     """All rows of a file. A line of a wrong length and a second line with the same key are mistakes, not rows.
 
-    key: required columns that together identify a row. columns: other required columns. remedy: what to do if the file
-    is missing or has other columns; part of the InputError, which is raised at once for these faults.
+    key: required columns that together identify a row; without any, equal rows are allowed. columns: other required
+    columns. remedy: what to do if the file is missing or has other columns; part of the InputError, which is raised at
+    once for these faults.
     """
     try:
         with path.open("rb") as file:
@@ -156,7 +158,7 @@ def _rows(table: Table, key: Sequence[str], lines: Any) -> Iterator[Row]:
             continue
         row |= zip(table.header, values, strict=True)
         name = "/".join(row[column] for column in key)
-        if seen.setdefault(name, number) != number:
+        if key and seen.setdefault(name, number) != number:
             table.add(row, f"{name} is also in line {seen[name]}", "remove one of the two lines")
         else:
             yield row

@@ -20,6 +20,14 @@ class DataWarning(UserWarning):
     """A flaw in the data that the settings allow; the manifest records it."""
 
 
+class Question(NamedTuple):
+    """A question about an image. options: the answers to choose from, in the prompt's order; answer: the right one."""
+
+    text: str
+    options: tuple[str, ...]
+    answer: str
+
+
 class Sample(NamedTuple):
     """An image with its ground truth, or several images with one ground truth.
 
@@ -36,6 +44,7 @@ class Sample(NamedTuple):
     findings: what can be seen in the image, in words, as "two dark rings in the upper left"; "" if unknown.
     slices: what divides the images, as {"sex": "female"}: accuracy is also measured per value; "" if unknown.
     readers: the class that each human reader gave, as {"R": "2"}; "" for none.
+    question: what is asked about the image, for a data set with the task question; its label is then 0.
     All samples of a data set have the same slices and readers. No prompt uses them, and no reward uses the slices.
     """
 
@@ -53,6 +62,7 @@ class Sample(NamedTuple):
     more: Sequence[Image] = ()
     box_image: int = 0
     boxes_image: Sequence[int] = ()
+    question: Question | None = None
 
     def source(self) -> Source:
         """The image's pixels (read now if the source is a stream) or its file."""

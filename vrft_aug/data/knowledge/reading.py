@@ -18,6 +18,7 @@ import yaml
 
 from vrft_aug.data.settings import Dataset
 from vrft_aug.errors import InputError
+from vrft_aug.rewards.parsing import QUESTION
 
 FOLDER = Path(__file__).parent
 BANK = FOLDER / "bank"
@@ -109,8 +110,12 @@ def read_for(dataset: Dataset) -> dict[str, Any]:
 def path_of(dataset: Dataset) -> Path:
     """The knowledge file of a data set: its key `knowledge`, otherwise the bank's file of its name.
 
-    A relative path starts at the folder where the command runs. Raises InputError for knowledge in the config.
+    A relative path starts at the folder where the command runs. Raises InputError for knowledge in the config, and for
+    closed questions.
     """
+    if dataset.task == QUESTION:
+        raise InputError(f"dataset={dataset.name} has closed questions, whose options differ from row to row, so there "
+                         "is no knowledge to draft or to review; choose another data set")  # fmt: skip
     if isinstance(dataset.knowledge, dict):
         raise InputError(f"dataset={dataset.name} has its knowledge in its config (dataset.knowledge), so there is "
                          "nothing to draft or to review; choose another data set, or name a file with out=")

@@ -47,9 +47,10 @@ def prepare(
     """
     dataset, prompt, policy = Dataset.of(config.dataset), Prompt.of(config.prompt), Policy.of(config.policy)
     rule, load = PreparationRule.of(config), dataset.load(config.data_root)
+    as_asked = asked(dataset, prompt)
     bank = reading.read_for(dataset) if prompt.knowledge else None
     knowledge = reading.texts(bank, dataset.classes, prompt.attributes) if bank else []
-    composer = Composer(asked(dataset, prompt), prompt, policy, rule, knowledge)
+    composer = Composer(as_asked, prompt, policy, rule, knowledge)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", DataWarning)
         indexes = {split: read_index(load(split), dataset, prompt.needs(dataset)) for split in SPLITS}

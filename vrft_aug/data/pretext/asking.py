@@ -10,6 +10,7 @@ from vrft_aug.data.pretext import PRETEXTS
 from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Prompt
 from vrft_aug.errors import InputError
+from vrft_aug.rewards.parsing import QUESTION
 
 LEAST = 8  # pixels of a side
 
@@ -20,10 +21,25 @@ def asked(dataset: Dataset, prompt: Prompt) -> Dataset:
     Everything that follows from the classes of the diagnosis is left out: aliases, knowledge, what screening looks for.
     """
     if not prompt.pretext:
+        check_question(dataset, prompt)
         return dataset
     pretext = PRETEXTS[prompt.pretext]
     return replace(dataset, name=f"{dataset.name}-{prompt.pretext}", task=pretext.task, classes=[*pretext.classes],
                    target=pretext.target, aliases={}, knowledge=None, disease=None, harm_of_referral=None)  # fmt: skip
+
+
+def check_question(dataset: Dataset, prompt: Prompt) -> None:
+    """Raise InputError for a prompt that questions cannot have, and for one that asks questions of other data sets."""
+    where, asks = f"dataset={dataset.name}", dataset.task == QUESTION
+    if asks and (prompt.knowledge or prompt.aliases):
+        key = "knowledge" if prompt.knowledge else "aliases"
+        raise InputError(f"prompt.{key}=true: {where} has closed questions, whose options differ from row to row and "
+                         "have no entry in the knowledge bank; choose prompt=names")  # fmt: skip
+    if prompt.task not in (None, QUESTION) and asks:
+        raise InputError(f"prompt={prompt.name} asks for a {prompt.task} and {where} has closed questions, without "
+                         "boxes or grades; choose prompt=names")  # fmt: skip
+    if (prompt.task == QUESTION or prompt.template == "question") and not asks:
+        raise InputError(f"prompt={prompt.name} asks closed questions, and {where} has none; choose prompt=names")
 
 
 def posed(prompt: Prompt, seed: int, sample: Sample, opened: Opened) -> tuple[Sample, Opened]:

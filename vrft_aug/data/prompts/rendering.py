@@ -43,10 +43,11 @@ def template(name: str) -> jinja2.Template:
 
 def render(
     name: str, dataset: Dataset, classes: Sequence[str], knowledge: Sequence[str], form: str = FORMS[0],
-    confidence: bool = False, images: int = 1,
+    confidence: bool = False, images: int = 1, question: str = "",
 ) -> str:
     """The prompt's text, without the image marks. knowledge: one description per class, or nothing. form, confidence:
-    see settings.Prompt. images: how many it is about."""
+    see settings.Prompt. images: how many it is about. question: what the template `question` asks; the classes are its
+    options."""
     text = template(name).render(
         modality=dataset.modality,
         organ=dataset.organ,
@@ -57,6 +58,7 @@ def render(
         form=form,
         confidence=confidence,
         images=images,
+        question=question,
     )
     if IMAGE_MARK in text:
         raise InputError(f"the prompt of {dataset.name} contains '{IMAGE_MARK}', which marks the image; reword it")

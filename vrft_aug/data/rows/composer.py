@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 
-from vrft_aug.data.datasets.sample import Sample
+from vrft_aug.data.datasets.sample import Question, Sample
 from vrft_aug.data.preparation.opening import Opened
 from vrft_aug.data.pretext.asking import posed
 from vrft_aug.data.prompts import rendering
@@ -16,7 +16,10 @@ from vrft_aug.data.rows.schema import Message, Row, SftRow
 from vrft_aug.data.seeding import generator
 from vrft_aug.data.settings import Dataset, Policy, PreparationRule, Prompt
 from vrft_aug.errors import InputError
+from vrft_aug.rewards.parsing import QUESTION
 from vrft_aug.rewards.row import ExtraInfo, Tag
+
+EXAMPLE = Question("<question>", ("<option>",), "")
 
 
 @dataclass
@@ -58,7 +61,7 @@ class Composer:
         images = [one for at, one in enumerate((opened, *more)) if at in shown]
         sizes = [one.size for one in images]
         box, truth = self.truth(sample, shown, sizes)
-        messages, text = self.text(self.order(sample.source_id), shown)
+        messages, text = self.asking(sample, shown)
         return {
             "data_source": self.dataset.name,
             "prompt": messages,
@@ -108,6 +111,8 @@ class Composer:
         if self.task == "detection":
             return (), json.dumps([stated(box) for box in every_box(sample, shown, sizes)])
         box = one_box(sample, shown, sizes)
+        if self.task == QUESTION:
+            return box, question_of(sample).answer
         if self.task != "localization":
             return box, self.dataset.classes[sample.label]
         if not box:
@@ -120,7 +125,8 @@ class Composer:
         confidence = self.taught_confidence(row["extra_info"]["source_id"]) if self.prompt.confidence else None
         target, finding = self.dataset.target, self.dataset.finding
         named = finding if self.task == "detection" and finding else target
-        response = rendering.answer(self.prompt, named, self.taught(row), confidence)
+        prompt = replace(self.prompt, template=self.prompt.template_for(self.dataset))
+        response = rendering.answer(prompt, named, self.taught(row), confidence)
         return {
             "messages": [*row["prompt"], {"role": "assistant", "content": response}],
             "images": row["images"],
@@ -143,20 +149,30 @@ class Composer:
         that was taught to say always 1 says nothing else that a reward could choose from."""
         return int(generator(self.rule.seed, f"confidence {source_id}").integers(11)) / 10
 
-    def order(self, source_id: str) -> tuple[int, ...]:
-        """The order in which this row's prompt lists the classes."""
-        number = len(self.dataset.classes)
+    def asking(self, sample: Sample, shown: Sequence[int]) -> tuple[list[Message], ExtraInfo]:
+        """The messages, and the prompt with what it lists: the classes, or the options of a question."""
+        if self.task != QUESTION:
+            return self.text(self.order(sample.source_id, len(self.dataset.classes)), shown)
+        asked = question_of(sample)
+        return self.text(self.order(sample.source_id, len(asked.options)), shown, asked)
+
+    def order(self, source_id: str, number: int) -> tuple[int, ...]:
+        """The order in which this row's prompt lists its classes, of which there are `number`."""
         if self.prompt.class_order == "fixed":
             return tuple(range(number))
         return tuple(generator(self.rule.seed, source_id).permutation(number).tolist())
 
-    def compose_text(self, order: tuple[int, ...], shown: Sequence[int] = (0,)) -> tuple[list[Message], ExtraInfo]:
-        """What depends on class order and images alone: the messages, and the prompt with its classes, knowledge,
-        aliases. shown: which images, from 0 on."""
-        classes = [self.dataset.classes[i] for i in order]
+    def compose_text(
+        self, order: tuple[int, ...], shown: Sequence[int] = (0,), question: Question = EXAMPLE
+    ) -> tuple[list[Message], ExtraInfo]:
+        """What depends on class order, images and question alone: the messages, and the prompt with its classes,
+        knowledge, aliases. shown: which images, from 0 on. question: EXAMPLE shows the template of such a data set."""
+        names = question.options if self.task == QUESTION else self.dataset.classes
+        classes = [names[i] for i in order]
         knowledge = [self.knowledge[i] for i in order] if self.knowledge else []
-        asks = (self.prompt.form, self.prompt.confidence, len(shown))
-        prompt = rendering.render(self.prompt.template, self.dataset, classes, knowledge, *asks)
+        asks = (self.prompt.form, self.prompt.confidence, len(shown), question.text)
+        template = self.prompt.template_for(self.dataset)
+        prompt = rendering.render(template, self.dataset, classes, knowledge, *asks)
         return [{"role": "user", "content": rendering.marks(self.dataset, shown) + prompt}], {
             "prompt": prompt,
             "form": self.prompt.form,
@@ -165,6 +181,13 @@ class Composer:
             "knowledge": knowledge,
             "aliases": [self.dataset.aliases.get(name, []) for name in classes] if self.prompt.aliases else [],
         }
+
+
+def question_of(sample: Sample) -> Question:
+    """The sample's question. Raises InputError for a data set whose samples have none."""
+    if sample.question is None:
+        raise InputError(f"{where(sample)}: no question; a data set with the task question needs a loader that asks")
+    return sample.question
 
 
 def tags(values: Mapping[str, str]) -> list[Tag]:

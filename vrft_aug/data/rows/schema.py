@@ -18,8 +18,8 @@ class Row(TypedDict):
 
     prompt: one user message that begins with a mark per image. images: the encoded images, one or more. ability: the
     task.
-    ground_truth: the class name, the grade, or the box as a JSON list in original pixels, after the number of its image
-    where there are several; for detection a list of such boxes.
+    ground_truth: the class name, the grade, the option, or the box as a JSON list in original pixels, after the number
+    of its image where there are several; for detection a list of such boxes.
     """
 
     data_source: str

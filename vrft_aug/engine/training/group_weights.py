@@ -22,7 +22,7 @@ from vrft_aug.data.settings import Settings
 from vrft_aug.engine.training.row_files import found_files
 from vrft_aug.errors import InputError
 from vrft_aug.rewards.expected_mfrs import given_classes
-from vrft_aug.rewards.parsing import BOX_TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION
 from vrft_aug.rewards.row import ExtraInfo
 
 LOWEST = {"rarity": 0, "agreement": 0, "spread": -1}
@@ -57,7 +57,8 @@ class GroupWeights:
     def of(cls, config: DictConfig) -> "GroupWeights | None":
         """Read what the training rows of grpo.yaml's config say; None where all weights are off.
 
-        Raises InputError for a strength out of range, for rows of boxes, and for `agreement` without two readers.
+        Raises InputError for a strength out of range, for rows of boxes, for the rarity of questions, and for
+        `agreement` without two readers.
         """
         rule = WeightRule.of(config.group_weight)
         if rule == WeightRule(0, 0, 0):
@@ -70,6 +71,9 @@ class GroupWeights:
         if any(row["extra_info"]["task"] in BOX_TASKS for row in rows):
             raise InputError("group_weight: boxes have neither classes nor readers; set group_weight.rarity=0, "
                              "group_weight.agreement=0 and group_weight.spread=0")  # fmt: skip
+        if rule.rarity and any(row["extra_info"]["task"] == QUESTION for row in rows):
+            raise InputError(f"group_weight.rarity={rule.rarity}: each question has options of its own, which are no "
+                             "classes that could be rare; set group_weight.rarity=0")  # fmt: skip
         if rule.agreement and not any(len(given_classes(row["extra_info"])) > 1 for row in rows):
             raise InputError(f"group_weight.agreement={rule.agreement}: no training row has the grades of two readers; "
                              "name them by dataset.loader.readers, or set group_weight.agreement=0")  # fmt: skip

@@ -11,7 +11,7 @@ from vrft_aug.data.settings import Dataset, Policy, Prompt
 from vrft_aug.engine.run import policy_size
 from vrft_aug.engine.run.freezing import CHOICES, TOWER, is_of_tower
 from vrft_aug.errors import InputError
-from vrft_aug.rewards.parsing import BOX_TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION
 
 OF_THE_TOWER = f"model.{TOWER}.blocks.0.attn.qkv"  # a module of every vision tower that could have an adapter
 
@@ -60,6 +60,9 @@ def check_rows_fit(config: DictConfig, files: Sequence[str]) -> list[Path]:
     policy, task = Policy.of(config.policy), config.prompt.task or config.dataset.task
     if config.data.balanced and task in BOX_TASKS:
         raise InputError("schedule.balanced=true: boxes have no classes to balance; set schedule.balanced=false")
+    if config.data.balanced and task == QUESTION:
+        raise InputError("schedule.balanced=true: each question has options of its own, which are no classes to "
+                         "balance; set schedule.balanced=false")  # fmt: skip
     for folder in (first, *others):
         check_frame(folder, policy)
     if not others:

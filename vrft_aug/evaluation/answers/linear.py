@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vrft_aug.data.rows.parquet_files import parquet_files, splits_in
 from vrft_aug.evaluation.answers.row_columns import row_columns
-from vrft_aug.rewards.parsing import BOX_TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION
 
 ITERATIONS = 5000  # at most; lbfgs needs a few hundred
 MOST = 10_000  # training images; of a larger set an even subset, so that its time is bounded
@@ -30,6 +30,8 @@ def obstacle(parquet: Path, split: str, rows: pd.DataFrame) -> str:
     """
     if rows["extra_info"].iloc[0]["task"] in BOX_TASKS:
         return "boxes are no classes"
+    if rows["extra_info"].iloc[0]["task"] == QUESTION:
+        return "each question has options of its own"
     if split == "train":
         return "it would answer the rows that it is trained on"
     if "train" not in splits_in(parquet):

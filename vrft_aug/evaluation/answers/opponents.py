@@ -1,4 +1,4 @@
-"""Lists a policy's opponents: ordinary classifiers, trained on the same images, that answer the same test images."""
+"""Lists a policy's opponents: ordinary classifiers, trained on the same rows, that answer the same test images."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from vrft_aug.evaluation.answers import features, linear, pixels
+from vrft_aug.evaluation.answers import features, linear, option_prior, pixels
 
 
 class Opponent(NamedTuple):
@@ -32,4 +32,5 @@ def _from_features(parquet: Path, rows: pd.DataFrame, tower: features.Tower) -> 
 OPPONENTS = {
     "pixels": Opponent("logistic regression on pixels", _from_pixels, linear.obstacle),
     "features": Opponent("logistic regression on the policy's features", _from_features, linear.obstacle),
+    "prior": Opponent("the most frequent option of the training", option_prior.answer, option_prior.obstacle),
 }

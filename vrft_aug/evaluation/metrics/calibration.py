@@ -39,7 +39,7 @@ def brier(scores: Scores) -> Floats:
 
     Brier 1950, Monthly Weather Review 78, 1-3: from 0 to 2; twice the usual score of two classes.
     """
-    return ((scores.probabilities - np.eye(len(scores.classes))[scores.truth]) ** 2).sum(1)
+    return ((scores.probabilities - np.eye(scores.probabilities.shape[1])[scores.truth]) ** 2).sum(1)
 
 
 def reliability(scores: Scores) -> dict[str, list[Any]]:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.metrics.class_metrics import class_order, codes, matched_answers
+from vrft_aug.evaluation.metrics.question_metrics import chosen_options
 from vrft_aug.rewards.answer_text import normalise
-from vrft_aug.rewards.parsing import BOX_TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -23,6 +24,8 @@ TOLERANCE = 1e-4  # of the sum of probabilities
 class Scores:
     """The probability of each class for the n images that have them.
 
+    own: each row has options of its own, so column k is the row's k-th option and no class; `classes` is then empty.
+
     probabilities: (n, classes); a row of zeros means that every sample was rejected. truth, answer: (n,), positions in
     `classes` of the ground truth and of the policy's own answer; the answer is len(classes) if it was rejected.
     known: (rows,), which rows of the table have probabilities.
@@ -33,6 +36,7 @@ class Scores:
     truth: Ints
     answer: Ints
     known: Bools
+    own: bool = False
 
     @cached_property
     def confidence(self) -> Floats:
@@ -70,23 +74,45 @@ def read_scores(task: str, rows: pd.DataFrame, column: str = "probabilities") ->
     """The scores of a table with one row per image; None if no row has any.
 
     column: probabilities, which sum to 1, or vote_shares, which sum to at most 1. Raises InputError for other numbers,
-    and for a list that is not as long as the row's list of classes.
+    and for a list that is not as long as the row's list of classes. Of questions see `Scores.own`.
     """
     if task in BOX_TASKS or column not in rows or not (known := rows[column].notna().to_numpy()).any():
         return None
-    classes = class_order(task, rows)
     found = rows[known]
+    if task == QUESTION:
+        return _of_options(found, column, known)
+    classes = class_order(task, rows)
     truth, answer = codes(classes, found["ground_truth"], matched_answers(found, classes))
     return Scores(classes, _aligned(found, column, classes), truth, answer, known)
+
+
+def _of_options(rows: pd.DataFrame, column: str, known: Bools) -> Scores:
+    """The scores of questions: a row with fewer options than others has zeros behind them."""
+    options = [[normalise(str(name)) for name in names] for names in rows["classes"]]
+    most = max(map(len, options))
+
+    def places(texts: pd.Series) -> Ints:
+        named = zip(options, texts.map(normalise), strict=True)
+        return np.array([names.index(text) if text in names else most for names, text in named], np.intp)
+
+    truth, answer = places(rows["ground_truth"]), places(chosen_options(rows))
+    return Scores([], _placed(rows, column, [[*range(len(names))] for names in options], most), truth, answer, known,
+                  own=True)  # fmt: skip
 
 
 def _aligned(rows: pd.DataFrame, column: str, classes: list[str]) -> Floats:
     """(rows, classes): each row's list is in the order of the row's own classes."""
     place = {normalise(name): number for number, name in enumerate(classes)}
-    table = np.zeros((len(rows), len(classes)))
-    for line, (numbers, names) in zip(table, zip(rows[column], rows["classes"], strict=True), strict=True):
-        if len(numbers) == len(names):
-            line[[place[normalise(str(name))] for name in names]] = numbers
+    places = [[place[normalise(str(name))] for name in names] for names in rows["classes"]]
+    return _placed(rows, column, places, len(classes))
+
+
+def _placed(rows: pd.DataFrame, column: str, places: Sequence[Sequence[int]], width: int) -> Floats:
+    """(rows, width): each row's numbers at the row's places."""
+    table = np.zeros((len(rows), width))
+    for line, numbers, wanted in zip(table, rows[column], places, strict=True):
+        if len(numbers) == len(wanted):
+            line[list(wanted)] = numbers
         else:
             line[0] = np.nan
     total = table.sum(1)

@@ -12,16 +12,20 @@ from vrft_aug.evaluation.metrics.intervals import McNemar, Metrics, Quantity, mc
 from vrft_aug.evaluation.metrics.reliance import Reliance, reliance
 from vrft_aug.evaluation.metrics.too_little import too_little
 from vrft_aug.evaluation.runs import Evaluation, distinct_name
-from vrft_aug.rewards.parsing import BOX_TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION
 
 SIGNIFICANCE = 0.05
 # folder beside an evaluation: the note where it is missing
 EXPECTED = {"shuffled": "not evaluated with shuffled images", "pixels": "no logistic regression on pixels"}
+EXPECTED_OF_BOXES = {"shuffled": EXPECTED["shuffled"]}
+EXPECTED_OF_QUESTIONS = EXPECTED_OF_BOXES | {"blank": "not evaluated on the text alone (images blanked)",
+                                             "prior": "no option prior"}  # fmt: skip
 MANY_REJECTED = 0.1  # share of the answers
 MARKS = {
     "†": "accuracy is inside the 95 % interval of the constant predictor: no better than always giving the same answer",
     "‡": "accuracy is below the 95 % interval of the constant predictor",
     "§": f"not significantly better than with shuffled images (McNemar p >= {SIGNIFICANCE}): it may ignore its images",
+    "◇": f"not significantly better than the option prior, or than on the text alone (McNemar p >= {SIGNIFICANCE})",
     "¶": f"{100 * MANY_REJECTED:.0f} % of the answers or more are rejected or no class: see Unparseable answers",
 }
 
@@ -72,10 +76,16 @@ class Comparison:
 
     @property
     def marks(self) -> str:
-        test = self.test("shuffled")
-        ignores_images = test is not None and (test["p"] >= SIGNIFICANCE or test["only_b"] <= test["only_a"])
+        ignores_images, guesses = self._fails("shuffled"), False
+        if self.dataset.endswith(f"/{QUESTION}"):
+            guesses = self._fails("prior") or self._fails("blank")
         rejects = self.metrics["unparseable"]["value"] >= MANY_REJECTED
-        return constant_mark(self.metrics) + "§" * ignores_images + "¶" * rejects
+        return constant_mark(self.metrics) + "§" * ignores_images + "◇" * guesses + "¶" * rejects
+
+    def _fails(self, beside: str) -> bool:
+        """Whether this run is not significantly better than what is beside it."""
+        test = self.test(beside)
+        return test is not None and (test["p"] >= SIGNIFICANCE or test["only_b"] <= test["only_a"])
 
 
 def constant_mark(metrics: Metrics) -> str:
@@ -143,8 +153,10 @@ def _beside(one: Comparison, others: list[Evaluation]) -> Iterator[tuple[str, Be
 
 def _lacking(one: Comparison) -> Iterator[str]:
     """What every evaluation should be compared with, and is not."""
-    for name, what in EXPECTED.items():
-        if name not in one.beside and not (name == "pixels" and one.dataset.endswith(BOX_TASKS)):
+    task = one.dataset.rpartition("/")[2]
+    of_task = dict.fromkeys(BOX_TASKS, EXPECTED_OF_BOXES) | {QUESTION: EXPECTED_OF_QUESTIONS}
+    for name, what in of_task.get(task, EXPECTED).items():
+        if name not in one.beside:
             why = one.evaluation.facts.without.get(name, "")
             yield f"{one.name} on {one.dataset}: {what}{why and f' ({why})'}"
 

@@ -12,7 +12,7 @@ import pandas as pd
 from vrft_aug.evaluation.metrics.intervals import Metrics, Quantity, bootstrap, weighted_means
 from vrft_aug.evaluation.metrics.pass_at_k import all_among, ladder, mixed_share, pass_at_k
 from vrft_aug.rewards.diagnostics import BOUNDS
-from vrft_aug.rewards.parsing import BOX_TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION
 
 # Below this share of mixed groups there is nothing to learn from: the training would warn at every step (equal_groups).
 ENOUGH = round(1 - (BOUNDS["equal_groups"][1] or 0), 6)
@@ -24,11 +24,11 @@ def by_prompt(predictions: pd.DataFrame, group: int, main: Sequence[str] = ()) -
     """One row per prompt, in the order of the predictions. Every prompt needs the same number of samples, n >= group.
 
     predictions: columns of measure.py, and score. main: columns of the rewards for a right answer (`Objective.main`).
-    Columns: source_id, group_id, class ("" for a box), samples (n), right (how many are), solved (right / n),
+    Columns: source_id, group_id, class ("" without classes), samples (n), right (how many are), solved (right / n),
     mean_score, score_spread (standard deviation over the samples), mixed (chance that a group has different scores),
     mixed_answer (likewise for the rewards `main` alone; that of the score without them).
     """
-    boxes = predictions["task"].iloc[0] in BOX_TASKS
+    classless = predictions["task"].iloc[0] in (*BOX_TASKS, QUESTION)
     prompts = predictions.groupby("source_id", sort=False)
     scores = np.stack([one.to_numpy(float) for _, one in prompts["score"]])
     answers = predictions.assign(answer=predictions[list(main)].sum(axis=1)).groupby("source_id", sort=False)["answer"]
@@ -42,7 +42,7 @@ def by_prompt(predictions: pd.DataFrame, group: int, main: Sequence[str] = ()) -
         mixed=mixed,
         mixed_answer=mixed_share(np.stack([one.to_numpy(float) for _, one in answers]), group) if main else mixed,
     )
-    table["class"] = "" if boxes else table.pop("ground_truth")
+    table["class"] = "" if classless else table.pop("ground_truth")
     table["right"] = table["right"].astype(int)
     return table.drop(columns="ground_truth", errors="ignore")
 
@@ -53,7 +53,7 @@ def headroom(table: pd.DataFrame, group: int, seed: int = 0, resamples: int = 10
     table: what `by_prompt` returns for the same group. The bootstrap resamples groups of images (patients, lesions).
 
     Returns {samples, group, images, pass_at {k: quantity}, mixed, mixed_answer, all_right, all_wrong, mean_score,
-    constant (share of right answers of a policy that always answers the most frequent class; None for boxes),
+    constant (share of right answers of a policy that always answers the most frequent class; None without classes),
     per_class {class: the same without samples, group and constant}, verdict {kind, text}}.
     """
     classes = sorted(set(table["class"]) - {""})

@@ -1,7 +1,7 @@
 """Computes metrics from scored predictions: accuracy with the constant predictor, balanced metrics and intervals.
 
 Columns of a predictions table, one row per response:
-    data_source, task ("classification" | "grading" | "localization" | "detection"), source_id, group_id: str;
+    data_source, task (one of rewards/parsing.py), source_id, group_id: str;
     prediction: str, "" if the response has no answer; ground_truth: str; boxes are JSON lists in original pixels;
     rejected: str, why the answer was rejected, "" if it was accepted; acc: 0.0 or 1.0;
     classes: list[str], the classes in the prompt (not read for boxes);
@@ -38,11 +38,12 @@ from vrft_aug.evaluation.metrics.intervals import (
 )
 from vrft_aug.evaluation.metrics.lenient import meant
 from vrft_aug.evaluation.metrics.probability_metrics import probability_metrics
+from vrft_aug.evaluation.metrics.question_metrics import chosen_options, option_statistic
 from vrft_aug.evaluation.metrics.readers import reader_metrics
 from vrft_aug.evaluation.metrics.slices import slice_metrics
 from vrft_aug.evaluation.metrics.stated import stated_metrics
 from vrft_aug.rewards.answer_text import normalise
-from vrft_aug.rewards.parsing import BOX_TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION
 
 REQUIRED = ["data_source", "task", "source_id", "group_id", "prediction", "ground_truth", "rejected", "acc"]
 NOT_A_PART = ["index", "acc", "response_length", "sample", "thought_right", "stated_confidence"]
@@ -88,7 +89,8 @@ def _measure_one(
     Absent without such columns: slices (slices.py), readers (readers.py), stated confidences (stated.py).
     Classification and grading: see `class_metrics`, and lenient_accuracy (null without a column response): an answer
     that the rewards reject counts as what it meant (lenient.py). Localization: mean_iou and recall_50 (share of
-    IoU >= 0.5). Detection: see `detection_statistic`.
+    IoU >= 0.5). Detection: see `detection_statistic`. Questions: lenient_accuracy, and option_chance
+    (question_metrics.py); they have no classes in common, so nothing else of `class_metrics`.
     Absent without such columns: probabilities and votes, from class probabilities and from vote shares
     (probability_metrics.py); of boxes votes with several samples (box_metrics.py).
     """
@@ -102,9 +104,12 @@ def _measure_one(
     elif task == "detection":
         statistic = detection_statistic(rows["ground_truth"], answers)
     else:
-        classes = class_order(task, rows)
-        answers = matched_answers(rows, classes)
-        facts, statistic = class_metrics(task, classes, rows["ground_truth"], answers)
+        if task == QUESTION:
+            answers, statistic = chosen_options(rows), option_statistic(rows)
+        else:
+            classes = class_order(task, rows)
+            answers = matched_answers(rows, classes)
+            facts, statistic = class_metrics(task, classes, rows["ground_truth"], answers)
         facts["lenient_accuracy"] = _lenient_accuracy(task, rows, answers)
     favourite = min(answers[answers != ""].mode(), default=None)
     shares = _share_statistic(rows, answers, favourite)

@@ -29,10 +29,11 @@ def probability_metrics(
     """The metrics of one column of scores, as JSON can hold them; None if no row has such scores.
 
     n, left_out: numbers of images with and without scores. auroc, auprc: means over the classes that have positive and
-    negative images; auroc_of {class: quantity}. brier, calibration_error: see calibration.py. aurc, accuracy_at_80,
-    accuracy_at_90 (per cent of the images, the surest ones): see ranking_metrics.py. greedy_agreement: share of images
-    whose most probable class is the policy's own answer. With classes of disease also disease, their names, and
-    sensitivity_at_90_specificity of the sum of their probabilities. reliability and risk_coverage: points of plots.
+    negative images; auroc_of {class: quantity}. Questions have no classes and lack these three. brier,
+    calibration_error: see calibration.py. aurc, accuracy_at_80, accuracy_at_90 (per cent of the images, the surest
+    ones): see ranking_metrics.py. greedy_agreement: share of images whose most probable class is the policy's own
+    answer. With classes of disease also disease, their names, and sensitivity_at_90_specificity of the sum of their
+    probabilities. reliability and risk_coverage: points of plots.
 
     rows: one per image. column: probabilities or vote_shares. disease: names of classes; they count only if the data
     set has them all, and others besides.
@@ -40,14 +41,16 @@ def probability_metrics(
     scores = read_scores(task, rows, column)
     if scores is None:
         return None
+    families = FAMILIES_OF_QUESTIONS if scores.own else FAMILIES
     disease = known_disease(scores, disease)
-    statistic = merged([family(scores, disease) for family in dict.fromkeys(FAMILIES.values())])
+    statistic = merged([family(scores, disease) for family in dict.fromkeys(families.values())])
     groups = rows["group_id"].to_numpy()[scores.known]
     values, resampled = resample(statistic, groups, rng, resamples)
     gap = [[one.pop(f"gap/{place}") for place in range(calibration.BINS)] for one in (values, resampled)]
     found: Metrics = dict(quantities(values, resampled))
     found["calibration_error"] = calibration.error_interval(np.array(gap[0]), np.column_stack(gap[1]))
-    found["auroc_of"] = {name: found.pop(f"auroc/{name}") for name in scores.classes}
+    if not scores.own:
+        found["auroc_of"] = {name: found.pop(f"auroc/{name}") for name in scores.classes}
     if disease:
         found["disease"] = list(disease)
     return {
@@ -61,7 +64,7 @@ def probability_metrics(
 
 def known_disease(scores: Scores, disease: Sequence[str]) -> list[str]:
     """The classes of disease; none if the images of this data source are not of these classes."""
-    known = set(disease) <= set(scores.classes) and len(set(disease)) < len(scores.classes)
+    known = not scores.own and set(disease) <= set(scores.classes) and len(set(disease)) < len(scores.classes)
     return list(disease) if known else []
 
 
@@ -135,3 +138,5 @@ FAMILIES: dict[str, Family] = {
     **dict.fromkeys(("aurc", "accuracy_at_80", "accuracy_at_90"), _selection),
     "sensitivity_at_90_specificity": _screening,
 }
+OF_CLASSES = ("auroc", "auprc", "sensitivity_at_90_specificity")  # undefined where each row has options of its own
+FAMILIES_OF_QUESTIONS = {name: family for name, family in FAMILIES.items() if name not in OF_CLASSES}

@@ -12,12 +12,14 @@ from vrft_aug.evaluation.metrics.box_metrics import box_statistic, overlaps
 from vrft_aug.evaluation.metrics.class_metrics import class_order, codes, matched_answers
 from vrft_aug.evaluation.metrics.class_scores import read_scores
 from vrft_aug.evaluation.metrics.detection_metrics import detection_statistic
-from vrft_aug.evaluation.metrics.probability_metrics import FAMILIES, known_disease
+from vrft_aug.evaluation.metrics.probability_metrics import FAMILIES, FAMILIES_OF_QUESTIONS, known_disease
+from vrft_aug.rewards.parsing import QUESTION
 
 Floats = NDArray[np.float64]
 OF_BOXES = {"localization": ("mean_iou",), "detection": detection_metrics.NAMES}  # recall_50 of one box is the accuracy
 OF_ANSWERS = (*confusion_metrics.METRICS, *OF_BOXES["localization"], *OF_BOXES["detection"])
 OF_PROBABILITIES = tuple(FAMILIES)
+OF_TASKS = OF_BOXES | {QUESTION: tuple(FAMILIES_OF_QUESTIONS)}
 LOWER_IS_BETTER = ("mean_absolute_error", "parsed_mean_absolute_error", "brier", "calibration_error", "aurc",
                    "false_boxes")  # fmt: skip
 
@@ -31,7 +33,7 @@ def metric_of_weights(
     classes. Raises InputError if the task or these predictions have no such metric, and for probabilities that only
     some of the images have.
     """
-    if name not in OF_BOXES.get(task, (*confusion_metrics.METRICS, *OF_PROBABILITIES)):
+    if name not in OF_TASKS.get(task, (*confusion_metrics.METRICS, *OF_PROBABILITIES)):
         raise InputError(f"{task} has no {name}")
     if task in OF_BOXES:
         return _of_boxes(name, task, rows)

@@ -16,7 +16,9 @@ from scipy.stats import norm, random_table
 from vrft_aug.evaluation.answers.row_columns import SLICE, names_of
 from vrft_aug.evaluation.metrics.group_sums import Floats, Share, divided, resampled_sums
 from vrft_aug.evaluation.metrics.intervals import CONFIDENCE, Metrics, Quantity, estimate
+from vrft_aug.evaluation.metrics.question_metrics import option_chances
 from vrft_aug.evaluation.metrics.too_little import FEWEST
+from vrft_aug.rewards.parsing import QUESTION
 
 PERMUTATIONS = 2000
 Labels = NDArray[np.int64]
@@ -25,17 +27,21 @@ Labels = NDArray[np.int64]
 def slice_metrics(rows: pd.DataFrame, rng: Generator, resamples: int) -> Metrics:
     """{"slices": {column: {...}}}, {} without columns slice_<name>. rows: one per image, of one data source and task.
 
-    of: {value: {n, groups, accuracy, too_small}}; too_small: fewer than 10 images or groups, which are not compared.
+    of: {value: {n, groups, accuracy, too_small}}, of questions with option_chance (question_metrics.py); too_small:
+    fewer than 10 images or groups, which are not compared.
     worst: of the compared values, the first with the lowest accuracy. gap: best minus worst accuracy, see `_gap`.
     p: of "all compared values have the same accuracy", see `difference_p`. These three are null if fewer than two
     values are compared. unknown: images without a value.
     """
     columns = {name: rows[SLICE + name].fillna("") for name in names_of(SLICE, rows.columns)}
-    return {"slices": {name: _of_column(rows, values, rng, resamples) for name, values in columns.items()}} if columns \
-        else {}
+    chances = option_chances(rows) if columns and rows["task"].iloc[0] == QUESTION else None
+    found = {name: _of_column(rows, values, rng, resamples, chances) for name, values in columns.items()}
+    return {"slices": found} if found else {}
 
 
-def _of_column(rows: pd.DataFrame, values: pd.Series, rng: Generator, resamples: int) -> dict[str, Any]:
+def _of_column(
+    rows: pd.DataFrame, values: pd.Series, rng: Generator, resamples: int, chances: Floats | None
+) -> dict[str, Any]:
     known = (values != "").to_numpy()
     facts: dict[str, Any] = {"of": {}, "worst": None, "gap": None, "p": None, "unknown": int((~known).sum())}
     if not known.any():
@@ -46,6 +52,8 @@ def _of_column(rows: pd.DataFrame, values: pd.Series, rng: Generator, resamples:
     for name, share in zip(names.tolist(), shares, strict=True):
         few = min(share.n, share.groups) < FEWEST
         facts["of"][name] = {"n": share.n, "groups": share.groups, "accuracy": share.quantity(), "too_small": few}
+        if chances is not None:
+            facts["of"][name]["option_chance"] = estimate(float(chances[known][label == len(facts["of"]) - 1].mean()))
     compared = np.array([not one["too_small"] for one in facts["of"].values()])
     if compared.sum() < 2:
         return facts

@@ -9,6 +9,7 @@ from vrft_aug.evaluation.report.condition_tables import condition_columns
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.probability_tables import probability_columns
 from vrft_aug.evaluation.report.provenance import ROWS
+from vrft_aug.evaluation.report.question_tables import baseline_checks, baseline_rows, prior_columns
 from vrft_aug.evaluation.report.regression import accuracy_row, check_rows, columns
 from vrft_aug.evaluation.report.text_table import Table, interval, limits, p_of, p_value
 
@@ -27,6 +28,7 @@ QUANTITIES = [
     ("lenient_accuracy", "Lenient accuracy, %", 100),
     ("thought_accuracy", "Thought (findings named right), %", 100),
     ("majority", "Constant predictor, %", 100),
+    ("option_chance", "Chance of the options, %", 100),
     ("balanced_accuracy", "Balanced accuracy, %", 100),
     ("macro_f1", "Macro-F1, %", 100),
     ("quadratic_kappa", "Quadratic weighted kappa", 1),
@@ -79,6 +81,8 @@ def _halves(dataset: str, split: str, group: list[Comparison]) -> tuple[Table, T
             rows.append([heading] + [interval(one.metrics.get(key), factor) for one in group])
             if key == "majority":
                 rows.append(accuracy_row(group))
+            if key == "option_chance":
+                rows += baseline_rows(group)
     rows[1] = [rows[1][0]] + [f"{cell} {one.marks}".strip() for cell, one in zip(rows[1][1:], group, strict=True)]
     rows += _sample_rows([one.metrics.get("samples") for one in group])
     return Table(title, header, rows), Table(f"Checks: {title}", header, _checks(group) + _provenance_rows(group))
@@ -92,7 +96,7 @@ def _checks(group: list[Comparison]) -> list[list[str]]:
         ["  chance level of these answers, %"] + [interval(one.get("chance"), 100) for one in blind],
         ["  p, against shuffled"] + [p_value(one.test("shuffled")) for one in group],
     ]
-    rows += check_rows(group)
+    rows += check_rows(group) + baseline_checks(group)
     if baseline := next((one.baseline for one in group if one.baseline), None):
         cells = [p_value(one.against_baseline) if one.baseline else "baseline" for one in group]
         rows.append([f"p, against {baseline}", *cells])
@@ -161,6 +165,7 @@ def _record(one: Comparison) -> dict:
         "p_against_shuffled": p_of(one.test("shuffled")),
         **columns(one),
         **condition_columns(one),
+        **prior_columns(one),
         **probability_columns(one),
         "baseline": one.baseline,
         "p_against_baseline": p_of(one.against_baseline),

@@ -10,6 +10,7 @@ from vrft_aug.evaluation.metrics.comparison import SIGNIFICANCE, Comparison
 from vrft_aug.evaluation.metrics.intervals import McNemar
 from vrft_aug.evaluation.metrics.too_little import too_little
 from vrft_aug.evaluation.metrics.verdicts import holm
+from vrft_aug.rewards.parsing import QUESTION
 
 OPPONENTS = {"pixels": "logistic regression on its pixels", "features": "logistic regression on its own image features"}
 HEADING = "What these runs show"
@@ -50,6 +51,11 @@ def _is_it_right(one: Comparison) -> Iterator[Finding]:
             yield Finding(question, BAD, f"{text}; {_percent(accuracy)} are right, and {constant}.", "results")
         else:
             yield Finding(question, GOOD, f"{_percent(accuracy)} of its answers are right; {constant}.", "results")
+    if (verdict := better(one.test("prior"))) is not None:
+        prior = _percent(one.metrics_of("prior")["accuracy"]["value"])
+        text = f"{_percent(accuracy)} of its answers are right; the most frequent option of the training gets {prior}."
+        kind = GOOD if verdict else BAD
+        yield Finding(question, kind, text if verdict else f"It answers no better than by prior: {text}", "questions")
     if little := too_little(one.metrics):
         yield Finding(question, OPEN, f"{little[0].upper()}{little[1:]}.", "results")
 
@@ -67,6 +73,10 @@ def _does_it_look(one: Comparison) -> Iterator[Finding]:
     texts = ("It looks at the image: with images dealt to the wrong prompts, accuracy falls",
              "It ignores the image: images dealt to the wrong prompts do not lower its accuracy")  # fmt: skip
     yield from _beside(one, "shuffled", "Does it look at the image?", texts, "conditions")
+    if one.dataset.endswith(f"/{QUESTION}"):
+        texts = ("It needs the image: with the image blanked, accuracy falls",
+                 "It is not shown to need the image: blanked images do not lower its accuracy")  # fmt: skip
+        yield from _beside(one, "blank", "Does it look at the image?", texts, "questions")
 
 
 def _does_it_read(one: Comparison) -> Iterator[Finding]:
@@ -90,7 +100,7 @@ def _is_it_sure(one: Comparison) -> Iterator[Finding]:
         yield Finding(question, BAD, f"It is less sure than it should be: {numbers}.", "probabilities")
     else:
         yield Finding(question, GOOD, f"It is as sure as it is right, on average: {numbers}.", "probabilities")
-    if (auroc := found["auroc"]["value"]) is not None:
+    if (auroc := found.get("auroc", {}).get("value")) is not None:
         low = found["auroc"]["low"]
         kind = GOOD if low is not None and low > 0.5 else BAD
         text = f"Its probabilities rank the classes with a macro AUROC of {auroc:.3f}."

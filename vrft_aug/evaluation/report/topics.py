@@ -11,6 +11,7 @@ from vrft_aug.evaluation.report.condition_tables import condition_legend, condit
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.operating_tables import operating_legend, operating_tables
 from vrft_aug.evaluation.report.probability_tables import probability_legend, probability_tables
+from vrft_aug.evaluation.report.question_tables import question_legend, question_tables
 from vrft_aug.evaluation.report.slice_tables import READERS, SLICES, slice_tables
 from vrft_aug.evaluation.report.text_table import Table
 
@@ -46,6 +47,8 @@ def topics(comparisons: Sequence[Comparison]) -> list[Topic]:
               _drawings("calibration", groups, calibration_figure.calibration_figure, calibration_figure.CAPTION)),
         Topic("conditions", "Does it look and read?", condition_legend(comparisons), condition_tables(comparisons),
               _drawings("severity", groups, severity.severity_figure, severity.CAPTION)),
+        Topic("questions", "Which questions does it answer?", question_legend(comparisons), question_tables(groups),
+              []),
         Topic("slices", "For whom does it fail?", _slices(comparisons), slice_tables(groups), []),
     ]  # fmt: skip
     return [topic for topic in found if topic.tables]

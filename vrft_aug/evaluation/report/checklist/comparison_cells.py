@@ -8,7 +8,8 @@ from vrft_aug.evaluation.report.checklist.run_record import BY_SET, RunRecord, a
 from vrft_aug.evaluation.report.checklist.wording import each, fillers, joined, listed, quantity, short
 
 OPPONENTS = {"pixels": "logistic regression on pixels",
-             "features": "logistic regression on the policy's vision features"}  # fmt: skip
+             "features": "logistic regression on the policy's vision features",
+             "prior": "the most frequent option of the training questions"}  # fmt: skip
 VALIDATION = "validation"
 DEGRADED = ("blank", "blur", "noise", "jpeg", "downsample")
 

@@ -5,7 +5,7 @@ from vrft_aug.evaluation.report.checklist.run_record import RunRecord, at
 from vrft_aug.evaluation.report.checklist.wording import each, fillers, joined, listed, pairs, short
 from vrft_aug.evaluation.report.provenance import tokens_text
 from vrft_aug.evaluation.runs import Facts
-from vrft_aug.rewards.parsing import BOX_TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION
 
 RULE = ("protocol", "shots", "up_to", "seed", "test_seed")
 LOADER = ("flag", "size", "csv", "task", "task_seed", "consensus", "exclude", "train", "val", "test", "seed")
@@ -38,6 +38,8 @@ def data_elements(record: RunRecord) -> str:
         one = f"one box around the {short(known.get('target'))}"
         every = f"one box around each {short(known.get('finding') or known.get('target'))}, or none"
         return f"outcome: {one if task == 'localization' else every}, in pixels; input: the image and a prompt"
+    if task == QUESTION:
+        return "outcome: one option per question, of those that the question lists; input: the image and a prompt"
     kind = "grade" if task == "grading" else "class"
     names = f"{len(known['classes'])}: {listed(known['classes'])}"
     return f"outcome: one {kind} per image, of {names}; input: the image and a prompt"
@@ -68,7 +70,8 @@ def subsets(record: RunRecord) -> str:
     rule = record.manifest.get("rule") or {}
     if not rule:
         return ""
-    shots = "all training images" if rule.get("shots") is None else f"{rule['shots']} training images per class"
+    what = ("questions", "") if record.manifest.get("task") == QUESTION else ("images", " per class")
+    shots = f"all training {what[0]}" if rule.get("shots") is None else f"{rule['shots']} training {''.join(what)}"
     limits = pairs(rule.get("limit"), ("train", "val", "test"))
     validation = pairs(rule.get("validation"), ("per_class", "total"))
     return joined(shots, pairs(rule, RULE), validation and f"validation at most {validation}",

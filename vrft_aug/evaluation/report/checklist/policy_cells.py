@@ -8,7 +8,7 @@ from vrft_aug.evaluation.report.checklist.training_cells import trained
 from vrft_aug.evaluation.report.checklist.wording import fillers, joined, pairs, short
 from vrft_aug.evaluation.report.provenance import knowledge_text, tokens_text
 from vrft_aug.evaluation.runs import Facts
-from vrft_aug.rewards.parsing import BOX_TASKS
+from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -77,8 +77,12 @@ def prompt(record: RunRecord) -> str:
     if not known.get("name"):
         return ""
     checksum = known.get("sha256") and f"SHA-256 of its text {known['sha256'][:16]}…"
-    order = f"classes in {known.get('class_order')} order"
-    return joined(f"prompt {short(known['name'])}, template {known.get('template')}.jinja", order, checksum)
+    asks = at(record.manifest, "task") == QUESTION
+    template = QUESTION if asks else known.get("template")
+    order = f"{'options' if asks else 'classes'} in {known.get('class_order')} order"
+    if asks and at(record.dataset, "loader.shuffle"):
+        order = f"options of each question in an order drawn by seed {at(record.dataset, 'loader.seed')}"
+    return joined(f"prompt {short(known['name'])}, template {template}.jinja", order, checksum)
 
 
 def prompt_data(record: RunRecord) -> str:
@@ -86,6 +90,8 @@ def prompt_data(record: RunRecord) -> str:
     if not record.test.run.get("prompt"):
         return ""
     facts = Facts(knowledge=record.test.run.get("knowledge"))
+    if at(record.manifest, "task") == QUESTION:
+        return "the question and its options; no image or label"
     return knowledge_text(facts) or "none: the prompt names the classes alone and holds no image or label"
 
 
@@ -94,7 +100,9 @@ def output(record: RunRecord) -> str:
     if (task := at(record.manifest, "task")) in BOX_TASKS:
         what = "one box" if task == "localization" else "boxes, or an empty list,"
         return f"raw: text; processed: the {what} in its answer tags, in pixels; else the answer is rejected"
-    return "raw: text; processed: the one class in its \\boxed{...}; else the answer is rejected and counts as wrong"
+    what = "option" if task == QUESTION else "class"
+    found = f"the one {what} in its \\boxed{{...}}"
+    return f"raw: text; processed: {found}; else the answer is rejected and counts as wrong"
 
 
 def software(record: RunRecord) -> str:

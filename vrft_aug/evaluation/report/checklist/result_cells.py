@@ -8,8 +8,9 @@ from vrft_aug.evaluation.metrics.too_little import too_little
 from vrft_aug.evaluation.report.checklist.run_record import RunRecord, at
 from vrft_aug.evaluation.report.checklist.wording import each, fillers, joined, listed, quantity, short
 
-FACTORS = {"accuracy": 100, "balanced_accuracy": 100, "macro_f1": 100, "quadratic_kappa": 1, "mean_absolute_error": 1,
-           "mean_iou": 1, "recall_50": 100, "unparseable": 100, "thought_accuracy": 100}  # fmt: skip
+FACTORS = {"accuracy": 100, "option_chance": 100, "balanced_accuracy": 100, "macro_f1": 100,
+           "quadratic_kappa": 1, "mean_absolute_error": 1, "mean_iou": 1, "recall_50": 100,
+           "unparseable": 100, "thought_accuracy": 100}  # fmt: skip
 PROBABILITIES = {"auroc": 1, "auprc": 1, "brier": 1, "calibration_error": 1, "aurc": 1, "accuracy_at_80": 100,
                  "accuracy_at_90": 100}  # fmt: skip
 WORST = 3  # confusions that are named

@@ -82,6 +82,7 @@ function answerBlock(answer, heading) {
 function card(image, runs) {
   const answers = runs.map((run) => image.answers[run]);
   const truth = element("p", { class: "truth" }, element("span", {}, "ground truth"), element("strong", {}, image.truth),
+    image.question ? element("span", { class: "question" }, image.question) : null,
     image.findings ? element("span", { class: "findings" }, image.findings) : null, element("span", {}, image.id));
   const blocks = runs.map((run, i) => answerBlock(answers[i], runs.length > 1 ? run : null));
   return element("article", { class: "card" }, element("div", {}, picture(image, answers), truth), element("div", { class: "answers" }, ...blocks));

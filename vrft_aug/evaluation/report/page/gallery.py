@@ -12,7 +12,7 @@ from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.metrics.measure import NOT_A_PART
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.page.thumbnails import thumbnails
-from vrft_aug.rewards.parsing import BOX_TASKS, parse
+from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION, parse
 
 LONGEST = 4000  # characters of a response that the page shows
 
@@ -21,9 +21,10 @@ def gallery(comparisons: Sequence[Comparison], limit: int, seed: int = 0) -> lis
     """One entry per data set and split in the form of JSON, with at most `limit` images; the same for all runs.
 
     {"title", "total": images to choose from, "classes", "runs", "notes": [str], "images": [{"id", "truth": ground
-    truth, "findings": in words or "", "uri": data URI or null, "width", "height": original pixels, "more":
-    [{"uri", "width", "height"}] of a row with several images, "boxes": [[x1, y1, x2, y2]] or null, with the number of
-    its image first where there are several, "answers": {run's name: answer}}]}; an answer: see `_answer`.
+    truth, "findings": in words or "", "question": with its options or "", "uri": data URI or null, "width", "height":
+    original pixels, "more": [{"uri", "width", "height"}] of a row with several images, "boxes": [[x1, y1, x2, y2]] or
+    null, with the number of its image first where there are several, "answers": {run's name: answer}}]}; an answer: see
+    `_answer`.
     """
     return [_of_set(title_of(*name), group, limit, seed) for name, group in by_dataset(comparisons).items()]
 
@@ -55,6 +56,7 @@ def _of_set(title: str, group: list[Comparison], limit: int, seed: int) -> dict[
                 "id": row["source_id"],
                 "truth": row["ground_truth"],
                 "findings": row.get("findings") or "",
+                "question": _question(row),
                 "boxes": _boxes(row["task"], row["ground_truth"]),
                 **pictures.get(row["index"], {"uri": None, "width": None, "height": None}),
                 "answers": {run: by[row["source_id"]] for run, by in answers.items() if row["source_id"] in by},
@@ -131,6 +133,11 @@ def _answer(row: dict, parts: Iterable[str]) -> dict:
 def _sure(row: dict) -> float | None:
     scores = row.get("probabilities") if row.get("probabilities") is not None else row.get("vote_shares")
     return None if scores is None else round(float(max(scores)), 4)
+
+
+def _question(row: dict) -> str:
+    """What the prompt of a question asks, without its last line, which asks for the form of the answer."""
+    return row.get("prompt", "").rpartition("\n")[0] if row["task"] == QUESTION else ""
 
 
 def _boxes(task: str, text: str) -> list[list[float]] | None:
