@@ -47,18 +47,13 @@ def _read(policy: Model, embedded: Tensor, rotary: batched.Rotary, deep: Sequenc
     return batched.read(policy, embedded, rotary)
 
 
-def _hold_qwen3_vl(policy: Model) -> None:
-    model.hold_constant(policy)
-    qwen3_vl.hold_visual_constant(policy)
-
-
 QWEN2_5_VL = Architecture(
     "qwen2_5_vl", SYSTEM + USER, SIDE, words.train_tokenizer, model.make_model, model.make_processor,
     model.hold_constant, batched.vision_rotary, batched.text_rotary, _see, _read,
 )  # fmt: skip
 QWEN3_VL = Architecture(
     "qwen3_vl", USER, 1000, qwen3_vl.train_tokenizer, qwen3_vl.make_model, qwen3_vl.make_processor,
-    _hold_qwen3_vl, batched_qwen3.vision_rotary, batched_qwen3.text_rotary, batched_qwen3.see, batched_qwen3.read,
+    qwen3_vl.hold_read_constant, batched_qwen3.vision_rotary, batched_qwen3.text_rotary, batched_qwen3.see, batched_qwen3.read,
 )  # fmt: skip
 ARCHITECTURES = {one.name: one for one in (QWEN2_5_VL, QWEN3_VL)}
 

@@ -34,7 +34,7 @@ from vrft_aug.tiny.training import Course, Trainer
 
 PROCESSES = 2
 PROBED = 500  # images per probe
-SHORT = dict(reading=20, seeing=160, rows=12, images=24)  # of the course with --short
+SHORT = dict(reading=60, seeing=120, rows=12, images=24)  # of the course with --short
 
 
 def build(out: Path, course: Course, architecture: Architecture = QWEN2_5_VL, short: bool = False) -> None:

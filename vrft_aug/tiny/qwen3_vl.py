@@ -16,7 +16,8 @@ from transformers import (
 )
 
 from vrft_aug.tiny import tokenizer as words
-from vrft_aug.tiny.circuits import HEAD, HIDDEN
+from vrft_aug.tiny.circuits import HIDDEN, set_heads
+from vrft_aug.tiny.heads import HEAD
 from vrft_aug.tiny.model import CONSTANT, LAYERS, THETA, draw_weights, hold_constant, sizes
 
 PATCH = 16
@@ -31,6 +32,8 @@ TEXT = dict(hidden_size=HIDDEN, intermediate_size=2 * HIDDEN, num_hidden_layers=
 VISION = dict(hidden_size=96, intermediate_size=192, depth=2, num_heads=4, out_hidden_size=HIDDEN, patch_size=PATCH,
               spatial_merge_size=2, temporal_patch_size=2, num_position_embeddings=64,
               deepstack_visual_indexes=[0])  # fmt: skip
+READ = (0.11, 0.17, 0.35, 0.6)  # about the size of the hidden states before each layer, when the heads are set
+GAINS = (3.0, 2.4, 2.4, 1.0)  # lengths of queries and keys, per dimension: how sharply a layer's heads look
 THINKING = ("<think>", "</think>")  # tokens, but no special tokens: decoding keeps them
 # Qwen3-VL's chat format begins without a system turn.
 CHAT_TEMPLATE = words.CHAT_TEMPLATE[words.CHAT_TEMPLATE.index("{%- for message in messages") :]
@@ -56,14 +59,21 @@ def make_model(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen3VLForConditionalGen
     """A model with random weights, whose head and embedding are one matrix; each parameter has its own stream."""
     model = Qwen3VLForConditionalGeneration(Qwen3VLConfig(**sizes(tokenizer, TEXT, VISION)))
     draw_weights(model, tokenizer, seed)
-    hold_constant(model)
-    hold_visual_constant(model)
+    set_heads(model, tokenizer, THETA, normalised=True)
+    for layer, gain in zip(model.model.language_model.layers, GAINS, strict=True):
+        for norm in (layer.self_attn.q_norm, layer.self_attn.k_norm):
+            torch.nn.init.constant_(norm.weight, gain)
+    hold_read_constant(model)
     return model
 
 
 @torch.no_grad()
-def hold_visual_constant(model: Qwen3VLForConditionalGeneration) -> None:
-    """Keep the first hidden dimension of every visual token the constant of the words, too."""
+def hold_read_constant(model: Qwen3VLForConditionalGeneration) -> None:
+    """Keep the first hidden dimension one constant, of words and visual tokens. No layer writes it, and attention alone
+    reads it: its queries, keys and values have no other bias."""
+    hold_constant(model)
+    for layer, size in zip(model.model.language_model.layers, READ, strict=True):
+        layer.input_layernorm.weight[0] = size
     visual = model.model.visual
     for merger in (visual.merger, *visual.deepstack_merger_list):
         merger.linear_fc2.weight[0] = 0
