@@ -1,5 +1,6 @@
-"""Each architecture of the tiny policy through the whole stack: prepare, two SFT steps, two GRPO steps, one more after a
-resumption, the exported policy in vLLM and in transformers, boxes in its own frame.
+"""Takes each architecture of the tiny policy through the whole stack.
+
+Prepare, two SFT steps, two GRPO steps, one more after a resumption; the exported policy in vLLM and in transformers.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""The tiny Qwen3-VL: its chat format and tokens, the batched computation of its training, two steps of it, its boxes."""
+"""The tiny Qwen3-VL: chat format and tokens, the batched computation of its training, two steps of it, its boxes."""
 
 import json
 import random
@@ -15,6 +15,7 @@ from vrft_aug.data.phantoms.drawing import draw
 from vrft_aug.data.phantoms.findings import SEEN
 from vrft_aug.data.policy_files import read_bounds
 from vrft_aug.errors import InputError
+from vrft_aug.experiments.model_size import PUBLISHED
 from vrft_aug.tiny import batched_qwen3, build, lessons, qwen3_vl, shipped, short_build
 from vrft_aug.tiny import tokenizer as words
 from vrft_aug.tiny.architectures import QWEN3_VL, find
@@ -22,7 +23,8 @@ from vrft_aug.tiny.model import CONSTANT, IMAGE_TOKENS, silence
 from vrft_aug.tiny.tokenizer import VISION_TOKENS
 from vrft_aug.tiny.training import Course, Trainer
 
-TEXT = QWEN3_VL.start + lessons.MARK + "Categories are as follows:\n- Brinsol\n- Drexnur.\n" + lessons.TURN + "<think> two"
+QUESTION = "Categories are as follows:\n- Brinsol\n- Drexnur.\n"
+TEXT = QWEN3_VL.start + lessons.MARK + QUESTION + lessons.TURN + "<think> two"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def test_it_begins_with_the_user_and_thinking_stays_in_what_is_decoded(tokenizer
     assert text == QWEN3_VL.start + lessons.MARK + "What is this?" + lessons.TURN
     answer = "<think> two dark rings </think> \\boxed{Brinsol}<|im_end|>"
     tokens = tokenizer(answer).input_ids
-    assert [tokenizer.convert_ids_to_tokens(token) for token in tokens][0] == "<think>"
+    assert tokenizer.convert_ids_to_tokens(tokens[0]) == "<think>"
     assert tokenizer.decode(tokens, skip_special_tokens=True) == answer.removesuffix("<|im_end|>")
 
 
@@ -133,14 +135,16 @@ def test_what_is_written_is_a_policy_of_the_real_classes(tokenizer, policy, tmp_
     assert type(model) is Qwen3VLForConditionalGeneration and type(processor) is Qwen3VLProcessor
     assert model.config.text_config.vocab_size == len(processor.tokenizer) == len(model.lm_head.weight)
     config = compose("prepare", ["policy=tiny_qwen3_vl"]).policy
-    assert read_bounds(tmp_path)._asdict() == {key: config[key] for key in ("min_pixels", "max_pixels", "patch", "merge")}
+    known = json.loads((PUBLISHED / "tiny_qwen3_vl.json").read_text())
+    assert known == json.loads((tmp_path / "config.json").read_text()), "a plan reads it, and builds nothing"
+    assert read_bounds(tmp_path) == (config.min_pixels, config.max_pixels, config.patch, config.merge)
 
 
 def test_an_unknown_architecture_is_one_line(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="^architecture=qwen9: choose one of qwen2_5_vl, qwen3_vl$"):
+    with pytest.raises(InputError, match=r"^architecture=qwen9: choose one of qwen2_5_vl, qwen3_vl$"):
         find("qwen9")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(InputError, match="could not be built: .*invalid choice: 'qwen9'") as caught:
+    with pytest.raises(InputError, match=r"could not be built: .*invalid choice: 'qwen9'") as caught:
         shipped.folder("qwen9")
     assert "\n" not in str(caught.value) and not list(tmp_path.rglob("build.json"))
 

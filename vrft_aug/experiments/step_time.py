@@ -103,7 +103,8 @@ class Work:
         full = len(vision.fullatt_block_indexes) if windows else vision.depth
         reach = full * patches + (vision.depth - full) * WINDOW
         image = 2 * count(self.model.model.visual) * patches + 4 * vision.hidden_size * patches * reach
-        width = text.num_attention_heads * (getattr(text, "head_dim", 0) or text.hidden_size // text.num_attention_heads)
+        heads = text.num_attention_heads
+        width = heads * (getattr(text, "head_dim", None) or text.hidden_size // heads)
         return 2 * linear * tokens + 2 * text.num_hidden_layers * width * tokens**2 + image
 
     def rollout(self) -> float:

@@ -53,7 +53,8 @@ QWEN2_5_VL = Architecture(
 )  # fmt: skip
 QWEN3_VL = Architecture(
     "qwen3_vl", USER, 1000, qwen3_vl.train_tokenizer, qwen3_vl.make_model, qwen3_vl.make_processor,
-    qwen3_vl.hold_read_constant, batched_qwen3.vision_rotary, batched_qwen3.text_rotary, batched_qwen3.see, batched_qwen3.read,
+    qwen3_vl.hold_read_constant, batched_qwen3.vision_rotary, batched_qwen3.text_rotary, batched_qwen3.see,
+    batched_qwen3.read,
 )  # fmt: skip
 ARCHITECTURES = {one.name: one for one in (QWEN2_5_VL, QWEN3_VL)}
 

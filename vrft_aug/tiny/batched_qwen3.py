@@ -34,12 +34,12 @@ def vision_rotary(model: Qwen3VLForConditionalGeneration) -> Rotary:
 
 
 def see(model: Qwen3VLForConditionalGeneration, images: Tensor, rotary: Rotary) -> list[Tensor]:
-    """The visual tokens (batch, IMAGE_TOKENS, hidden), and what DeepStack adds to them after each of the first layers."""
+    """Visual tokens (batch, IMAGE_TOKENS, hidden), and what DeepStack adds to them after each of the first layers."""
     visual = model.model.visual
     weight = visual.patch_embed.proj.weight
     hidden = functional.linear(patches(images), weight.view(len(weight), -1), visual.patch_embed.proj.bias)
     hidden = hidden + _in_blocks(visual.pos_embed.weight)
-    deep = []
+    deep: list[Tensor] = []
     for number, block in enumerate(visual.blocks):
         attention = block.attn
         values = attention.qkv(block.norm1(hidden)).unflatten(-1, (3, attention.num_heads, -1))
@@ -53,7 +53,7 @@ def see(model: Qwen3VLForConditionalGeneration, images: Tensor, rotary: Rotary) 
 
 
 def _in_blocks(positions: Tensor) -> Tensor:
-    """Position embeddings of a grid, row by row (GRID**2, width), in the order of the patches: four of a token together."""
+    """Position embeddings of a grid, row by row (GRID**2, width), in the order of the patches: token by token."""
     half = GRID // MERGE
     return positions.view(half, MERGE, half, MERGE, -1).transpose(1, 2).reshape(GRID**2, -1)
 
