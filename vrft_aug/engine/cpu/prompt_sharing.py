@@ -20,6 +20,9 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 )
 from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextModel, Qwen3VLVisionModel
 
+EYES = (Qwen2_5_VisionTransformerPretrainedModel, Qwen3VLVisionModel)
+LANGUAGE = (Qwen2_5_VLTextModel, Qwen3VLTextModel)
+
 
 @dataclass
 class Sharing:
@@ -54,12 +57,12 @@ def samples_together(prompts: Sequence[str], lengths: torch.Tensor, budget: int)
 
 
 def share_prompts(policy: torch.nn.Module) -> Sharing:
-    """Make a Qwen2.5-VL or a Qwen3-VL compute shared prompts once. The returned `Sharing` says what is shared in each call."""
+    """Make a Qwen2.5-VL or Qwen3-VL compute shared prompts once. What it returns says what is shared in each call."""
     sharing = Sharing()
     for module in policy.modules():
-        if isinstance(module, (Qwen2_5_VLTextModel, Qwen3VLTextModel)):
+        if isinstance(module, LANGUAGE):
             module.forward = _compute_prompts_once(module.forward, sharing)
-        if isinstance(module, (Qwen2_5_VisionTransformerPretrainedModel, Qwen3VLVisionModel)):
+        if isinstance(module, EYES):
             module.forward = _see_images_once(module.forward, sharing)
     return sharing
 
