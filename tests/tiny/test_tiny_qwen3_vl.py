@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,14 +146,15 @@ def test_an_unknown_architecture_is_one_line(tmp_path, monkeypatch):
         find("qwen9")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(InputError, match=r"could not be built: .*invalid choice: 'qwen9'") as caught:
-        shipped.folder("qwen9")
+        short_build.folder("qwen9")
     assert "\n" not in str(caught.value) and not list(tmp_path.rglob("build.json"))
 
 
 @pytest.mark.slow
 def test_the_first_use_builds_it_and_the_second_finds_it(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    found = shipped.folder("qwen3_vl")
-    assert found.startswith(str(short_build.cache())) and json.loads((tmp_path / found / shipped.RECORD).read_text())
+    found = short_build.folder("qwen3_vl")
+    assert Path(found).parent == short_build.cache() == tmp_path / "vrft_aug"
+    shipped.check(Path(found))
     monkeypatch.setattr(short_build, "_build", lambda *_: 1 / 0)
-    assert shipped.folder("qwen3_vl") == found
+    assert short_build.folder("qwen3_vl") == found

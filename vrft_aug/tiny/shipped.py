@@ -1,4 +1,4 @@
-"""Finds the tiny policy: that of the package, whose files must be those that were built, or one that it builds once."""
+"""Finds the tiny policy that is part of the package, and checks that its files are those that were built."""
 
 import hashlib
 import json
@@ -11,15 +11,8 @@ RECORD = "build.json"  # how the policy was built, what it can do, and the check
 SHIPPED = "qwen2_5_vl"  # the architecture of the policy in FOLDER
 
 
-def folder(architecture: str = SHIPPED) -> str:
-    """The folder of a tiny policy in Hugging Face form. One that is not in the package is built on its first use.
-
-    Raises InputError if a file is missing or was changed, or if there is no such architecture.
-    """
-    if architecture != SHIPPED:
-        from vrft_aug.tiny import short_build  # only now: the first use is rare
-
-        return str(short_build.find(architecture))
+def folder() -> str:
+    """The folder of the tiny policy in Hugging Face form. Raises InputError if a file is missing or was changed."""
     check(FOLDER)
     return str(FOLDER)
 

@@ -19,8 +19,11 @@ SOURCES = Path(__file__).parent
 LINES = 3  # of the build's output that an error shows
 
 
-def find(architecture: str) -> Path:
-    """The folder of the policy; it is built if it is missing or incomplete. Raises InputError if that fails."""
+def folder(architecture: str) -> str:
+    """The folder of the policy in Hugging Face form; it is built if it is missing or incomplete.
+
+    architecture: one of vrft_aug/tiny/architectures.py. Raises InputError if the build fails.
+    """
     target = cache() / f"tiny-{architecture}-{_fingerprint()}"
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_name(f"{target.name}.lock").open("w") as lock:
@@ -29,7 +32,7 @@ def find(architecture: str) -> Path:
             shipped.check(target)
         except InputError:
             _build(architecture, target)
-    return target
+    return str(target)
 
 
 def cache() -> Path:
