@@ -137,7 +137,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=shipped.FOLDER, help="folder to write; default: the package's own")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--architecture", choices=ARCHITECTURES, default=QWEN2_5_VL.name)
-    parser.add_argument("--short", action="store_true", help="a short training: minutes, not compiled, no probes")
+    parser.add_argument("--short", action="store_true", help="a short training, not compiled, without probes")
     given = parser.parse_args()
     if given.out == shipped.FOLDER and (given.short or given.architecture != shipped.SHIPPED):
         parser.error("--out=<folder> is needed: the package's own folder is for the policy that it ships")

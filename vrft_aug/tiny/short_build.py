@@ -47,7 +47,7 @@ def _fingerprint() -> str:
 
 def _build(architecture: str, target: Path) -> None:
     """In a process of its own, whose threads and memory end with it."""
-    print(f"tiny policy: the first use builds {target}, for about two minutes on two idle cores", flush=True)
+    print(f"tiny policy: the first use builds {target} by a short training; later uses find it there", flush=True)
     command = [sys.executable, "-m", "vrft_aug.tiny.build", "--architecture", architecture, "--short", "--out"]
     done = subprocess.run([*command, str(target)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
