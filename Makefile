@@ -75,7 +75,7 @@ docs: setup-dev ## the documentation site, into build/site; fails on a broken li
 	@NO_MKDOCS_2_WARNING=1 $(DEV)/mkdocs build --strict
 	@echo "docs: open build/site/index.html (for its search: .venv/bin/mkdocs serve)"
 
-policy: setup-cpu ## build the tiny policy anew from its seed: 36 minutes on two cores (ARGS="--out <folder>")
+policy: setup-cpu ## build the tiny policy anew from its seed: 36 minutes on two cores (ARGS="--out <folder> --architecture qwen3_vl")
 	@$(DEV)/python -m vrft_aug.tiny.build $(ARGS)
 
 data: setup ## fetch a data set whose source allows it (DATASET=, DATA_ROOT=)

@@ -18,7 +18,9 @@ from vrft_aug.experiments import memory
 from vrft_aug.experiments.model_size import PUBLISHED as FOLDER
 from vrft_aug.experiments.model_size import count, count_adapters, count_frozen, find, read
 
-PUBLISHED = {"qwen2_5_vl_3b": 3_754_622_976, "qwen2_5_vl_7b": 8_292_166_656}  # in the Hub's safetensors headers
+PUBLISHED = {"qwen2_5_vl_3b": 3_754_622_976, "qwen2_5_vl_7b": 8_292_166_656, "lingshu_7b": 8_292_166_656,
+             "qwen3_vl_2b": 2_127_532_032, "qwen3_vl_4b": 4_437_815_808,
+             "qwen3_vl_8b": 8_767_123_696}  # in the Hub's safetensors headers  # fmt: skip
 TOKENS = 64
 
 
@@ -121,16 +123,19 @@ def test_activations_of_a_layer_are_what_autograd_keeps(name):
     text, vision = model.config.text_config, model.config.vision_config
     with torch.device("meta"):
         tokens = torch.empty(1, TOKENS, text.hidden_size, dtype=torch.bfloat16, requires_grad=True)
-        angles = torch.empty(3, 1, TOKENS, text.hidden_size // text.num_attention_heads, dtype=torch.bfloat16)
+        axes = () if name.startswith("qwen3") else (3,)  # of Qwen2.5-VL, whose layer mixes time, row and column
+        angles = torch.empty(*axes, 1, TOKENS, head_width(text), dtype=torch.bfloat16)
         patches = torch.empty(TOKENS, vision.hidden_size, dtype=torch.bfloat16, requires_grad=True)
         turns = torch.empty(TOKENS, vision.hidden_size // vision.num_heads)
     layer = saved_bytes(model.language_model.layers[0], tokens, position_embeddings=(angles, angles))
     block = saved_bytes(model.visual.blocks[0], patches, cu_seqlens=torch.tensor([0, TOKENS], dtype=torch.int32),
                         position_embeddings=(turns, turns))  # fmt: skip
-    formula = memory.DECODER_LAYER * text.hidden_size + 8 * text.intermediate_size
-    assert formula == pytest.approx(layer / TOKENS, rel=0.03)
-    formula = memory.VISION_BLOCK * vision.hidden_size + 8 * vision.intermediate_size
-    assert formula == pytest.approx(block / TOKENS, rel=0.03)
+    assert memory.layer_bytes(text, "qwen2_5_vl_text") == pytest.approx(layer / TOKENS, rel=0.03)
+    assert memory.layer_bytes(vision, "qwen2_5_vl_vision") == pytest.approx(block / TOKENS, rel=0.03)
+
+
+def head_width(text) -> int:
+    return getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -138,8 +143,7 @@ def test_the_cache_holds_as_many_sequences_as_vllms_own_specification_says(name)
     from vllm.v1.kv_cache_interface import FullAttentionSpec
 
     text = published(name).config.get_text_config()
-    head = text.hidden_size // text.num_attention_heads
-    page = FullAttentionSpec(block_size=16, num_kv_heads=text.num_key_value_heads, head_size=head,
+    page = FullAttentionSpec(block_size=16, num_kv_heads=text.num_key_value_heads, head_size=head_width(text),
                              dtype=torch.bfloat16).page_size_bytes  # fmt: skip
     config = root("gpu_2x80g", policy=name)
     result = memory.estimate(config)

@@ -25,7 +25,7 @@ def refused(recipe: str, *overrides: str) -> str:
 @pytest.mark.parametrize(
     ("override", "known"),
     [("dataset=retinas", "did you mean retina? choices: blood,"), ("objective=acuracy", "did you mean accuracy?"),
-     ("policy=huge", "choices: qwen2_5_vl_3b, qwen2_5_vl_7b, tiny")],
+     ("policy=huge", "choices: lingshu_7b, qwen2_5_vl_3b, qwen2_5_vl_7b, qwen3_vl_2b")],
 )  # fmt: skip
 def test_an_unknown_choice_names_the_known_ones(tmp_path, override, known):
     line = refused("grpo", override, f"out={tmp_path / 'out'}")

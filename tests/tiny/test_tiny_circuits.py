@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from vrft_aug.tiny import model as tiny_model
+from vrft_aug.tiny import qwen3_vl
+from vrft_aug.tiny import tokenizer as words
+from vrft_aug.tiny.architectures import ARCHITECTURES
 from vrft_aug.tiny.encoding import copying
 
 
@@ -22,8 +25,11 @@ def likelier(model, tokenizer) -> float:
     return sum(shares) / len(shares)
 
 
-def test_what_was_read_is_continued(processor, monkeypatch):
-    set_ = likelier(tiny_model.make_model(processor.tokenizer, 0), processor.tokenizer)
-    monkeypatch.setattr(tiny_model, "set_heads", lambda *_: None)
-    random_ = likelier(tiny_model.make_model(processor.tokenizer, 0), processor.tokenizer)
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
+def test_what_was_read_is_continued(architecture, monkeypatch):
+    tokenizer = architecture.train_tokenizer(words.read_corpus())
+    set_ = likelier(architecture.make_model(tokenizer, 0), tokenizer)
+    for module in (tiny_model, qwen3_vl):
+        monkeypatch.setattr(module, "set_heads", lambda *_, **__: None)
+    random_ = likelier(architecture.make_model(tokenizer, 0), tokenizer)
     assert set_ < 0.25 < random_ == pytest.approx(0.5, abs=0.1)

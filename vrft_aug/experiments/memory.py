@@ -37,8 +37,24 @@ from vrft_aug.experiments.model_size import Model, cached_numbers, count, count_
 BYTES = {"float32": 4, "bfloat16": 2}
 ADAPTER_BYTES = 4  # LoRA's adapters are float32, whatever the base is (engine/verl/precision.py)
 PROCESSES = 2.0  # GiB, assumed
-# A layer saves (this factor x its width + 8 x its MLP's inner width) bytes per token in bfloat16.
-DECODER_LAYER, VISION_BLOCK = 21, 31
+
+
+class Saved(NamedTuple):
+    """Bytes per token that a layer saves in bfloat16: these factors times its width, the width of its queries, keys and
+    values together, and its MLP's inner width."""
+
+    width: int
+    heads: int
+    inner: int
+
+
+# By the model_type of the config; an architecture that is not here counts as a Qwen2.5-VL.
+LAYERS = {
+    "qwen2_5_vl_text": Saved(21, 0, 8),
+    "qwen2_5_vl_vision": Saved(31, 0, 8),
+    "qwen3_vl_text": Saved(16, 10, 8),  # queries and keys are normalised in float32
+    "qwen3_vl_vision": Saved(22, 0, 4),
+}
 
 
 class Estimate(NamedTuple):
@@ -140,15 +156,22 @@ def _activations(model: Model, hardware: DictConfig, policy: Policy, images: int
     visual = images * policy.max_pixels / (policy.patch * policy.merge) ** 2
     patches = tokens * min(1, visual / (policy.max_prompt_length or visual)) * policy.merge**2
 
-    def saved(sizes: Any, factor: int) -> int:
+    def saved(sizes: Any, default: str) -> int:
         layers, width = getattr(sizes, "depth", None) or sizes.num_hidden_layers, sizes.hidden_size
-        inner = getattr(sizes, "intermediate_size", None) or 4 * width  # a guess for a mixture of experts
-        one = (factor * width + 8 * inner) * compute // 2
+        one = layer_bytes(sizes, default) * compute // 2
         return layers * width * compute + one if hardware.gradient_checkpointing else layers * one
 
     text, vision = model.config.get_text_config(), model.config.vision_config
-    seen = 0 if is_frozen(TOWER, freeze) else patches * saved(vision, VISION_BLOCK)
-    return tokens * saved(text, DECODER_LAYER) + seen
+    seen = 0 if is_frozen(TOWER, freeze) else patches * saved(vision, "qwen2_5_vl_vision")
+    return tokens * saved(text, "qwen2_5_vl_text") + seen
+
+
+def layer_bytes(sizes: Any, default: str) -> int:
+    """Bytes per token that a layer saves in bfloat16. sizes: the config of text or vision. default: in LAYERS."""
+    width, factors = sizes.hidden_size, LAYERS.get(sizes.model_type, LAYERS[default])
+    inner = getattr(sizes, "intermediate_size", None) or 4 * width  # a guess for a mixture of experts
+    heads = (sizes.num_attention_heads + sizes.num_key_value_heads) * sizes.head_dim if factors.heads else 0
+    return factors.width * width + factors.heads * heads + factors.inner * inner
 
 
 def _vllm(model: Model, hardware: DictConfig) -> dict[str, float]:

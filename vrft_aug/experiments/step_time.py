@@ -16,7 +16,7 @@ from vrft_aug.data.settings import Policy
 from vrft_aug.experiments.model_size import Model, cached_numbers, count
 
 BF16, FLOAT32 = 2, 4  # bytes
-WINDOW = 64  # patches that attend to each other in most layers of Qwen2.5-VL's vision tower
+WINDOW = 64  # patches that attend to each other in most layers of Qwen2.5-VL's vision tower; Qwen3-VL has no windows
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,13 @@ class Work:
         """FLOP of a forward pass over one sample with its images: 2 per weight and token, and attention."""
         text, vision = self.model.config.get_text_config(), self.model.config.vision_config
         linear = count(self.model.get_decoder())  # with the embedding, which is looked up: the head is as large
-        patches, full = self.visual * self.policy.merge**2, len(vision.fullatt_block_indexes)
+        patches, windows = self.visual * self.policy.merge**2, hasattr(vision, "fullatt_block_indexes")
+        full = len(vision.fullatt_block_indexes) if windows else vision.depth
         reach = full * patches + (vision.depth - full) * WINDOW
         image = 2 * count(self.model.model.visual) * patches + 4 * vision.hidden_size * patches * reach
-        return 2 * linear * tokens + 2 * text.num_hidden_layers * text.hidden_size * tokens**2 + self.images * image
+        heads = text.num_attention_heads
+        width = heads * (getattr(text, "head_dim", None) or text.hidden_size // heads)
+        return 2 * linear * tokens + 2 * text.num_hidden_layers * width * tokens**2 + self.images * image
 
     def rollout(self) -> float:
         """Prefill of each prompt once (prefix caching), and tokens until the longest answer ends."""

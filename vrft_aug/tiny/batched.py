@@ -42,29 +42,34 @@ def see(model: Qwen2_5_VLForConditionalGeneration, images: Tensor, rotary: Rotar
     hidden = functional.linear(patches(images), weight.view(len(weight), -1))
     for block in visual.blocks:
         attention = block.attn
-        values = attention.qkv(_norm(hidden, block.norm1)).unflatten(-1, (3, attention.num_heads, -1))
+        values = attention.qkv(norm(hidden, block.norm1)).unflatten(-1, (3, attention.num_heads, -1))
         query, key, value = values.permute(2, 0, 3, 1, 4).unbind(0)
-        seen = functional.scaled_dot_product_attention(_rotate(query, rotary), _rotate(key, rotary), value)
+        seen = functional.scaled_dot_product_attention(rotate(query, rotary), rotate(key, rotary), value)
         hidden = hidden + attention.proj(seen.transpose(1, 2).flatten(2))
-        hidden = hidden + _mlp(block.mlp, _norm(hidden, block.norm2))
-    hidden = _norm(hidden, visual.merger.ln_q).reshape(len(images), IMAGE_TOKENS, -1)
+        hidden = hidden + mlp(block.mlp, norm(hidden, block.norm2))
+    hidden = norm(hidden, visual.merger.ln_q).reshape(len(images), IMAGE_TOKENS, -1)
     return visual.merger.mlp(hidden)
 
 
 def text_rotary(model: Qwen2_5_VLForConditionalGeneration, length: int, image_at: int | None) -> Rotary:
     """Tables of a text of `length` tokens; image_at: the place of the first visual token, None without an image."""
-    places = torch.arange(length).expand(3, length).clone()
-    if image_at is not None:
-        side = GRID // MERGE
-        token, end = torch.arange(IMAGE_TOKENS), image_at + IMAGE_TOKENS
-        places[:, image_at:end] = image_at + torch.stack([torch.zeros_like(token), token // side, token % side])
-        places[:, end:] -= IMAGE_TOKENS - side
     text = model.model.language_model
-    angles = places[:, :, None].float() * text.rotary_emb.inv_freq.float()
+    angles = places(length, image_at)[:, :, None].float() * text.rotary_emb.inv_freq.float()
     angles = torch.cat((angles, angles), -1)
     sections = text.config.rope_parameters["mrope_section"] * 2
     chosen = torch.cat([part[index % 3] for index, part in enumerate(angles.split(sections, -1))], -1)
     return chosen.cos(), chosen.sin()
+
+
+def places(length: int, image_at: int | None) -> Tensor:
+    """Time, row and column (3, length) of each token."""
+    found = torch.arange(length).expand(3, length).clone()
+    if image_at is not None:
+        side = GRID // MERGE
+        token, end = torch.arange(IMAGE_TOKENS), image_at + IMAGE_TOKENS
+        found[:, image_at:end] = image_at + torch.stack([torch.zeros_like(token), token // side, token % side])
+        found[:, end:] -= IMAGE_TOKENS - side
+    return found
 
 
 def read(model: Qwen2_5_VLForConditionalGeneration, embedded: Tensor, rotary: Rotary) -> Tensor:
@@ -72,28 +77,28 @@ def read(model: Qwen2_5_VLForConditionalGeneration, embedded: Tensor, rotary: Ro
     hidden = embedded
     for layer in model.model.language_model.layers:
         attention, size = layer.self_attn, layer.self_attn.head_dim
-        values = _norm(hidden, layer.input_layernorm)
+        values = norm(hidden, layer.input_layernorm)
         query, key, value = (project(values).unflatten(-1, (-1, size)).transpose(1, 2)
                              for project in (attention.q_proj, attention.k_proj, attention.v_proj))  # fmt: skip
-        query, key = _rotate(query, rotary), _rotate(key, rotary)
+        query, key = rotate(query, rotary), rotate(key, rotary)
         share = query.shape[1] // key.shape[1]
         seen = functional.scaled_dot_product_attention(
             query, key.repeat_interleave(share, 1), value.repeat_interleave(share, 1), is_causal=True
         )
         hidden = hidden + attention.o_proj(seen.transpose(1, 2).flatten(2))
-        hidden = hidden + _mlp(layer.mlp, _norm(hidden, layer.post_attention_layernorm))
-    return _norm(hidden, model.model.language_model.norm)
+        hidden = hidden + mlp(layer.mlp, norm(hidden, layer.post_attention_layernorm))
+    return norm(hidden, model.model.language_model.norm)
 
 
-def _norm(hidden: Tensor, norm: nn.Module) -> Tensor:
-    return functional.rms_norm(hidden, hidden.shape[-1:], norm.weight, norm.variance_epsilon)
+def norm(hidden: Tensor, layer: nn.Module) -> Tensor:
+    return functional.rms_norm(hidden, hidden.shape[-1:], layer.weight, layer.variance_epsilon)
 
 
-def _mlp(mlp: nn.Module, hidden: Tensor) -> Tensor:
-    return mlp.down_proj(functional.silu(mlp.gate_proj(hidden)) * mlp.up_proj(hidden))
+def mlp(layer: nn.Module, hidden: Tensor) -> Tensor:
+    return layer.down_proj(functional.silu(layer.gate_proj(hidden)) * layer.up_proj(hidden))
 
 
-def _rotate(heads: Tensor, rotary: Rotary) -> Tensor:
+def rotate(heads: Tensor, rotary: Rotary) -> Tensor:
     cosine, sine = (table.to(heads.dtype) for table in rotary)
     first, second = heads.chunk(2, -1)
     return heads * cosine + torch.cat((-second, first), -1) * sine

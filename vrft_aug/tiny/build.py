@@ -1,8 +1,10 @@
 """Builds the tiny policy from a seed: tokenizer, network, training, and the folder in Hugging Face form.
 
     python -m vrft_aug.tiny.build --out build/policy --seed 0
+    python -m vrft_aug.tiny.build --out build/qwen3_vl --architecture qwen3_vl
 
 Two cores without bfloat16 took 36 minutes, and it needs g++ (torch.compile). The policy of the package was built so.
+With --short it does a small part of the training, not compiled: the policy then knows the form of an answer.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import torch.compiler
 import torch.distributed
 import torch.multiprocessing
 import transformers
@@ -24,24 +27,27 @@ import transformers
 from vrft_aug.errors import InputError
 from vrft_aug.tiny import probes, shipped
 from vrft_aug.tiny import tokenizer as words
+from vrft_aug.tiny.architectures import ARCHITECTURES, QWEN2_5_VL, Architecture, find
 from vrft_aug.tiny.generating import generate
-from vrft_aug.tiny.model import make_model, make_processor, silence
+from vrft_aug.tiny.model import silence
 from vrft_aug.tiny.training import Course, Trainer
 
 PROCESSES = 2
 PROBED = 500  # images per probe
+SHORT = dict(reading=60, seeing=120, rows=12, images=24)  # of the course with --short
 
 
-def build(out: Path, course: Course) -> None:
-    """Train the policy and write the folder `out`, which is replaced when all is done."""
-    if not shutil.which("g++"):
+def build(out: Path, course: Course, architecture: Architecture = QWEN2_5_VL, short: bool = False) -> None:
+    """Train the policy and write the folder `out`, which is replaced when all is done. short: nothing is compiled, and
+    nothing is probed."""
+    if not (short or shutil.which("g++")):
         raise InputError("the tiny policy's training compiles its loops and needs g++: install it (apt install g++)")
     start = time.monotonic()
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        torch.multiprocessing.spawn(train, (scratch, course), nprocs=PROCESSES)
-        found = write(scratch, course)
+        torch.multiprocessing.spawn(train, (scratch, course, architecture.name, short), nprocs=PROCESSES)
+        found = write(scratch, course, architecture, probed=0 if short else PROBED)
         record(scratch, course, found, minutes=(time.monotonic() - start) / 60)
         shutil.rmtree(out, ignore_errors=True)
         scratch.chmod(0o755)
@@ -51,31 +57,35 @@ def build(out: Path, course: Course) -> None:
     say(f"wrote {out}")
 
 
-def train(rank: int, scratch: Path, course: Course) -> None:
+def train(rank: int, scratch: Path, course: Course, name: str, short: bool) -> None:
     """One of the processes that train; the first one saves the weights."""
     torch.set_num_threads(1)
     rendezvous = f"file://{scratch.resolve()}/.rendezvous"
     torch.distributed.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=PROCESSES)
-    tokenizer = words.train_tokenizer(words.read_corpus())
-    model = make_model(tokenizer, course.seed)
+    architecture = find(name)
+    tokenizer = architecture.train_tokenizer(words.read_corpus())
+    model = architecture.make_model(tokenizer, course.seed)
     if not rank:
         millions = sum(one.numel() for one in model.parameters()) / 1e6
         say(f"{millions:.2f} M parameters, {len(tokenizer)} tokens in the vocabulary")
-    Trainer(model, tokenizer, course, say).run()
+    with torch.compiler.set_stance("force_eager" if short else "default"):
+        Trainer(model, tokenizer, course, say, architecture).run()
     if not rank:
         torch.save(model.state_dict(), scratch / "trained.pt")
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
 
-def write(folder: Path, course: Course) -> dict[str, object]:
-    """Write the trained policy in bfloat16 and return what the probes say about it."""
-    tokenizer = words.train_tokenizer(words.read_corpus())
-    model = make_model(tokenizer, course.seed)
+def write(
+    folder: Path, course: Course, architecture: Architecture = QWEN2_5_VL, probed: int = PROBED
+) -> dict[str, object]:
+    """Write the trained policy in bfloat16 and return what the probes say about it. probed: images per probe."""
+    tokenizer = architecture.train_tokenizer(words.read_corpus())
+    model = architecture.make_model(tokenizer, course.seed)
     model.load_state_dict(torch.load(folder / "trained.pt", weights_only=True))
     silence(model, tokenizer)
     model.to(torch.bfloat16).save_pretrained(folder)
-    make_processor(tokenizer).save_pretrained(folder)
+    architecture.make_processor(tokenizer).save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
     for part in (config, config["text_config"], config["vision_config"]):
         part["dtype"] = "float32"  # what every stage computes in: bfloat16 is how the weights are stored
@@ -84,20 +94,22 @@ def write(folder: Path, course: Course) -> dict[str, object]:
         (folder / scrap).unlink(missing_ok=True)
     for path in folder.iterdir():
         path.chmod(0o644)
-    return probe(folder, PROBED, say)
+    return probe(folder, probed, say, architecture.start) if probed else {}
 
 
-def probe(folder: Path, number: int, report: Callable[[str], None]) -> dict[str, object]:
-    """The probes of a policy, on `number` images each; reported one line at a time."""
+def probe(
+    folder: Path, number: int, report: Callable[[str], None], start: str = QWEN2_5_VL.start
+) -> dict[str, object]:
+    """The probes of a policy, on `number` images each; reported one line at a time. start: of a conversation."""
     answer = partial(generate, *transformers_parts(folder))
     found: dict[str, object] = {}
     for classes in (4, 8):
         for known in (True, False):
             name = f"{classes} classes, {'descriptions' if known else 'names alone'}"
-            score = probes.look(answer, classes, known, number)
+            score = probes.look(answer, classes, known, number, start=start)
             report(f"{name}: {score}")
             found[name] = {key: round(value, 4) for key, value in asdict(score).items()}
-    found["bank, text alone"] = round(probes.read_bank(answer), 4)
+    found["bank, text alone"] = round(probes.read_bank(answer, start=start), 4)
     report(f"bank, text alone: {found['bank, text alone']:.3f}")
     return found
 
@@ -124,8 +136,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build the tiny policy and print what it can do.")
     parser.add_argument("--out", type=Path, default=shipped.FOLDER, help="folder to write; default: the package's own")
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    build(arguments.out, Course(seed=arguments.seed))
+    parser.add_argument("--architecture", choices=ARCHITECTURES, default=QWEN2_5_VL.name)
+    parser.add_argument("--short", action="store_true", help="a short training, not compiled, without probes")
+    given = parser.parse_args()
+    if given.out == shipped.FOLDER and (given.short or given.architecture != shipped.SHIPPED):
+        parser.error("--out=<folder> is needed: the package's own folder is for the policy that it ships")
+    course = Course(seed=given.seed, **(SHORT if given.short else {}))
+    build(given.out, course, find(given.architecture), given.short)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
+from transformers import PreTrainedModel, Qwen2Tokenizer
 
-HEAD = 32  # dimensions of an attention head
-PAIRS = HEAD // 2  # pair i and i + PAIRS turn together with the position
+from vrft_aug.tiny.heads import HEAD, PAIRS, Head, NormalisedHead
+
 SLOT = 16
 HIDDEN = 128
 WORDS, NOTE, BAG, NAME = slice(0, 80), slice(80, 96), slice(96, 112), slice(112, 128)
@@ -49,9 +49,10 @@ class Codes:
 
 
 @torch.no_grad()
-def set_heads(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokenizer, theta: float) -> None:
-    """Set the heads. theta: the base of the rotary positions."""
+def set_heads(model: PreTrainedModel, tokenizer: Qwen2Tokenizer, theta: float, normalised: bool = False) -> None:
+    """Set the heads. theta: the base of the rotary positions. normalised: queries and keys are, as in Qwen3."""
     text, codes = model.model.language_model, Codes.draw()
+    head_of, mark = (NormalisedHead, (0.5, 24.0)) if normalised else (Head, (0.125, 60.0))
     text.embed_tokens.weight[:, WORDS.stop :] = 0
     for layer in text.layers:  # what is written at random would cover the slots
         layer.self_attn.o_proj.weight *= 0.1
@@ -60,14 +61,14 @@ def set_heads(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokeniz
             for name in (" ", "\n", ".\n")}  # fmt: skip
     turn = theta ** (-torch.arange(PAIRS) / PAIRS)
 
-    note = _Head(text.layers[0].self_attn, 0)
+    note = head_of(text.layers[0].self_attn, 0)
     fast = torch.arange(PAIRS // 2)
     note.look(fast, 6.0, 6.0, offset=turn[fast])
     note.value(codes.note, WORDS)
     note.write(0.5 * torch.eye(SLOT), NOTE)
 
-    name = _Head(text.layers[1].self_attn, 2)
-    bag = _Head(text.layers[1].self_attn, 3)  # shares keys and values with `name`
+    name = head_of(text.layers[1].self_attn, 2)
+    bag = head_of(text.layers[1].self_attn, 3)  # shares keys and values with `name`
     name.look(RECENT, 8.0, 8.0)
     bag.look(RECENT, 4.0, 8.0)
     name.key(SLOW, 4 * codes.mix, NOTE)
@@ -76,17 +77,17 @@ def set_heads(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokeniz
     name.write(torch.eye(SLOT, HEAD), NAME)
     bag.write(2 * torch.eye(HEAD)[SLOT:], BAG)
 
-    copy = _Head(text.layers[2].self_attn, 2)
+    copy = head_of(text.layers[2].self_attn, 2)
     copy.query(SLOW, 4 * codes.mix @ codes.note, WORDS)
     copy.key(SLOW, 4 * codes.mix, NOTE)
     copy.value(torch.cat([codes.name, codes.bag]), WORDS)
     copy.write(2 * torch.cat([codes.name, codes.bag]).T, WORDS)
 
-    compare = _Head(text.layers[2].self_attn, 0)
+    compare = head_of(text.layers[2].self_attn, 0)
     compare.query(SLOW, 2 * codes.mix, BAG)
     compare.key(SLOW, 2 * codes.mix, BAG)
-    compare.key(torch.tensor([MARK]), (word["\n"] + word[".\n"])[None] / 8, WORDS)
-    compare.query_bias(torch.tensor([MARK]), torch.tensor([60.0]))
+    compare.key(torch.tensor([MARK]), mark[0] * (word["\n"] + word[".\n"])[None], WORDS)
+    compare.query_bias(torch.tensor([MARK]), torch.tensor([mark[1]]))
     compare.value(torch.eye(SLOT), NAME)
     compare.write(1.0 * codes.name.T, WORDS)
 
@@ -94,39 +95,3 @@ def set_heads(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokeniz
 def _id(tokenizer: Qwen2Tokenizer, text: str) -> int:
     (token,) = tokenizer(text).input_ids
     return int(token)
-
-
-class _Head:
-    """The parts of one attention head's weights. Two neighbouring heads share their keys and values."""
-
-    def __init__(self, attention: torch.nn.Module, head: int) -> None:
-        self.own, self.shared = slice(head * HEAD, (head + 1) * HEAD), slice(head // 2 * HEAD, (head // 2 + 1) * HEAD)
-        self.attention = attention
-        attention.q_proj.weight[self.own] = 0
-        if head % 2 == 0:
-            attention.k_proj.weight[self.shared] = 0
-            attention.v_proj.weight[self.shared] = 0
-        attention.o_proj.weight[:, self.own] = 0
-
-    def look(self, pairs: Tensor, query: float, key: float, offset: Tensor | None = None) -> None:
-        """Look `offset` (an angle per pair) back, or at the nearest tokens; larger sizes look more sharply."""
-        angle = torch.zeros(len(pairs)) if offset is None else offset
-        self.attention.q_proj.bias[self.own][pairs] = query * angle.cos()
-        self.attention.q_proj.bias[self.own][pairs + PAIRS] = -query * angle.sin()
-        self.attention.k_proj.bias[self.shared][pairs] = key
-
-    def query(self, rows: Tensor, weight: Tensor, read: slice) -> None:
-        self.attention.q_proj.weight[self.own][rows, read] = weight
-
-    def query_bias(self, rows: Tensor, bias: Tensor) -> None:
-        self.attention.q_proj.bias[self.own][rows] = bias
-
-    def key(self, rows: Tensor, weight: Tensor, read: slice) -> None:
-        self.attention.k_proj.weight[self.shared][rows, read] = weight
-
-    def value(self, weight: Tensor, read: slice) -> None:
-        self.attention.v_proj.weight[self.shared][: len(weight), read] = weight
-
-    def write(self, weight: Tensor, where: slice) -> None:
-        """weight: from the value's dimensions to those written."""
-        self.attention.o_proj.weight[where, self.own][:, : weight.shape[1]] = weight

@@ -10,6 +10,7 @@ import random
 import re
 from dataclasses import dataclass, field
 
+from vrft_aug.data.phantoms.drawing import SIDE
 from vrft_aug.data.phantoms.findings import ATTRIBUTES, SHAPES, VALUES, Finding, words
 from vrft_aug.data.phantoms.grades import EXTENTS, Graded, grade_words
 from vrft_aug.data.phantoms.tasks import MOST
@@ -93,8 +94,10 @@ def misread_words(rng: random.Random, finding: Finding) -> str:
     return words(finding._replace(**{ATTRIBUTES[at]: wrong}))
 
 
-def reading_lesson(rng: random.Random, length: int) -> Text:
+def reading_lesson(rng: random.Random, length: int, start: str = START) -> Text:
     """A text without an image: lists of classes, each with a few queries, until about `length` tokens are full.
+
+    start: of a conversation, in the chat format of the policy.
 
     Each class is asked for once at most: otherwise the name could be copied from an earlier answer.
     """
@@ -103,7 +106,7 @@ def reading_lesson(rng: random.Random, length: int) -> Text:
         scene, known = reading_scene(rng), rng.random() < KNOWN_SHARE
         if not text.text and rng.random() < WHOLE_SHARE:
             head, tail = prompt(rng, scene, known)
-            text.add(START + head)
+            text.add(start + head)
             list_classes(text, scene, known)
             text.add(tail)
         else:
@@ -126,14 +129,14 @@ def reading_scene(rng: random.Random) -> Scene:
     return scenes.bank_scene(rng, MOST if rng.random() < 0.5 else number)
 
 
-def seeing_lesson(rng: random.Random, most: int) -> tuple[Text, Finding | Graded]:
+def seeing_lesson(rng: random.Random, most: int, start: str = START) -> tuple[Text, Finding | Graded]:
     """A prompt with an image and the response to it, and what the image shows; see `answer_box` for a box."""
     kind, known = rng.random(), rng.random() < SEEN_KNOWN_SHARE
     graded = kind < GRADE_SHARE
     scene = scenes.grade_scene(rng) if graded else scenes.finding_scene(rng, rng.randint(2, most))
     assert scene.shown is not None
     text = Text()
-    text.add(START + IMAGE)
+    text.add(start + IMAGE)
     if kind > 1 - BOX_SHARE:
         text.add(rendering.render("localize", dataset(scene), [], []) + TURN)
         return text, scene.shown
@@ -148,11 +151,14 @@ def seeing_lesson(rng: random.Random, most: int) -> tuple[Text, Finding | Graded
     return text, scene.shown
 
 
-def answer_box(text: Text, shown: Finding | Graded, box: tuple[float, ...]) -> None:
-    """Complete a lesson that asks for a box: it is known only when the image is drawn."""
+def answer_box(text: Text, shown: Finding | Graded, box: tuple[float, ...], frame: int = SIDE) -> None:
+    """Complete a lesson that asks for a box: it is known only when the image is drawn.
+
+    box: in pixels of the drawn image. frame: the side of the frame in which the policy states it.
+    """
     text.add("<think>", THOUGHT)
     said = words(shown) if isinstance(shown, Finding) else grade_words(shown)
-    text.add(f" {said} </think> <answer>{[round(side) for side in box]}</answer><|im_end|>", THOUGHT)
+    text.add(f" {said} </think> <answer>{[round(side * frame / SIDE) for side in box]}</answer><|im_end|>", THOUGHT)
 
 
 def prompt(rng: random.Random, scene: Scene, known: bool) -> tuple[str, str]:

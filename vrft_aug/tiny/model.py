@@ -5,10 +5,12 @@ Architecture, chat format, image processor and file layout are Qwen2.5-VL's, so 
 """
 
 import zlib
+from typing import Any
 
 import torch
 from transformers import (
     GenerationConfig,
+    PreTrainedModel,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
@@ -46,30 +48,44 @@ def make_processor(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLProcessor:
 
 def make_model(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen2_5_VLForConditionalGeneration:
     """A model with random weights, whose head and embedding are one matrix; each parameter has its own stream."""
-    token = tokenizer.convert_tokens_to_ids
-    special = dict(bos_token_id=token("<|endoftext|>"), eos_token_id=token("<|im_end|>"),
-                   pad_token_id=token("<|endoftext|>"))  # fmt: skip
-    config = Qwen2_5_VLConfig(
-        text_config=dict(vocab_size=len(tokenizer), tie_word_embeddings=True, **TEXT, **special), vision_config=VISION,
+    config = Qwen2_5_VLConfig(**sizes(tokenizer, TEXT, VISION))
+    model = Qwen2_5_VLForConditionalGeneration(config)
+    draw_weights(model, tokenizer, seed)
+    set_heads(model, tokenizer, THETA)
+    hold_constant(model)
+    return model
+
+
+def sizes(tokenizer: Qwen2Tokenizer, text: dict[str, Any], vision: dict[str, Any]) -> dict[str, Any]:
+    """The keys of the model's config: its sizes, and the numbers of its special tokens."""
+    token, special = tokenizer.convert_tokens_to_ids, _special(tokenizer)
+    return dict(
+        text_config=dict(vocab_size=len(tokenizer), tie_word_embeddings=True, **text, **special), vision_config=vision,
         image_token_id=token("<|image_pad|>"), video_token_id=token("<|video_pad|>"), tie_word_embeddings=True,
         vision_start_token_id=token("<|vision_start|>"), vision_end_token_id=token("<|vision_end|>"), dtype="float32",
         **special,
     )  # fmt: skip
-    model = Qwen2_5_VLForConditionalGeneration(config)
-    model.generation_config = GenerationConfig(**special)
+
+
+def _special(tokenizer: Qwen2Tokenizer) -> dict[str, Any]:
+    token = tokenizer.convert_tokens_to_ids
+    return dict(bos_token_id=token("<|endoftext|>"), eos_token_id=token("<|im_end|>"),
+                pad_token_id=token("<|endoftext|>"))  # fmt: skip
+
+
+def draw_weights(model: PreTrainedModel, tokenizer: Qwen2Tokenizer, seed: int) -> None:
+    """Draw every matrix at random, each from its own stream."""
+    model.generation_config = GenerationConfig(**_special(tokenizer))
     for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
             scale = HIDDEN**-0.5 if "embed_tokens" in name else parameter[0].numel() ** -0.5
             scale *= (2 * LAYERS) ** -0.5 if "o_proj" in name or "down_proj" in name else 1
             generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
             torch.nn.init.normal_(parameter, std=scale, generator=generator)
-    set_heads(model, tokenizer, THETA)
-    hold_constant(model)
-    return model
 
 
 @torch.no_grad()
-def hold_constant(model: Qwen2_5_VLForConditionalGeneration) -> None:
+def hold_constant(model: PreTrainedModel) -> None:
     """Keep the first hidden dimension one constant for every word: no layer reads or writes it.
 
     With one matrix for embedding and head, it adds the same to each logit, hence nothing to the probabilities.
@@ -83,7 +99,7 @@ def hold_constant(model: Qwen2_5_VLForConditionalGeneration) -> None:
 
 
 @torch.no_grad()
-def silence(model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokenizer) -> None:
+def silence(model: PreTrainedModel, tokenizer: Qwen2Tokenizer) -> None:
     """Give the head a matrix of its own, in which no vision token can be sampled: for an image placeholder, vLLM would
     look for a missing image. A large model has learnt never to write them. The constant dimension works as a bias."""
     embedding = model.model.language_model.embed_tokens

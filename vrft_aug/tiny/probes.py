@@ -38,11 +38,13 @@ class Score:
         return ", ".join(f"{key} {value:.3f}" for key, value in asdict(self).items())
 
 
-def look(answer: Answer, classes: int, known: bool, number: int, seed: int = 0) -> Score:
-    """Score on `number` images of held-out diseases. known: the prompt has descriptions."""
+def look(
+    answer: Answer, classes: int, known: bool, number: int, seed: int = 0, start: str = lessons.START
+) -> Score:
+    """Score on `number` images of held-out diseases. known: the prompt has descriptions. start: of a conversation."""
     rng, numbers = random.Random(seed), np.random.default_rng((seed, classes))
     asked = [held_out_scene(rng, numbers, classes) for _ in range(number)]
-    prompts = [lessons.START + lessons.MARK + classify(one, known) + lessons.TURN for one in asked]
+    prompts = [start + lessons.MARK + classify(one, known) + lessons.TURN for one in asked]
     images = [Image.fromarray(draw(numbers, one.shown).image) for one in asked if one.shown]
     return _score(asked, answer(prompts, images))
 
@@ -62,7 +64,7 @@ def held_out_scene(rng: random.Random, numbers: np.random.Generator, classes: in
     return Scene(names.draw_names(numbers, classes, held_out=True), texts, texts.__getitem__, found.index(first), first)
 
 
-def read_bank(answer: Answer, seed: int = 0) -> float:
+def read_bank(answer: Answer, seed: int = 0, start: str = lessons.START) -> float:
     """Share of the bank's entries whose name the policy writes after a thought that is the entry's description.
 
     There is no image; the classes are all those of the entry's data set, in BANK_ORDERS random orders.
@@ -72,7 +74,7 @@ def read_bank(answer: Answer, seed: int = 0) -> float:
         for _ in range(BANK_ORDERS):
             order = rng.sample(list(classes), len(classes))
             scene = Scene(order, [classes[name] for name in order], str, 0)
-            prompt = lessons.START + classify(scene, True) + lessons.TURN
+            prompt = start + classify(scene, True) + lessons.TURN
             prompts += [f"{prompt}<think> {classes[name]}, which fits" for name in classes]
             wanted += list(classes)
     return float(np.mean([name == boxed(text) for name, text in zip(wanted, answer(prompts, None), strict=True)]))

@@ -8,6 +8,7 @@ from vrft_aug.errors import InputError
 
 FOLDER = Path(__file__).with_name("policy")
 RECORD = "build.json"  # how the policy was built, what it can do, and the checksum of each file
+SHIPPED = "qwen2_5_vl"  # the architecture of the policy in FOLDER
 
 
 def folder() -> str:

@@ -8,22 +8,24 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
+from transformers import PreTrainedModel, Qwen2Tokenizer
 
 from vrft_aug.data.phantoms import drawing
 from vrft_aug.data.phantoms.findings import SEEN
 from vrft_aug.data.phantoms.grades import Graded
 from vrft_aug.data.phantoms.tasks import MOST
-from vrft_aug.tiny import batched, lessons
+from vrft_aug.tiny import lessons
+from vrft_aug.tiny.architectures import QWEN2_5_VL, Architecture
 from vrft_aug.tiny.encoding import Batch, Encoder, copying
 from vrft_aug.tiny.eyes import Eyes, Shown
-from vrft_aug.tiny.model import IMAGE_TOKENS, hold_constant
+from vrft_aug.tiny.model import IMAGE_TOKENS
 
 COPYING = 0.08  # share of the reading rows that repeat a random sequence
 
@@ -50,9 +52,12 @@ class Course:
 class Trainer:
     """One process of the training. `report` receives one line at a time, from the first process alone."""
 
-    def __init__(self, model: Qwen2_5_VLForConditionalGeneration, tokenizer: Qwen2Tokenizer, course: Course,
-                 report: Report) -> None:  # fmt: skip
+    model: Any  # transformers' PreTrainedModel, whose parts mypy does not know
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Qwen2Tokenizer, course: Course, report: Report,
+                 architecture: Architecture = QWEN2_5_VL) -> None:  # fmt: skip
         self.model, self.tokenizer, self.course, self.report = model, tokenizer, course, report
+        self.architecture = architecture
         self.rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
         self.rng = random.Random(1000 * course.seed + self.rank)
         self.numbers = np.random.default_rng((course.seed, self.rank))
@@ -62,11 +67,11 @@ class Trainer:
         big, small = ([one for one in self.parameters if (one.ndim > 1) == large] for large in (True, False))
         groups = [{"params": big, "weight_decay": 0.02}, {"params": small, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=course.rate, betas=(0.9, 0.98), fused=True)
-        self.see = torch.compile(batched.see, dynamic=False)
-        self.read = torch.compile(batched.read, dynamic=False)
-        self.vision_rotary = batched.vision_rotary(model)
-        self.image_at = len(tokenizer(lessons.START + "<|vision_start|>").input_ids)
-        self.rotaries = {(length, at): batched.text_rotary(model, length, at)
+        self.see = torch.compile(architecture.see, dynamic=False)
+        self.read = torch.compile(architecture.read, dynamic=False)
+        self.vision_rotary = architecture.vision_rotary(model)
+        self.image_at = len(tokenizer(architecture.start + "<|vision_start|>").input_ids)
+        self.rotaries = {(length, at): architecture.text_rotary(model, length, at)
                          for length in (course.short, course.long) for at in (None, self.image_at)}  # fmt: skip
         self.encoders = {length: Encoder(tokenizer, length) for length in (course.short, course.long)}
         self.history: dict[str, list[float]] = defaultdict(list)
@@ -92,7 +97,7 @@ class Trainer:
         self._average()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
-        hold_constant(self.model)
+        self.architecture.hold_constant(self.model)
 
     def _average(self) -> None:
         """Average the gradients over the processes."""
@@ -115,11 +120,11 @@ class Trainer:
         length = self.course.long if long else self.course.short
         rows = self.course.rows * self.course.short // length
         copies = [copying(self.rng, self.tokenizer) for _ in range(rows) if self.rng.random() < COPYING]
-        texts = [lessons.reading_lesson(self.rng, length) for _ in range(rows - len(copies))]
+        texts = [lessons.reading_lesson(self.rng, length, self.architecture.start) for _ in range(rows - len(copies))]
         batch = self.encoders[length].batch(texts, copies)
         with fast():
             embedded = self.model.model.language_model.embed_tokens(batch.tokens)
-            hidden = self.read(self.model, embedded, self.rotaries[length, None])
+            hidden = self.read(self.model, embedded, self.rotaries[length, None], (), 0)
         return self._text_loss(f"read{long}", batch, hidden)
 
     def _looking_loss(self) -> Tensor:
@@ -128,7 +133,7 @@ class Trainer:
                  Graded(*(self.rng.randrange(n) for n in (2, 5, 2, 4))) for _ in range(self.course.images)]  # fmt: skip
         drawn = self._draw(shown)
         with fast():
-            tokens = self.see(self.model, _grey(drawn), self.vision_rotary)
+            tokens, *_ = self.see(self.model, _grey(drawn), self.vision_rotary)
         return self._eyes_loss(tokens, shown, drawn)
 
     def _seeing_loss(self, long: int) -> Tensor:
@@ -138,23 +143,24 @@ class Trainer:
         shown, drawn = [*lesson.shown, *more], [*lesson.drawn, *self._draw(more)]
         batch = self.encoders[length].batch(lesson.texts)
         with fast():
-            tokens = self.see(self.model, _grey(drawn), self.vision_rotary)
+            tokens, *deep = self.see(self.model, _grey(drawn), self.vision_rotary)
             words = self.model.model.language_model.embed_tokens(batch.tokens)
             end = self.image_at + IMAGE_TOKENS
             embedded = torch.cat([words[:, : self.image_at], tokens[:rows].to(words.dtype), words[:, end:]], 1)
-            hidden = self.read(self.model, embedded, self.rotaries[length, self.image_at])
+            rotary = self.rotaries[length, self.image_at]
+            hidden = self.read(self.model, embedded, rotary, [one[:rows] for one in deep], self.image_at)
         return self._text_loss(f"see{long}", batch, hidden) + self._eyes_loss(tokens, shown, drawn)
 
     def _seeing_rows(self, length: int, most: int) -> "_Rows":
         """Seeing lessons that fit the length, with their images."""
         found = _Rows([], [], [])
         while len(found.texts) < self.course.rows:
-            text, shown = lessons.seeing_lesson(self.rng, most)
+            text, shown = lessons.seeing_lesson(self.rng, most, self.architecture.start)
             picture = drawing.draw(self.numbers, shown)
             if not text.queries:
                 if picture.box is None:
                     continue
-                lessons.answer_box(text, shown, picture.box)
+                lessons.answer_box(text, shown, picture.box, self.architecture.frame)
             if self.encoders[length].fits(text):
                 found.add(text, shown, picture)
         return found

@@ -196,7 +196,7 @@ def test_memory_of_a_gpu_machine(tmp_path, monkeypatch):
 def test_published_sizes_are_those_of_the_architectures():
     from vrft_aug.experiments.model_size import PUBLISHED, count, read
 
-    for name in ("qwen2_5_vl_3b", "qwen2_5_vl_7b"):
+    for name in ("qwen2_5_vl_3b", "qwen2_5_vl_7b", "lingshu_7b", "qwen3_vl_2b", "qwen3_vl_4b", "qwen3_vl_8b"):
         hub = composed("grpo", f"policy={name}").policy.path
         assert policy_size.parameters(hub) == count(read(PUBLISHED / f"{name}.json"))
 

@@ -34,6 +34,7 @@ FSDP = "verl.workers.engine.fsdp.transformer_impl"
 LLM = "verl.workers.rollout.llm_server"
 SERVER = "verl.workers.rollout.vllm_rollout.vllm_async_server"
 QWEN = "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl"
+QWEN3 = "transformers.models.qwen3_vl.modeling_qwen3_vl"
 SINGLE_TURN = "verl.experimental.agent_loop.single_turn_agent_loop.SingleTurnAgentLoop"
 CHECKPOINT = "verl.utils.checkpoint.fsdp_checkpoint_manager"
 
@@ -284,6 +285,12 @@ NAMES = [
     Name(f"{QWEN}.Qwen2_5_VLTextModel.forward",
          takes="inputs_embeds attention_mask position_ids past_key_values use_cache"),
     Name(f"{QWEN}.Qwen2_5_VisionTransformerPretrainedModel.forward", takes="hidden_states grid_thw"),
+    Name(f"{QWEN3}.Qwen3VLTextModel.forward",
+         takes="inputs_embeds attention_mask position_ids past_key_values use_cache visual_pos_masks "
+               "deepstack_visual_embeds"),
+    Name(f"{QWEN3}.Qwen3VLVisionModel.forward", takes="hidden_states grid_thw"),
+    Name("vllm.model_executor.layers.mamba.ops.cpu.gdn_attention.cpu_gdn_attention_core",
+         says=('assert mixed_qkv.dtype == torch.bfloat16, "CPU GDN attention requires BF16."',)),
     Name("transformers.DynamicCache.batch_repeat_interleave", takes="self repeats"),
     Name("transformers.PreTrainedModel.enable_input_require_grads",
          says=("for module in self.modules():", "output.requires_grad_(True)")),

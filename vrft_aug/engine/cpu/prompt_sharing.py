@@ -14,7 +14,14 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
-from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as qwen
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
+    Qwen2_5_VisionTransformerPretrainedModel,
+    Qwen2_5_VLTextModel,
+)
+from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLTextModel, Qwen3VLVisionModel
+
+EYES = (Qwen2_5_VisionTransformerPretrainedModel, Qwen3VLVisionModel)
+LANGUAGE = (Qwen2_5_VLTextModel, Qwen3VLTextModel)
 
 
 @dataclass
@@ -53,12 +60,12 @@ def samples_together(prompts: Sequence[str], lengths: torch.Tensor, budget: int)
 
 
 def share_prompts(policy: torch.nn.Module) -> Sharing:
-    """Make a Qwen2.5-VL compute shared prompts once. The returned `Sharing` says what is shared in each call."""
+    """Make a Qwen2.5-VL or Qwen3-VL compute shared prompts once. What it returns says what is shared in each call."""
     sharing = Sharing()
     for module in policy.modules():
-        if isinstance(module, qwen.Qwen2_5_VLTextModel):
+        if isinstance(module, LANGUAGE):
             module.forward = _compute_prompts_once(module.forward, sharing)
-        if isinstance(module, qwen.Qwen2_5_VisionTransformerPretrainedModel):
+        if isinstance(module, EYES):
             module.forward = _see_images_once(module.forward, sharing)
     return sharing
 
@@ -69,26 +76,38 @@ def _compute_prompts_once(compute: Callable[..., BaseModelOutputWithPast], shari
     ) -> BaseModelOutputWithPast:
         """Embeddings (rows, tokens, width), mask (rows, tokens), positions (4, rows, tokens), padded on the right."""
 
-        def run(rows: slice, tokens: slice, seen: slice, **cache: Any) -> torch.Tensor:
+        def run(rows: slice, tokens: slice, seen: slice, **more: Any) -> torch.Tensor:
             return compute(
                 inputs_embeds=inputs_embeds[rows, tokens], position_ids=position_ids[:, rows, tokens],
-                attention_mask=attention_mask[rows, seen], **(options | cache),
+                attention_mask=attention_mask[rows, seen], **(options | more),
             ).last_hidden_state  # fmt: skip
 
         whole, samples = slice(None), sharing.samples
-        if samples == 1:
+        images = options.get("visual_pos_masks")  # (rows, tokens), of Qwen3-VL
+        if samples == 1 or (images is not None and images[:, sharing.tokens :].any()):
             return compute(
                 inputs_embeds=inputs_embeds, attention_mask=attention_mask, position_ids=position_ids, **options
             )
         prompt, rest = slice(sharing.tokens), slice(sharing.tokens, None)
         cache = DynamicCache()
-        prompts = run(slice(None, None, samples), prompt, prompt, past_key_values=cache, use_cache=True)
+        deep = {} if images is None else _deep_features_once(options, samples, sharing.tokens)
+        prompts = run(slice(None, None, samples), prompt, prompt, past_key_values=cache, use_cache=True, **deep)
         cache.batch_repeat_interleave(samples)
-        answers = run(whole, rest, whole, past_key_values=cache, use_cache=True)
+        answers = run(whole, rest, whole, past_key_values=cache, use_cache=True, **dict.fromkeys(deep))
         hidden = torch.cat([prompts.repeat_interleave(samples, 0), answers], 1)
         return BaseModelOutputWithPast(last_hidden_state=hidden)
 
     return forward
+
+
+def _deep_features_once(options: dict[str, Any], samples: int, tokens: int) -> dict[str, Any]:
+    """What Qwen3-VL adds to the visual tokens of its first layers (DeepStack), for one row per prompt.
+
+    options: `visual_pos_masks` (rows, tokens) and `deepstack_visual_embeds`, a (visual tokens of all rows, width) each.
+    """
+    images, sizes = options["visual_pos_masks"], options["visual_pos_masks"].sum(1).tolist()
+    deep = [torch.cat(one.split(sizes)[::samples]) for one in options["deepstack_visual_embeds"]]
+    return {"visual_pos_masks": images[::samples, :tokens], "deepstack_visual_embeds": deep}
 
 
 def _see_images_once(see: Callable, sharing: Sharing) -> Callable:
@@ -101,9 +120,15 @@ def _see_images_once(see: Callable, sharing: Sharing) -> Callable:
         grids = torch.stack(of_first_samples(grid_thw.unbind(), per_row, samples))
         seen = see(torch.cat(images), grid_thw=grids, **options)
         merged = sum(map(len, images)) // len(seen.pooler_output)  # patches per token
-        features = seen.pooler_output.split([len(image) // merged for image in images])
-        prompts = (features[at : at + per_row] for at in range(0, len(features), per_row))
-        seen.pooler_output = torch.cat([feature for prompt in prompts for feature in prompt * samples])
+
+        def repeated(tokens: torch.Tensor) -> torch.Tensor:
+            features = tokens.split([len(image) // merged for image in images])
+            prompts = (features[at : at + per_row] for at in range(0, len(features), per_row))
+            return torch.cat([feature for prompt in prompts for feature in prompt * samples])
+
+        seen.pooler_output = repeated(seen.pooler_output)
+        if deep := getattr(seen, "deepstack_features", None):
+            seen.deepstack_features = [repeated(one) for one in deep]
         return seen
 
     return forward

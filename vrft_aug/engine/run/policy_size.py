@@ -9,7 +9,14 @@ from typing import Any
 from vrft_aug.engine.run.freezing import is_frozen
 
 # Parameters of models on the hub, for checks before anything is downloaded (tests compare them with the architectures).
-PUBLISHED = {"Qwen/Qwen2.5-VL-3B-Instruct": 3_754_622_976, "Qwen/Qwen2.5-VL-7B-Instruct": 8_292_166_656}
+PUBLISHED = {
+    "Qwen/Qwen2.5-VL-3B-Instruct": 3_754_622_976,
+    "Qwen/Qwen2.5-VL-7B-Instruct": 8_292_166_656,
+    "lingshu-medical-mllm/Lingshu-7B": 8_292_166_656,
+    "Qwen/Qwen3-VL-2B-Instruct": 2_127_532_032,
+    "Qwen/Qwen3-VL-4B-Instruct": 4_437_815_808,
+    "Qwen/Qwen3-VL-8B-Instruct": 8_767_123_696,
+}
 SAVED_COPIES = 3  # of each trained parameter in a checkpoint: the parameter and Adam's two moments
 BYTES = {"float32": 4, "bfloat16": 2}
 

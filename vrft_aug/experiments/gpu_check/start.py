@@ -12,7 +12,7 @@ from vrft_aug.errors import InputError
 from vrft_aug.experiments.model_size import PUBLISHED
 from vrft_aug.tiny import shipped
 from vrft_aug.tiny import tokenizer as words
-from vrft_aug.tiny.model import make_processor
+from vrft_aug.tiny.architectures import find as architecture
 
 WEIGHTS = "model.safetensors"
 
@@ -24,7 +24,7 @@ def find_start(policy: Policy, work: Path, say: Callable[[str], None]) -> tuple[
     Raises InputError where the policy is neither to be had nor known.
     """
     if policy.build is not None and policy.path is None:
-        return str(tied_tiny(work)), "the tiny policy, its embedding also its output head"
+        return str(tied_tiny(work, Path(resolve(policy)))), "the tiny policy, its embedding also its output head"
     try:
         return resolve(policy, work), policy.path or policy.name
     except InputError as error:
@@ -34,52 +34,60 @@ def find_start(policy: Policy, work: Path, say: Callable[[str], None]) -> tuple[
         return str(random_twin(policy.name, work)), f"random weights with the shapes of {policy.name}"
 
 
-def tied_tiny(folder: Path) -> Path:
-    """Write the tiny policy with its embedding as its output head, as Qwen2.5-VL-3B has it; returns `folder`.
+def tied_tiny(folder: Path, source: Path = shipped.FOLDER) -> Path:
+    """Write the tiny policy `source` with its embedding as its output head, as Qwen2.5-VL-3B has it; returns `folder`.
 
-    verl's fused kernels need it. The policy of the package has a head of its own, from which no vision token can be
+    verl's fused kernels need it. A tiny policy has a head of its own, from which no vision token can be
     sampled.
     """
     from safetensors.torch import load_file, save_file
 
-    shutil.copytree(shipped.FOLDER, folder, ignore=shutil.ignore_patterns(WEIGHTS, shipped.RECORD))
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns(WEIGHTS, shipped.RECORD))
     config = json.loads((folder / "config.json").read_text())
     config["tie_word_embeddings"] = config["text_config"]["tie_word_embeddings"] = True
     (folder / "config.json").write_text(json.dumps(config))
-    weights = load_file(shipped.FOLDER / WEIGHTS)
+    weights = load_file(source / WEIGHTS)
     save_file({name: value for name, value in weights.items() if name != "lm_head.weight"}, folder / WEIGHTS,
               metadata={"format": "pt"})  # fmt: skip
     return folder
 
 
 def random_twin(name: str, folder: Path, layers: int | None = None) -> Path:
-    """Write a Qwen2.5-VL policy with its published widths and vocabulary and random weights (bfloat16).
+    """Write a policy with its published widths and vocabulary and random weights (bfloat16).
 
     Its tokenizer is the tiny one, with tokens that no text contains up to the size of the vocabulary. name: a file of
     `PUBLISHED`. layers: of text and vision each; None: all.
     """
     import torch
-    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+    from transformers import AutoConfig, AutoModelForImageTextToText
 
-    config = Qwen2_5_VLConfig(**json.loads((PUBLISHED / f"{name}.json").read_text()))
+    config = AutoConfig.from_pretrained(PUBLISHED / f"{name}.json")
     tokenizer = _padded_tokenizer(config.text_config.vocab_size)
     _name_tokens(config, tokenizer.convert_tokens_to_ids)
     if layers is not None:
-        text, vision = config.text_config, config.vision_config
-        text.num_hidden_layers = text.max_window_layers = vision.depth = layers
-        text.layer_types = text.layer_types[:layers]
-        vision.fullatt_block_indexes = [layers - 1]
+        _cut(config, layers)
     torch.manual_seed(0)
     with torch.device("meta"):
-        model = Qwen2_5_VLForConditionalGeneration(config)
+        model = AutoModelForImageTextToText.from_config(config)
     model = model.to(torch.bfloat16).to_empty(device="cpu")
     for one, parameter in model.named_parameters():
         is_norm = parameter.ndim == 1 and one.endswith("weight")
         torch.nn.init.ones_(parameter) if is_norm else torch.nn.init.normal_(parameter, std=0.02)
     model.tie_weights()
     model.save_pretrained(folder)
-    make_processor(tokenizer).save_pretrained(folder)
+    architecture(config.model_type).make_processor(tokenizer).save_pretrained(folder)
     return folder
+
+
+def _cut(config: Any, layers: int) -> None:
+    """Leave only the first layers of text and vision."""
+    text, vision = config.text_config, config.vision_config
+    text.num_hidden_layers = vision.depth = layers
+    if config.model_type == "qwen3_vl":
+        vision.deepstack_visual_indexes = [layers - 1]
+    else:
+        text.max_window_layers, text.layer_types = layers, text.layer_types[:layers]
+        vision.fullatt_block_indexes = [layers - 1]
 
 
 def _name_tokens(config: Any, token: Callable[[str], int]) -> None:
