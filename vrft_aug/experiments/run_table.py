@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from vrft_aug.configs import flatten
-from vrft_aug.data.settings import check_choice
+from vrft_aug.data.settings import check_choice, check_type
 from vrft_aug.errors import InputError, RunFailed
 from vrft_aug.experiments import plan, submission
 from vrft_aug.experiments.cells import Cell, Table, cells
@@ -37,6 +38,7 @@ def run_table(config: DictConfig) -> None:
     run; RunFailed with the cells that failed and those that did not run. The other cells are done and in the report.
     """
     check_choice("plan", config.plan, (False, True, "commands"))
+    check_type("warm", config.warm, bool, "true or false")
     submission.check(config)
     table, chosen = Table.of(config.table), HydraConfig.get().runtime.choices
     if chosen.policy:  # one policy for the whole table
@@ -60,7 +62,7 @@ def run_table(config: DictConfig) -> None:
         fill = None if chosen.table == "one" else write  # its report lies in its first cell, which may end last
         failed = Follower(launcher, folder, config.jobs, partial(print, flush=True), fill).run(work)
     else:
-        with warm_python(config.hardware) as python:
+        with warm_python(config.hardware) if config.warm else nullcontext(sys.executable) as python:
             failed = Runner(print, python).run(work)
     write(work)
     if failed:

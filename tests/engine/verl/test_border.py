@@ -264,6 +264,9 @@ NAMES = [
     Name("vllm.v1.engine.core"),
     Name("vllm.v1.worker.cpu_worker"),
     Name("vllm.v1.executor.multiproc_executor"),
+    Name("vllm.v1.engine"),
+    Name("vllm.model_executor.model_loader"),
+    Name("vllm.v1.worker.cpu_model_runner"),
     # Ray
     Name("ray._private.ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR"),
     Name("ray._private.ray_constants.ENABLE_RAY_CLUSTER", at="ray._private.services",

@@ -4,10 +4,7 @@ The reader asks pydicom for the elements in TAGS alone, none of which names a pe
 parsed, and none can leave in a row, a message or a log. What pydicom warns of is not shown: it may quote a value.
 """
 
-import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from vrft_aug.data.datasets.image_files import check_size
 from vrft_aug.data.datasets.image_settings import MIDDLE, ImageSettings, chosen_frame
 from vrft_aug.data.datasets.picture import Picture, Reading, picture_of
 from vrft_aug.errors import InputError
+from vrft_aug.silence import ERRORS, silent
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 COLOURS = ("Red", "Green", "Blue")
@@ -30,7 +28,6 @@ TAGS = [
     *(f"{colour}PaletteColorLookupTableDescriptor" for colour in COLOURS),
     *(f"{kind}{colour}PaletteColorLookupTableData" for kind in ("", "Segmented") for colour in COLOURS),
 ]  # fmt: skip
-STDERR = 2  # the number of the process's error stream
 GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence", "PixelMeasuresSequence")  # of enhanced objects
 BURNED = "DICOM says that text is burned into the pixels, which may name a patient: look at them (make show)"
 NOT_CT = "a window in Hounsfield units on a modality other than CT"
@@ -60,19 +57,6 @@ def read_dicom(path: Path, settings: ImageSettings) -> Picture:
             raise InputError(f"{path}: DICOM that cannot be read ({brief(error)}); {REMEDY}") from None
 
 
-@contextmanager
-def silent() -> Iterator[None]:
-    """Show nothing of what codecs print to the error stream: several lines per broken file, without its name."""
-    kept = os.dup(STDERR)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), STDERR)
-        yield
-    finally:
-        os.dup2(kept, STDERR)
-        os.close(kept)
-
-
 def kind(header: Any) -> str:
     """What a file without an image is, as "Basic Text SR Storage"."""
     return getattr(header.get("SOPClassUID"), "name", "of unknown kind")
@@ -92,7 +76,7 @@ def picture(header: Any, settings: ImageSettings, frame: int, note: str) -> Pict
     from pydicom.pixels import pixel_array
 
     flatten(header, frame)
-    with silent():
+    with silent(ERRORS):  # codecs print several lines there per broken file, without its name
         stored = pixel_array(header, index=frame)
     pixels, window, done = shown(header, stored, settings)
     off = settings.named and window is not None and header.get("Modality") != "CT"

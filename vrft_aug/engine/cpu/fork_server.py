@@ -9,26 +9,25 @@ serves the recipe's run (spare.py). So a table imports once, except Ray and verl
 tells a worker (RAY_JOB_ID, RAY_RAYLET_PID) when it is imported, so the spare imports them when the first worker asks.
 """
 
-import fcntl
 import gc
 import importlib
 import json
 import multiprocessing
 import os
-import runpy
 import selectors
 import signal
 import socket
 import sys
-import types
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
 import setproctitle
 
 from vrft_aug.engine.cpu import fork_python, spare
+from vrft_aug.engine.cpu.forked import become, execute
+from vrft_aug.silence import ERRORS, OUTPUT, silent
 
 PRELOAD = (
     *("ray", "torch", "transformers", "verl.trainer.main_ppo", "verl.workers.engine_workers"),
@@ -134,50 +133,6 @@ def _read(client: socket.socket) -> tuple[dict | None, list[int]]:
     return None, []
 
 
-def become(request: dict) -> None:
-    """Take over the client's file descriptors, environment and working folder."""
-    spare.die_with_parent()
-    above = max(request["fds"], default=0) + 1
-    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD, max(above, 3)) for fd in request["received"]]
-    for fd in request["received"]:
-        os.close(fd)
-    for fd, number in zip(moved, request["fds"], strict=True):
-        os.dup2(fd, number)
-        os.close(fd)
-    os.environ.clear()
-    os.environ.update(request["env"])
-    os.chdir(request["cwd"])
-
-
-def execute(arguments: list[str]) -> None:
-    """Do what `python <arguments>` does: run a script or the command after -c. Options have no effect."""
-    while arguments[0].startswith("-") and arguments[0] != "-c":
-        arguments = arguments[2 if arguments[0] in ("-X", "-W") else 1 :]
-    sys.argv = arguments
-    if arguments[0] == "-c":
-        sys.argv = ["-c", *arguments[2:]]
-        main = sys.modules["__main__"] = types.ModuleType("__main__")
-        exec(arguments[1], main.__dict__)
-    else:
-        sys.path[0] = str(Path(arguments[0]).parent)
-        runpy.run_path(arguments[0], run_name="__main__")
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """Drop what is written to the standard output and error, also by libraries in C."""
-    kept = os.dup(1), os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        for number, copy in enumerate(kept, start=1):
-            os.dup2(copy, number)
-            os.close(copy)
-
-
 def load(modules: Sequence[str]) -> None:
     for module in modules:
         importlib.import_module(module)
@@ -188,7 +143,7 @@ def load(modules: Sequence[str]) -> None:
 
 def load_for_workers(environment: dict[str, str]) -> None:
     os.environ.update(environment)
-    with silent():
+    with silent(OUTPUT, ERRORS):
         load(PRELOAD)
 
 
@@ -198,7 +153,7 @@ def main() -> None:
     server = ForkServer(Path(folder))
     os.close(int(report))  # tells that clients can connect; they get an answer after the imports
     multiprocessing.set_executable(fork_python.command(folder))
-    with silent() if kind else nullcontext():  # the output of workers goes to the run's log, this to the terminal
+    with silent(OUTPUT, ERRORS) if kind else nullcontext():  # of a table this would be on the terminal
         load(BEFORE_RAY if kind else PRELOAD)
     request = server.run()
     become(request)
