@@ -14,7 +14,13 @@ import pytest
 
 from vrft_aug.engine.cpu import fork_python
 
-SERVER = "from vrft_aug.engine.cpu import fork_server as f; f.PRELOAD = ('decimal',); f.main()"
+SERVER = """
+import tempfile
+from vrft_aug.engine.cpu import fork_server as f
+f.PRELOAD = ("decimal",)
+tempfile.gettempdir()  # as an import may do, so that the module remembers it
+f.main()
+"""
 
 
 @pytest.fixture
@@ -44,6 +50,11 @@ def test_a_command_has_its_arguments_environment_folder_and_descriptors(python, 
     ready, report = os.pipe()
     run(python, "-c", f"import os; os.write({report}, b'through')", pass_fds=[report])
     assert os.read(ready, 7) == b"through"
+
+
+def test_temporary_files_lie_where_the_command_says(python, tmp_path):
+    done = run(python, "-c", "import tempfile; print(tempfile.gettempdir())", env=os.environ | {"TMPDIR": str(tmp_path)})
+    assert done.stdout == f"{tmp_path}\n"
 
 
 def test_a_script_is_the_main_module(python, tmp_path):

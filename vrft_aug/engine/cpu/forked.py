@@ -4,6 +4,7 @@ import fcntl
 import os
 import runpy
 import sys
+import tempfile
 import types
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def become(request: dict) -> None:
         os.close(fd)
     os.environ.clear()
     os.environ.update(request["env"])
+    tempfile.tempdir = None  # an import may have asked for the folder, which TMPDIR names
     os.chdir(request["cwd"])
 
 
