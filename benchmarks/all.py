@@ -1,6 +1,6 @@
 """Runs every benchmark, one after the other, and writes what each printed into RESULTS.md.
 
-    make bench                                     # all of them: one hour on two quiet cores
+    make bench                                     # all of them: two hours or more on two quiet cores
     python benchmarks/all.py peers.py step.py      # only these; the others keep what they printed last
 
 Nothing else should run meanwhile. Each ratio compares two parts of one run, but another program's load may slow down
@@ -16,6 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BENCHMARKS = [
     ("quickstart.py",),
+    ("table_start.py",),
     ("peers.py",),
     ("arithmetic.py",),
     ("step.py", "--ranks", "2"),

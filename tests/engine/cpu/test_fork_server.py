@@ -53,7 +53,8 @@ def test_a_command_has_its_arguments_environment_folder_and_descriptors(python, 
 
 
 def test_temporary_files_lie_where_the_command_says(python, tmp_path):
-    done = run(python, "-c", "import tempfile; print(tempfile.gettempdir())", env=os.environ | {"TMPDIR": str(tmp_path)})
+    there = os.environ | {"TMPDIR": str(tmp_path)}
+    done = run(python, "-c", "import tempfile; print(tempfile.gettempdir())", env=there)
     assert done.stdout == f"{tmp_path}\n"
 
 

@@ -1,9 +1,9 @@
 """Measures what a table of short trainings gains from making the imports once.
 
-    python benchmarks/table.py
+    python benchmarks/table_start.py
 
-It runs the same table of eight cells twice, each with a training of four steps and its test: first with a new Python per
-stage (`warm=false`), then with forks of one process. Every process of a stage is new in both, and so is its engine.
+It runs the same table of eight cells twice, each with a training of four steps and its test: first with a new Python
+per stage (`warm=false`), then with forks of one process. Every process of a stage is new in both, and so is its engine.
 It prints one JSON object and one line. Run `make setup` first.
 """
 
