@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from repository import ROOT
 
-GROUND = {"cli", "configs", "errors", "explanations", "files"}
+GROUND = {"cli", "configs", "errors", "explanations", "files", "silence"}
 FLOORS = [GROUND, {"rewards"}, {"data", "tiny"}, {"engine"}, {"experiments"}, {"evaluation"}]
 HEAVY = {"ray", "torch", "verl", "vllm"}  # what data and rewards live without
 MODULES = {
