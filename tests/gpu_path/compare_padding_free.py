@@ -29,6 +29,9 @@ CASES = {  # settings of both engines
 }
 
 
+BOUNDED = ("log_probs", "mean_difference", "gradients", "norm")
+
+
 def build(policy: Path, *overrides: str):
     """An engine with trained adapters, if it has any: at the start B is 0, so that A gets no gradient."""
     built = engine(policy, *overrides)
@@ -62,7 +65,11 @@ def main(folder: Path) -> dict[str, dict[str, float]]:
     found = {name: compute(build(policy, *PADDING_FREE, UNFUSED, *settings), data) for name, settings in CASES.items()}
     padded["fused"] = padded["float32"]
     found["fused"] = compute(build(policy, *PADDING_FREE, FUSED, *CASES["float32"]), data)  # patches more: the last
-    return {name: differences(padded[name], found[name]) for name in padded}
+    compared = {name: differences(padded[name], found[name]) for name in padded}
+    for name, exact in (("bfloat16", "float32"), ("lora_bfloat16", "lora")):
+        rounded = differences(padded[exact], padded[name])
+        compared[name] |= {f"rounding_of_{key}": rounded[key] for key in BOUNDED}
+    return compared
 
 
 if __name__ == "__main__":

@@ -31,15 +31,14 @@ def test_each_kind_of_engine_is_compared(compared):
 
 @pytest.mark.parametrize("case", ["float32", "lora", "fused"])
 def test_without_padding_the_numbers_are_the_same_in_float32(compared, case):
-    """Only the order of sums differs, and float32 rounds each by 6e-8. Seen: 1e-5 and 4e-6."""
-    assert compared[case]["log_probs"] < 1e-4
-    assert compared[case]["gradients"] < 1e-5
+    """Only the order of sums differs, and float32 rounds each by 6e-8. Seen, by processor: up to 5e-5 and 1.6e-5."""
+    assert compared[case]["log_probs"] < 2e-4
+    assert compared[case]["gradients"] < 5e-5
 
 
 @pytest.mark.parametrize("case", ["bfloat16", "lora_bfloat16"])
-def test_without_padding_the_numbers_are_close_in_bfloat16(compared, case):
-    """bfloat16 rounds a logit of ten by up to 0.04, and each term of a gradient by 0.4 %. Seen: 3e-5 and 0.03."""
-    assert compared[case]["log_probs"] < 0.04
-    assert compared[case]["mean_difference"] < 1e-3
-    assert compared[case]["gradients"] < 0.1
-    assert compared[case]["norm"] < 1e-2
+@pytest.mark.parametrize("number", ["log_probs", "mean_difference", "gradients", "norm"])
+def test_without_padding_the_numbers_are_close_in_bfloat16(compared, case, number):
+    """The two may differ by a quarter of what bfloat16 differs from float32. Seen: up to a tenth, by processor."""
+    found, rounding = compared[case][number], compared[case][f"rounding_of_{number}"]
+    assert rounding > 0 and found < rounding / 4

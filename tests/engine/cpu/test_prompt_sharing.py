@@ -97,7 +97,7 @@ def pairs(policy, inputs) -> dict[str, torch.Tensor]:
     pixels = []
     for row, first in enumerate(inputs["pixel_values"].split(PATCHES)):
         if row % SAMPLES == 0:
-            second = torch.randn(PATCHES, 1176, generator=random, dtype=torch.float64)
+            second = torch.randn(first.shape, generator=random, dtype=torch.float64)
         pixels += [first, second]
     longer = [torch.cat([row[: 4 + IMAGE_TOKENS], token, row[4 + IMAGE_TOKENS :]]) for row in rows]
     return {

@@ -63,10 +63,10 @@ def test_the_exported_tower_is_that_of_the_start(trained):
 def test_rollout_and_actor_agree_after_an_update(trained):
     """From the second step on, vLLM answers with weights of which it got the frozen ones at the first."""
     name, _, _, out = trained
-    steps = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert len(steps) == 2
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert {line["step"] for line in lines} >= {1, 2}
     if name == "grpo":
-        second = steps[1].get("data", steps[1])
+        (second,) = (line["data"] for line in lines if line["step"] == 2)
         assert second["training/rollout_probs_diff_max"] < 1e-4
         assert second["actor/kl_loss"] > 1e-3  # the first update moved the policy
 

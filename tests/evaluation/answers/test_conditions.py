@@ -5,9 +5,8 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
-from repository import CONF, composed
+from repository import composed
 
 from vrft_aug.data.preparation.prepare import prepare
 from vrft_aug.data.settings import Dataset, Prompt
@@ -53,10 +52,10 @@ def test_a_condition_changes_images_or_prompts_and_nothing_else(name: str, setti
 
 
 def test_the_journals_preset_asks_for_everything(settings: dict):
-    preset = OmegaConf.load(CONF / "preset" / "journal.yaml")
-    assert list(preset.conditions) == list(CONDITIONS) and list(preset.opponents) == list(OPPONENTS)
-    found = Beside.of(settings["config"], settings["rows"])
-    assert found.without == {} and set(found.names) == set(TITLES) == {*CONDITIONS, *OPPONENTS, VALIDATION}
+    config, opponents = settings["config"], [name for name in OPPONENTS if name != "prior"]  # of questions alone
+    assert list(config.conditions) == list(CONDITIONS) and list(config.opponents) == opponents
+    found = Beside.of(config, settings["rows"])
+    assert found.without == {} and set(found.names) == {*CONDITIONS, *opponents, VALIDATION} == set(TITLES) - {"prior"}
     assert len(DEGRADED) == 12
 
 
