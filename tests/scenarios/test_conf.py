@@ -158,6 +158,9 @@ def test_a_policy_states_facts_about_a_model_alone(policy):
 @pytest.mark.parametrize("dataset", choices("dataset"))
 def test_a_data_set_changes_nothing_but_itself(dataset):
     one, other = (composed("grpo", f"dataset={name}") for name in (dataset, "phantom"))
+    limits = one.actor_rollout_ref.rollout.engine_kwargs.vllm.limit_mm_per_prompt
+    assert limits.image == one.dataset.get("images", 1)
+    limits.image = 1  # the phantom's
     changed = {key for key in one if one[key] != other[key]}
     assert changed <= {"dataset", "parquet", "data"}  # data: the parquet's path
 
