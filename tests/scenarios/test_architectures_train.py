@@ -64,7 +64,7 @@ def test_rollout_and_actor_agree_at_every_step(trained):
     for metrics in found.values():
         assert metrics["training/rollout_probs_diff_max"] < 1e-3
         assert metrics["rollout_corr/log_ppl_diff_max"] < 1e-3
-        assert metrics["actor/grad_norm"] > 0
+    assert any(metrics["actor/grad_norm"] > 0 for metrics in found.values())  # a step may have equal groups alone
 
 
 def test_supervised_training_starts_from_the_policy_and_moves_it(trained):
