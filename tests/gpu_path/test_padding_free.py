@@ -32,8 +32,8 @@ def test_each_kind_of_engine_is_compared(compared):
 @pytest.mark.parametrize("case", ["float32", "lora", "fused"])
 def test_without_padding_the_numbers_are_the_same_in_float32(compared, case):
     """Only the order of sums differs, and float32 rounds each by 6e-8. Seen, by processor: up to 5e-5 and 1.6e-5."""
-    assert compared[case]["log_probs"] < 2e-4
-    assert compared[case]["gradients"] < 5e-5
+    assert compared[case]["log_probs"] < 1e-4
+    assert compared[case]["gradients"] < 2e-5
 
 
 @pytest.mark.parametrize("case", ["bfloat16", "lora_bfloat16"])

@@ -65,4 +65,5 @@ def test_a_mistake_names_its_line(root, change, message):
 
 def test_further_images_of_a_data_set_with_one_are_not_read_in_silence(root):
     with pytest.warns(UserWarning, match="not read: column image2"):
-        samples(root, [{"image": "a.png", "image2": "b.png", "label": "positive"}])
+        (sample,) = samples(root, [{"image": "a.png", "image2": "b.png", "label": "positive"}])
+    assert names(sample) == ["a.png"]
