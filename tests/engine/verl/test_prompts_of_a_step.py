@@ -27,7 +27,8 @@ def rows(tmp_path_factory) -> Path:
 
 def trainer(rows: Path, variant: str, step: int = 7) -> StoppableTrainer:
     """Our trainer as far as it takes prompts from its data; it has no workers."""
-    config = composed("grpo", f"variant={variant}", f"parquet={rows}", "schedule.batch_size=8").copy()
+    config = composed("grpo", f"variant={variant}", f"parquet={rows}", "schedule.batch_size=8",
+                      "rollouts.keep=false").copy()  # fmt: skip
     one = StoppableTrainer.__new__(StoppableTrainer)
     one.config, one.trainer_mode, one.parameter_sync_step = config, "sync", 1
     one.tokenizer, one.processor = hf_tokenizer(str(FOLDER)), hf_processor(str(FOLDER))

@@ -133,7 +133,8 @@ def built(monkeypatch):
 
     def build(batch_size=8, seed=0):
         trainer = object.__new__(StoppableTrainer)
-        trainer.config = composed("grpo", "schedule.balanced=true", f"schedule.batch_size={batch_size}", f"seed={seed}")
+        trainer.config = composed("grpo", "schedule.balanced=true", f"schedule.batch_size={batch_size}", f"seed={seed}",
+                                  "rollouts.keep=false")  # fmt: skip
         trainer.config = trainer.config.copy()
         trainer.trainer_mode, trainer.parameter_sync_step, trainer.tokenizer, trainer.processor = "sync", 1, None, None
         trainer._init_dataloader()

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from vrft_aug.configs import flatten
 from vrft_aug.data import policy_files
 from vrft_aug.data.settings import Policy
-from vrft_aug.engine.run import facts, metrics_file, preflight, profile_checks
+from vrft_aug.engine.run import facts, metrics_file, preflight, profile_checks, rollouts_file
 from vrft_aug.engine.run.progress import MetricsFollower
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.training import policy, start_checks, verl_settings
@@ -78,6 +78,7 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     metrics_file.recover(run.folder)
     done = checkpoints.newest_whole(run.say)
     metrics_file.drop_after(run.folder, done)
+    rollouts_file.drop_after(run.folder, done)
     checkpoints.folder.mkdir(parents=True, exist_ok=True)
     policy_files.write_settings(checkpoints.folder, config.policy, trainings)
     if done < total:
@@ -131,11 +132,12 @@ def _export(config: DictConfig, run: Run, checkpoints: Checkpoints, trainings: l
 def _check_same_training(config: DictConfig, run: Run) -> None:
     """Raise InputError if the checkpoints in the folder were trained with other settings than this run's.
 
-    `trainer` and `schedule` (steps, saving, logging), `keep` and `hardware` may differ.
+    `trainer` and `schedule` (steps, saving, logging), `keep`, `rollouts` and `hardware` may differ.
     """
     now, then = (flatten(OmegaConf.to_container(one, resolve=True)) for one in (config, run.previous or config))
     different = sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key))
-    free = ("trainer.", "schedule.", "hardware.", "ray_kwargs.", "keep")  # a schedule's batch is also in `data`
+    # A schedule's batch is also in `data`.
+    free = ("trainer.", "schedule.", "hardware.", "ray_kwargs.", "keep", "rollouts.")
     if changed := [key for key in different if not key.startswith(free)]:
         shown = ", ".join(f"{key}: {then.get(key)} -> {now.get(key)}" for key in changed[:3])
         raise InputError(f"out={run.folder} holds a training with other settings ({len(changed)} differ: {shown}): "

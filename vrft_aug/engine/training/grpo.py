@@ -16,6 +16,7 @@ from vrft_aug.engine.run.watch import STOP, run_watched
 from vrft_aug.engine.training import common, difficulty, group_filter, verl_settings
 from vrft_aug.engine.training.checkpoints import Criterion
 from vrft_aug.engine.training.group_weights import GroupWeights
+from vrft_aug.engine.training.rollout_rule import RolloutRule
 from vrft_aug.engine.verl.task_runner import TaskRunner
 from vrft_aug.rewards import compose, diagnostics
 from vrft_aug.rewards.objective import check_form, check_knowledge
@@ -37,6 +38,7 @@ def train(config: DictConfig, run: Run) -> Path:
     check_form(objective, task, config.prompt.form, config.prompt.confidence)
     group_filter.check(config)
     GroupWeights.of(config)
+    RolloutRule.of_config(config)
     bounds = {**diagnostics.BOUNDS, **config.warn}
     diagnostics.warnings({}, bounds)
     trainer = common.Trainer(

@@ -4,6 +4,7 @@ conf/grpo.yaml names the class as `trainer.v1.sampler.custom_sampler`, an extens
 parts of a reward for validation only; the metrics that `sample` returns here reach the log of every training step.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,8 @@ class RewardLoggingReplayBuffer(ReplayBuffer):
         self._objective = compose(self.sampler_kwargs.get("objective"))
         self._filter = GroupFilter.of(self.sampler_kwargs.get("filter_groups"))
         self._validation: dict[str, float] = {}
+        self.results: dict[str, dict[str, Any]] = {}  # of the last training batch: a sample's key -> its result
+        self.after_validation: Callable[[str, dict[str, dict[str, Any]]], None] = lambda split, results: None
 
     def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
         """Return a batch in the order of its prompts and samples, and its metrics: verl's, or of dynamic sampling."""
@@ -39,8 +42,11 @@ class RewardLoggingReplayBuffer(ReplayBuffer):
             batch, metrics = super().sample(global_steps, partition_id, batch_size)
         batch.reorder(scored_samples.order(batch.keys))
         samples, groups = scored_samples.results(batch), scored_samples.prompts(batch.keys)
+        results = dict(zip(batch.keys, samples, strict=True))
         measured = diagnostics.measure(samples, groups, self._objective)
         if partition_id == "val":
             self._validation = measured
+            self.after_validation("val", results)
             return batch, metrics
+        self.results = results
         return batch, metrics | measured | diagnostics.score_gap(measured, self._validation)

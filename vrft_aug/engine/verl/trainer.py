@@ -1,6 +1,6 @@
 """Subclasses verl's trainer: a file stops it, a loss that is not finite ends it, and prompts have names by their place.
 
-Batches can be balanced, and groups weighted.
+Batches can be balanced, and groups weighted. Some groups of each step are kept for a person to read.
 
 verl 0.9.1 draws a random name for each prompt (trainer_base.py:1476). The samples' seeds (agent_loop.py) and their
 order in the update (replay_buffer.py) follow from the name, so neither depends on the order in which samples end.
@@ -19,8 +19,10 @@ from verl.workers.rollout.llm_server import LLMServerClient
 
 from vrft_aug.engine.run.watch import STOP
 from vrft_aug.engine.training.group_weights import GroupWeights
+from vrft_aug.engine.training.rollout_rule import RolloutRule
 from vrft_aug.engine.verl import decoupled_advantage, scored_samples
 from vrft_aug.engine.verl.balanced import BalancedSampler
+from vrft_aug.engine.verl.kept_rollouts import Results, RolloutKeeper
 from vrft_aug.engine.verl.llm_client import PromptOnceClient
 from vrft_aug.engine.verl.llm_server import PromptOnceReplica
 from vrft_aug.engine.verl.weighted import weigh_advantages
@@ -32,6 +34,8 @@ FINITE = ("actor/grad_norm", "actor/loss", "actor/pg_loss", "actor/kl_loss")
 class StoppableTrainer(PPOTrainerSync):
     """verl's trainer with these additions; lives in the task runner's process (task_runner.py)."""
 
+    _rollouts: RolloutKeeper | None = None
+
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._objective = compose(self.config.objective)
@@ -41,6 +45,11 @@ class StoppableTrainer(PPOTrainerSync):
     def _init_dataloader(self) -> None:
         """With `schedule.balanced`, order the rows so that each batch has each class equally often."""
         super()._init_dataloader()
+        if rule := RolloutRule.of_config(self.config):
+            datasets = {"train": self.train_dataset, "val": self.val_dataset}
+            run = Path(self.config.trainer.default_local_dir).parent
+            self._rollouts = RolloutKeeper.of(rule, run, self._objective, self.tokenizer, datasets)
+            self.replay_buffer.after_validation = self._keep
         if self.config.data.balanced:
             sampler = BalancedSampler(self.train_dataset.labels(), self.config.data.seed)
             self.train_dataloader.batch_sampler.sampler = sampler
@@ -56,7 +65,10 @@ class StoppableTrainer(PPOTrainerSync):
         batch = super()._next_train_batch(num_prompts)
         step, first = self.global_steps, self._named[self.global_steps]
         self._named[step] += len(batch)
-        assign_non_tensor_stack(batch, "uid", [f"{step:05}.{first + place:04}" for place in range(len(batch))])
+        names = [f"{step:05}.{first + place:04}" for place in range(len(batch))]
+        assign_non_tensor_stack(batch, "uid", names)
+        if self._rollouts:
+            self._rollouts.name(names, list(batch["extra_info"]))
         return batch
 
     def on_step_end(self) -> None:
@@ -80,7 +92,18 @@ class StoppableTrainer(PPOTrainerSync):
         if self.config.algorithm.adv_estimator == decoupled_advantage.NAME:
             decoupled_advantage.register(scored_samples.results(batch), self._objective)
         batch = super()._compute_advantage(batch, metrics)
-        return weigh_advantages(batch, self._weights, metrics) if self._weights else batch
+        if self._weights:
+            batch = weigh_advantages(batch, self._weights, metrics)
+        if self._rollouts:
+            self._keep("train", self.replay_buffer.results)
+        return batch
+
+    def _keep(self, split: str, results: Results) -> None:
+        """Write some of the groups with these results, in the thread in which verl writes such files."""
+        assert self._rollouts
+        if (chosen := self._rollouts.choose(split, results)).keys:
+            kept = self.global_steps, chosen, self._rollouts.fields(chosen), results
+            self._dump_futures.append(self._dump_executor.submit(self._rollouts.write, *kept))
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """Raise FloatingPointError for a loss or gradient that is NaN or infinite.
