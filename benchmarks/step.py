@@ -5,7 +5,8 @@
     python benchmarks/step.py --ranks 2            # also the largest size on two FSDP workers, which share the cores
 
 Each size is a run of recipes/grpo.py from the tiny policy on phantoms; the figures are medians over all steps but the
-first. Scoring is the CPU time that the reward workers spent, beside the generation time of the same run.
+first. Scoring is the CPU time that the reward workers spent, beside the generation time of the same run. Keeping
+rollouts is what they add to a step: the step waits until they are read, and their thread writes them meanwhile.
 Each line compares the time per sample with the smallest size's: 1.00 where cost is proportional to work.
 """
 
@@ -14,13 +15,16 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from statistics import median
 
 import machine
 
+from vrft_aug.engine.run import rollouts_file
+
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("gen", "old_log_prob", "ref", "update_actor", "update_weights", "step")
+PARTS = ("gen", "old_log_prob", "ref", "keep_rollouts", "update_actor", "update_weights", "step")
 
 
 def recipe(name: str, *overrides: str) -> None:
@@ -35,6 +39,14 @@ def steps_of(folder: Path) -> list[dict]:
     return [records[step] for step in sorted(records) if step > 1] or [records[max(records)]]
 
 
+def seconds_of_writing(run: Path, step: int) -> float:
+    """The CPU time of writing the groups of a step again."""
+    groups = rollouts_file.read(run, step, "train")
+    started = time.thread_time()
+    rollouts_file.write(run, groups, megabytes=64)
+    return time.thread_time() - started
+
+
 def measure(folder: Path, prompts: int, steps: int, ranks: int = 1) -> dict:
     out = folder / f"prompts-{prompts}-ranks-{ranks}"
     recipe("grpo", f"parquet={folder / 'rows'}", f"out={out}",
@@ -46,9 +58,11 @@ def measure(folder: Path, prompts: int, steps: int, ranks: int = 1) -> dict:
     parts = {part: round(median(record[f"timing_s/{part}"] for record in records), 3) for part in PARTS
              if f"timing_s/{part}" in records[0]}  # fmt: skip
     samples = prompts * 8
+    keeping = parts["keep_rollouts"] + seconds_of_writing(out, steps)
     scoring = median(record["reward/classification/scoring_seconds"] for record in records) * samples
     return {"samples": samples, "ranks": ranks, "steps": len(records), "seconds": parts,
             "scoring_seconds": round(scoring, 3), "scoring_share_of_generation": round(scoring / parts["gen"], 4),
+            "rollouts_share_of_step": round(keeping / parts["step"], 4),
             "tokens_a_response": round(median(record["response_length/mean"] for record in records), 1)}  # fmt: skip
 
 
@@ -71,7 +85,8 @@ def main() -> None:
         print(f"{result['samples']} samples, FSDP workers {result['ranks']}: "
               f"{result['seconds']['step']:.1f} s a step, "
               f"{per_sample / (first['seconds']['step'] / first['samples']):.2f} of the smallest's time a sample; "
-              f"scoring {100 * result['scoring_share_of_generation']:.2f} % of generation; "
+              f"scoring {100 * result['scoring_share_of_generation']:.2f} % of generation, "
+              f"keeping rollouts {100 * result['rollouts_share_of_step']:.2f} % of a step; "
               f"{machine.describe()}")  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import PPOTrainerSync
+from verl.utils.debug import marked_timer
 from verl.utils.tensordict_utils import assign_non_tensor_stack
 from verl.workers.rollout.llm_server import LLMServerClient
 
@@ -95,7 +96,8 @@ class StoppableTrainer(PPOTrainerSync):
         if self._weights:
             batch = weigh_advantages(batch, self._weights, metrics)
         if self._rollouts:
-            self._keep("train", self.replay_buffer.results)
+            with marked_timer("keep_rollouts", self.timing_raw):
+                self._keep("train", self.replay_buffer.results)
         return batch
 
     def _keep(self, split: str, results: Results) -> None:
