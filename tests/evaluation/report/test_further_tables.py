@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 from toy_runs import GRADES, predictions, write_cell
-from toy_tables import ROWS, TRUTH, table
+from toy_tables import HELPS, ROWS, TRUTH, judged, table
 
 from vrft_aug.evaluation.report.content import Asked, gather
 from vrft_aug.evaluation.report.markdown import markdown
@@ -60,3 +61,26 @@ def test_the_report_has_them_below_the_table(tmp_path: Path):
     asked = Asked("table1", table("table1", rows=ROWS, datasets=["retina"], also=["auroc"]))
     text = markdown(gather([tmp_path], None, asked))
     assert text.index("## Comparison with the paper") < text.index("### AUROC, mean over the classes")
+
+
+def boxes(right: int, of: int = 40):
+    """Answers to one box each, of which `right` overlap fully and the others by a quarter."""
+    truth, near = "[0, 0, 8, 8]", "[0, 0, 4, 4]"
+    return predictions([truth] * of, [truth] * right + [near] * (of - right), [], "localization",
+                       acc=[1.0] * right + [0.0] * (of - right), data_source="retina")  # fmt: skip
+
+
+def test_a_policy_that_is_tested_on_boxes_fills_its_cell(tmp_path: Path):
+    for experiment, right in (("v_rft", 10), ("v_rft_pa_p", 30)):
+        write_cell(tmp_path, "tiny", "retina", 256, experiment, rows=boxes(right))
+    (found,) = shown(tmp_path, ["mean_iou"])
+    cells = {row[0]: row[2] for row in found.rows}
+    assert cells["V-RFT"].startswith("0.44 (") and cells["V-RFT + PA_P"].startswith("0.81 (")
+    (claim,) = judged(tmp_path, HELPS | {"metric": "mean_iou"})
+    assert claim.whole.verdict == "supported" and claim.whole.difference["value"] == pytest.approx(0.375)
+
+
+def test_of_a_run_with_both_the_diagnosis_fills_the_cell(tmp_path: Path):
+    diagnosis = predictions(TRUTH, TRUTH, data_source="retina")
+    write_cell(tmp_path, "tiny", "retina", 256, "v_rft", rows=pd.concat([boxes(10), diagnosis], ignore_index=True))
+    assert [one.title for one in shown(tmp_path, ["mean_iou", "balanced_accuracy"])] == ["Balanced accuracy, %"]

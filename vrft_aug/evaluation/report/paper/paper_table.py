@@ -36,9 +36,8 @@ def fill(
     has_average = set(table.datasets) == {dataset for *_, dataset in printed} - {AVERAGE}  # over the same data sets
     notes: list[str] = []
     by_folder: dict[Path, Comparison] = {}
-    for one in comparisons:
-        if not one.dataset.endswith("/localization"):
-            by_folder.setdefault(one.evaluation.folder, one)
+    for one in sorted(comparisons, key=lambda one: one.dataset.endswith("/localization")):  # a diagnosis goes first
+        by_folder.setdefault(one.evaluation.folder, one)
     evaluations = [one.evaluation for one in by_folder.values()]
 
     def run(cell: Cell) -> Comparison | None:
