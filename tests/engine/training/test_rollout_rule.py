@@ -30,7 +30,9 @@ def test_one_key_turns_it_off():
     assert RolloutRule.of_config(composed("grpo", "rollouts.mixed=0", "rollouts.followed=0")) is None
 
 
-@pytest.mark.parametrize(("key", "value"), [("followed", -1), ("mixed", 1.5), ("megabytes", 0), ("keep", "yes")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("followed", -1), ("mixed", 1.5), ("megabytes", 0), ("keep", "yes"), ("track", 1)]
+)
 def test_a_setting_that_cannot_be_is_named(key, value):
     with pytest.raises(InputError, match=rf"^rollouts\.{key}={value}: must be"):
         rule(**{key: value})

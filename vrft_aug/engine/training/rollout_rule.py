@@ -15,16 +15,18 @@ class RolloutRule(Settings):
     """The group `rollouts` of conf/grpo.yaml.
 
     followed: prompts of each split that are kept whenever they occur. mixed: prompts of a step whose scores differ
-    most. megabytes: of all files together.
+    most. megabytes: of all files together. track: show them in the trackers of `trainer.logger`.
     """
 
     keep: bool
     followed: int
     mixed: int
     megabytes: int
+    track: bool = True
 
     def __post_init__(self) -> None:
-        check_type("rollouts.keep", self.keep, bool, "true or false")
+        for key in ("keep", "track"):
+            check_type(f"rollouts.{key}", getattr(self, key), bool, "true or false")
         check_number("rollouts.followed", self.followed, 0)
         check_number("rollouts.mixed", self.mixed, 0)
         check_number("rollouts.megabytes", self.megabytes, 1)

@@ -80,15 +80,18 @@ class RolloutKeeper:
         """What the queue has of these samples now. It forgets them at the end of the step."""
         return tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=FIELDS)
 
-    def write(self, step: int, batch: KVBatchMeta, fields: TensorDict, results: Results) -> None:
-        """Write the groups to the run's folder, with those of the validation's batches before this one.
+    def write(self, step: int, batch: KVBatchMeta, fields: TensorDict, results: Results) -> list[Group]:
+        """Write the groups to the run's folder, with those of the validation's batches before this one; return them
+        without those.
 
         A disk that is full does not end the training here.
         """
         before = [one for one in self.written if (one["step"], one["split"]) == (step, batch.partition_id)]
-        self.written = before + self.groups(step, batch, fields, results)
+        groups = self.groups(step, batch, fields, results)
+        self.written = before + groups
         with suppress(OSError):
             rollouts_file.write(self.run, self.written, self.rule.megabytes)
+        return groups
 
     def groups(self, step: int, batch: KVBatchMeta, fields: TensorDict, results: Results) -> list[Group]:
         """The groups in the order of `batch`, whose samples lie together."""

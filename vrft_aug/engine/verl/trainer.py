@@ -1,6 +1,7 @@
 """Subclasses verl's trainer: a file stops it, a loss that is not finite ends it, and prompts have names by their place.
 
-Batches can be balanced, and groups weighted. Some groups of each step are kept for a person to read.
+Batches can be balanced, and groups weighted. Some groups of each step are kept for a person to read, and shown in the
+trackers.
 
 verl 0.9.1 draws a random name for each prompt (trainer_base.py:1476). The samples' seeds (agent_loop.py) and their
 order in the update (replay_buffer.py) follow from the name, so neither depends on the order in which samples end.
@@ -26,6 +27,8 @@ from vrft_aug.engine.verl.balanced import BalancedSampler
 from vrft_aug.engine.verl.kept_rollouts import Results, RolloutKeeper
 from vrft_aug.engine.verl.llm_client import PromptOnceClient
 from vrft_aug.engine.verl.llm_server import PromptOnceReplica
+from vrft_aug.engine.verl.row_images import RowImages
+from vrft_aug.engine.verl.tracked_rollouts import TrackedRollouts
 from vrft_aug.engine.verl.weighted import weigh_advantages
 from vrft_aug.rewards import compose
 
@@ -36,6 +39,7 @@ class StoppableTrainer(PPOTrainerSync):
     """verl's trainer with these additions; lives in the task runner's process (task_runner.py)."""
 
     _rollouts: RolloutKeeper | None = None
+    _tracked: TrackedRollouts | None = None
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -50,6 +54,7 @@ class StoppableTrainer(PPOTrainerSync):
             datasets = {"train": self.train_dataset, "val": self.val_dataset}
             run = Path(self.config.trainer.default_local_dir).parent
             self._rollouts = RolloutKeeper.of(rule, run, self._objective, self.tokenizer, datasets)
+            self._tracked = TrackedRollouts(RowImages.of(datasets)) if rule.track else None
             self.replay_buffer.after_validation = self._keep
         if self.config.data.balanced:
             sampler = BalancedSampler(self.train_dataset.labels(), self.config.data.seed)
@@ -75,8 +80,18 @@ class StoppableTrainer(PPOTrainerSync):
     def on_step_end(self) -> None:
         """Make this step the last one if the stop file exists."""
         super().on_step_end()
+        self._track()
         if Path(self.config.trainer.default_local_dir, STOP).exists():
             self.total_training_steps = self.global_steps
+
+    def on_validate_end(self) -> None:
+        super().on_validate_end()
+        self._track()
+
+    def _track(self) -> None:
+        """Show what was kept in verl's trackers. verl logs the numbers of the same step after it."""
+        if self._tracked:
+            self._tracked.send(self.logger.logger, self.global_steps)
 
     def on_train_end(self) -> None:
         """Save a checkpoint. verl calls this only if the loop ended before the step that it took for the last."""
@@ -105,7 +120,10 @@ class StoppableTrainer(PPOTrainerSync):
         assert self._rollouts
         if (chosen := self._rollouts.choose(split, results)).keys:
             kept = self.global_steps, chosen, self._rollouts.fields(chosen), results
-            self._dump_futures.append(self._dump_executor.submit(self._rollouts.write, *kept))
+            written = self._dump_executor.submit(self._rollouts.write, *kept)
+            self._dump_futures.append(written)
+            if self._tracked:
+                self._tracked.prepare(split, self._dump_executor, written)
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         """Raise FloatingPointError for a loss or gradient that is NaN or infinite.

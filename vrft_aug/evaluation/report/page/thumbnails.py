@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from vrft_aug.data.rows.parquet_files import parquet_files
+from vrft_aug.data.rows.small_images import small_image
 from vrft_aug.errors import InputError
 
 LONGEST_SIDE = 160  # pixels
@@ -40,12 +41,9 @@ def thumbnails(parquet: Path, wanted: Mapping[int, str]) -> dict[int, dict[str, 
 
 def thumbnail(encoded: bytes) -> dict[str, Any]:
     """An encoded image, reduced to LONGEST_SIDE."""
-    image = Image.open(io.BytesIO(encoded))
-    width, height = image.size
-    small = image if image.mode in ("L", "RGB") else image.convert("RGB")
-    kind = "png" if max(image.size) <= EXACT_SIDE else "jpeg"
-    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    width, height = Image.open(io.BytesIO(encoded)).size
+    kind = "png" if max(width, height) <= EXACT_SIDE else "jpeg"
     buffer = io.BytesIO()
-    small.save(buffer, kind, quality=85)
+    small_image(encoded, LONGEST_SIDE).save(buffer, kind, quality=85)
     uri = f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
     return {"uri": uri, "width": width, "height": height}
