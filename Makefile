@@ -28,7 +28,7 @@ CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY)
 
 export PYTHON UV_VERSION
 .DEFAULT_GOAL := help
-.PHONY: help audit bench check-vllm-cuda gpu-check a-gpu setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare probe show reporting-checklist serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help audit bench check-vllm-cuda gpu-check a-gpu setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare probe show watch reporting-checklist serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -90,6 +90,10 @@ probe: setup ## will reinforcement help? pass@k and mixed groups of the policy a
 show: setup ## contact sheet of prepared rows (DATA=<folder of prepare>)
 	$(if $(DATA),,$(call missing,DATA=<folder that prepare wrote>))
 	@$(BIN)/python recipes/show.py data=$(DATA) $(ARGS)
+
+watch: setup ## follow trainings in a browser while they run: state, curves, rollouts (RUN=<folder of a run, or above several>)
+	$(if $(RUN),,$(call missing,RUN=<folder of a run, or a folder above several>))
+	@$(BIN)/python recipes/watch.py run='$(RUN)' $(ARGS)
 
 reporting-checklist: setup ## CLAIM and TRIPOD-LLM, a journal's checklists, filled from a run (RUN=<folder of an evaluation or of a table's cell>)
 	$(if $(RUN),,$(call missing,RUN=<folder of an evaluation or of a cell of a table>))

@@ -13,6 +13,7 @@ from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.report import curves
 from vrft_aug.evaluation.report.content import Content
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
+from vrft_aug.evaluation.report.page.embedded_rollouts import embedded
 from vrft_aug.evaluation.report.page.gallery import gallery
 from vrft_aug.evaluation.report.paper.claims_layout import claims_notes, claims_table
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
@@ -23,10 +24,12 @@ from vrft_aug.evaluation.report.shown import HEADING, Finding, findings
 from vrft_aug.evaluation.report.signs import explained, sign_table
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("dom.js", "tables.js", "curves.js", "gallery.js")
+SHARED = ("dom.js", "curves.js", "picture.js", "gallery.js", "answers.js", "strip.js", "rollouts.js")  # with window/
+SCRIPTS = (*SHARED, "tables.js", "embedded.js", "report.js")
+STYLES = ("page.css", "rollouts.css")
 WHOLE = 24  # characters of a cell that stay in one line
 IMAGES = 48  # test images per data set
-LARGEST = 24 * 2**20  # bytes of a page; a larger page gets a smaller gallery
+LARGEST = 14 * 2**20  # bytes of a page; a larger page gets a smaller gallery
 
 
 def render(content: Content, images: int = IMAGES) -> bytes:
@@ -39,13 +42,13 @@ def render(content: Content, images: int = IMAGES) -> bytes:
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters["wrappable"] = wrappable
     template = environment.get_template("page.html.jinja")
-    fixed, wanted = _fixed(content), images
+    fixed, wanted, rollouts = _fixed(content), images, embedded(content.trainings)
     while True:
         shown = gallery(content.comparisons, images) if images else []
         if images < wanted:
             for one in shown:
                 one["notes"].append(f"The gallery has fewer than {wanted} images to keep this page small")
-        data = {"curves": _curves(content), "gallery": shown}
+        data = {"curves": _curves(content), "gallery": shown, "rollouts": rollouts}
         html = template.render(**fixed, sections=_sections(fixed, data), data=data).encode()
         if len(html) <= LARGEST or not images:
             return html
@@ -66,7 +69,7 @@ def _fixed(content: Content) -> dict[str, Any]:
     signs, claims = sign_table(content.trainings), claims_table(content.claims)
     return {
         "title": content.title,
-        "style": Markup((FOLDER / "page.css").read_text()),
+        "style": Markup("".join((FOLDER / name).read_text() for name in STYLES)),
         "script": script,
         "script_hash": f"sha256-{digest}",
         "reading": READING,
@@ -93,6 +96,7 @@ def _sections(fixed: dict, data: dict) -> list[tuple[str, str]]:
         **{(topic.anchor, topic.heading): True for topic, _ in fixed["topics"]},
         ("confusion", "Confusion matrices"): fixed["confusions"],
         ("training", "Training"): data["curves"] or fixed["signs"],
+        ("rollouts", "Rollouts"): data["rollouts"],
         ("gallery", "Test images"): data["gallery"],
         ("missing", "Missing"): fixed["missing"],
     }

@@ -1,0 +1,203 @@
+// Shows rollouts, one step and prompt at a time, with filters, keys and an address per sample.
+//
+// source: { live, runs: [{ key, name }], index(key) -> { steps: [{ step, split, stamp, error, groups: heads }], note },
+//           groups(key, step, split) -> groups }; the last two may be promises. Data comes from the report itself
+//           (embedded.js) or from the server beside a training (watch.js).
+const SPLITS = { train: "training", val: "validation" };
+const FILTERS = {
+  all: ["all", () => true],
+  mixed: ["of mixed scores", (head) => head.mixed],
+  wrong: ["with a wrong answer", (head) => head.right < head.answers],
+  rejected: ["with the format lost", (head) => head.rejected > 0],
+  followed: ["followed through the run", (head) => head.followed],
+};
+const KEPT = 12; // steps whose answers stay in memory
+
+const choice = (name, label, options = []) => {
+  const select = element("select", { name });
+  setOptions(select, options);
+  return element("label", {}, `${label} `, select);
+};
+
+const addressOf = (sample) => `#rollouts&${new URLSearchParams(sample)}`;
+
+/** The sample that the address of the page names; null if it names none. */
+function sampleOf(hash) {
+  if (!hash.startsWith("#rollouts&")) return null;
+  const { run, step, split, row, answer } = Object.fromEntries(new URLSearchParams(hash.slice("#rollouts&".length)));
+  return { run, step: step && Number(step), split, row: row && Number(row), answer: answer ? Number(answer) : null };
+}
+
+function controlsOf(source) {
+  const follow = source.live ? element("label", {}, element("input", { type: "checkbox", name: "follow", checked: "" }), "show the newest step") : null;
+  const filters = Object.entries(FILTERS).map(([value, [text]]) => [value, text]);
+  const form = element("form", { class: "controls" }, choice("run", "Run"), choice("split", "Prompts", [...Object.entries(SPLITS), ["all", "all"]]),
+    choice("filter", "Groups", filters), choice("truth", "Class"), choice("step", "Step"), follow,
+    element("label", {}, element("input", { type: "checkbox", name: "keys", checked: "" }), "keys"),
+    element("button", { type: "button", name: "copy" }, "Copy link"));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  return form;
+}
+
+/** Build the view inside `place`; returns { choose(sample), refresh() }. keys: what listens to keys. */
+function showRollouts(place, source, keys = place, onRun = () => {}) {
+  const form = controlsOf(source), { run, split, filter, truth, step, follow, copy } = form.elements;
+  const status = element("p", { class: "reading", role: "status" }), notes = element("ul", { class: "notes" });
+  const list = element("ol", { class: "prompts", "aria-label": "Prompts of the step" }), bench = element("div", { class: "bench" });
+  const help = element("p", { class: "reading" }, `Keys${keys === place ? ", while the focus is in this part" : ""}: `,
+    ...["j k|next and previous prompt", "l h → ←|next and previous step", "1 to 9|an answer", "/|filters", "c|copy the link"].flatMap((line) => {
+      const [names, meaning] = line.split("|");
+      return [...names.split(" ").flatMap((name) => (name === "to" ? [" to "] : [element("kbd", {}, name), " "])), `${meaning}; `];
+    }), "marked words stand in the prompt's knowledge too, two or more in a row.");
+  const strip = filmStrip(source);
+  place.append(form, help, status, notes, element("div", { class: "reader" }, list, bench), strip.node);
+  const kept = new Map();
+  let current = null, steps = [], entries = [], at = -1, answer = null, asked = 0; // current: the run that is shown
+
+  const same = (entry, other) => entry.step === other.step && entry.split === other.split;
+  const groupsOf = (one) => {
+    const name = `${run.value}/${one.step}/${one.split}/${one.stamp}`;
+    if (!kept.has(name)) kept.set(name, Promise.resolve(source.groups(run.value, one.step, one.split)));
+    if (kept.size > KEPT) kept.delete(kept.keys().next().value);
+    return kept.get(name);
+  };
+  const sample = (entry, number = null) => ({ run: run.value, step: entry.step, split: entry.split, row: entry.head.row, ...(number === null ? {} : { answer: number + 1 }) });
+
+  function find() {
+    const fits = FILTERS[filter.value][1];
+    entries = steps.flatMap((one) => one.groups.map((head, place) => ({ step: one.step, split: one.split, stamp: one.stamp, head, place })))
+      .filter((one) => (split.value === "all" || one.split === split.value) && (truth.value === "all" || one.head.class === truth.value) && fits(one.head));
+    const names = [...new Set(entries.map((one) => `${one.step}/${one.split}`))];
+    setOptions(step, names.map((name) => [name, `${name.split("/")[0]}, ${SPLITS[name.split("/")[1]]}`]));
+  }
+  async function show(position, number = null) {
+    at = position, answer = number;
+    const entry = entries[at], turn = ++asked;
+    list.replaceChildren();
+    if (!entry) {
+      status.textContent = steps.length ? "No group is like that." : "No rollouts yet.";
+      return bench.replaceChildren();
+    }
+    step.value = `${entry.step}/${entry.split}`;
+    const here = entries.filter((one) => same(one, entry));
+    list.append(...here.map((one) => promptLink(one, one === entry)));
+    status.textContent = `Step ${entry.step}, ${SPLITS[entry.split]}: prompt ${here.indexOf(entry) + 1} of ${here.length}. ` +
+      `${entries.length} groups in ${step.options.length} steps.`;
+    let shown;
+    try {
+      const group = (await groupsOf(entry))[entry.place];
+      const heading = element("h3", {}, `Step ${entry.step}, ${SPLITS[entry.split]}: ${entry.head.id}`);
+      shown = groupView(group, heading, (i) => addressOf(sample(entry, i)), answer !== null && answer < group.answers.length ? answer : null);
+    } catch (error) {
+      shown = element("p", { class: "fault" }, error.message);
+    }
+    if (turn === asked) bench.replaceChildren(shown);
+  }
+  function promptLink(entry, isShown) {
+    const { head } = entry;
+    const facts = `${head.class ? `${head.class}, ` : ""}${head.right} of ${head.answers} right${head.rejected ? `, ${head.rejected} rejected` : ""}`;
+    return element("li", { class: head.mixed ? "mixed" : "equal" }, element("a", { href: addressOf(sample(entry)), ...(isShown ? { "aria-current": "true" } : {}) },
+      head.id, element("span", {}, facts)));
+  }
+  /** Go somewhere by hand: the address follows, and the newest step is no longer waited for. */
+  function go(position, number = null) {
+    if (position < 0 || position >= entries.length) return;
+    if (follow) follow.checked = same(entries[position], entries.at(-1));
+    history.replaceState(null, "", addressOf(sample(entries[position], number)));
+    show(position, number);
+  }
+  function stepBy(direction) {
+    const entry = entries[at];
+    let there = at;
+    while (entries[there] && same(entries[there], entry)) there += direction;
+    if (!entries[there]) return;
+    const others = entries.filter((one) => same(one, entries[there]));
+    go(entries.indexOf(others.find((one) => one.head.row === entry.head.row) ?? others[0]));
+  }
+  const newest = () => entries.findIndex((one) => same(one, entries.at(-1)));
+  const placeOf = (wanted) => entries.findIndex((one) => same(one, wanted) && one.head.row === wanted.row);
+
+  async function refresh() {
+    const key = run.value;
+    if (!key) return show(-1);
+    let found;
+    try {
+      found = await source.index(key);
+    } catch (error) {
+      return notes.replaceChildren(element("li", {}, error.message));
+    }
+    if (key !== run.value) return;
+    const before = entries[at] && sample(entries[at]), stamp = entries[at]?.stamp;
+    steps = found.steps;
+    notes.replaceChildren(...[found.note, ...steps.map((one) => one.error)].filter(Boolean).map((line) => element("li", {}, line)));
+    const classes = [...new Set(steps.flatMap((one) => one.groups.map((head) => head.class)))].filter(Boolean).sort();
+    setOptions(truth, [["all", "all"], ...classes.map((name) => [name, name])]);
+    find();
+    strip.update(key, steps);
+    const there = before ? placeOf(before) : -1;
+    const target = !before || follow?.checked || there < 0 ? newest() : there;
+    if (target !== there || entries[target]?.stamp !== stamp) await show(target, target === there ? answer : null);
+    else at = there;
+  }
+  /** Show a run, and a sample of it if one is named. */
+  async function choose(wanted) {
+    if (wanted.run && ![...run.options].some((one) => one.value === wanted.run)) return;
+    if ((wanted.run ?? run.value) !== current) {
+      current = run.value = wanted.run ?? run.value;
+      steps = [], entries = [], at = -1;
+      onRun(run.value);
+      await refresh();
+    }
+    if (wanted.row === undefined) return;
+    if (placeOf(wanted) < 0) {
+      [split.value, filter.value, truth.value] = ["all", "all", "all"];
+      find();
+    }
+    if (follow) follow.checked = false;
+    if (placeOf(wanted) >= 0) await show(placeOf(wanted), wanted.answer === null ? null : wanted.answer - 1);
+    else status.textContent = `Step ${wanted.step} has no rollouts of this prompt (any more).`;
+    place.scrollIntoView?.({ block: "nearest" });
+  }
+  async function copyLink() {
+    if (!entries[at]) return;
+    history.replaceState(null, "", addressOf(sample(entries[at], answer)));
+    try {
+      await navigator.clipboard.writeText(location.href);
+      status.textContent = "The link is copied.";
+    } catch {
+      status.textContent = "The browser refuses to copy: the link is in its address bar.";
+    }
+  }
+  const moves = {
+    j: () => go(at + 1), k: () => go(at - 1), l: () => stepBy(1), h: () => stepBy(-1), ArrowRight: () => stepBy(1), ArrowLeft: () => stepBy(-1),
+    "/": () => filter.focus(), c: copyLink,
+  };
+  keys.addEventListener("keydown", (event) => {
+    const busy = event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !form.elements.keys.checked;
+    if (busy || event.target.closest?.("input:not([type=checkbox]), select, textarea, .scroll, svg")) return;
+    const move = /^[1-9]$/.test(event.key) ? () => go(at, Number(event.key) - 1) : moves[event.key];
+    if (!move || !(entries[at] || event.key === "/")) return;
+    event.preventDefault();
+    move();
+  });
+  form.addEventListener("change", ({ target }) => {
+    if (target === run) return choose({ run: run.value });
+    if (target === step) return go(entries.findIndex((one) => `${one.step}/${one.split}` === step.value));
+    if (target === follow && follow.checked) return show(newest());
+    if (![split, filter, truth].includes(target)) return;
+    const before = entries[at] && sample(entries[at]);
+    find();
+    const there = before ? placeOf(before) : -1;
+    show(there >= 0 ? there : newest());
+  });
+  copy.addEventListener("click", copyLink);
+  addEventListener("hashchange", () => sampleOf(location.hash) && choose(sampleOf(location.hash)));
+  const update = () => {
+    setOptions(run, source.runs.map((one) => [one.key, one.name]));
+    run.closest("label").hidden = source.runs.length < 2;
+    strip.runs();
+  };
+  update();
+  if (source.runs.length) choose(sampleOf(location.hash) ?? { run: run.value });
+  return { choose, refresh, update, chosen: () => run.value };
+}
