@@ -16,17 +16,14 @@ from starlette.routing import Route
 
 from vrft_aug.engine.run import rollouts_file
 from vrft_aug.errors import InputError
-from vrft_aug.evaluation.report import curves
-from vrft_aug.evaluation.report.page import render, thumbnails
+from vrft_aug.evaluation.report.page import page_files, thumbnails
 from vrft_aug.evaluation.report.page.rollout_data import head, shown_groups
+from vrft_aug.evaluation.report.panels import curve_data
 from vrft_aug.evaluation.runs import facts_of, training_of
 from vrft_aug.evaluation.window.pictures import Pictures
 from vrft_aug.evaluation.window.run_states import run_folders, states
 from vrft_aug.rewards.diagnostics import warnings
 
-FOLDER = Path(__file__).parent
-SCRIPTS = [*map(render.FOLDER.joinpath, render.SHARED), FOLDER / "watch.js"]
-STYLES = [*map(render.FOLDER.joinpath, render.STYLES), FOLDER / "watch.css"]
 IMAGE_SECONDS = 600  # for which a browser may keep an image
 
 
@@ -45,13 +42,14 @@ class Window:
         training = training_of(self._run(request))
         signs = training.steps.filter(regex="^reward/").dropna(how="all")
         last = {str(name): float(value) for name, value in signs.iloc[-1].dropna().items()} if len(signs) else {}
-        return JSONResponse({"panels": curves.curve_data([training]), "warnings": warnings(last),
+        return JSONResponse({"panels": curve_data([training]), "warnings": warnings(last),
                              "step": int(signs.index[-1]) if len(signs) else None})  # fmt: skip
 
     def index(self, request: Request) -> Response:
-        """Every step that has rollouts, with the heads of its groups, or why they cannot be read."""
-        run = self._run(request)
-        found = [_heads(run, step, split, _stamp(run, step, split)) for step, split in rollouts_file.steps(run)]
+        """The steps that have rollouts, with the heads of their groups, or why they cannot be read."""
+        run, newest = self._run(request), request.query_params.get("newest", "0")
+        steps = rollouts_file.steps(run)[-int(newest) if newest.isdecimal() else 0 :]
+        found = [_heads(run, step, split, _stamp(run, step, split)) for step, split in steps]
         return JSONResponse({"steps": [one for one in found if one], "note": note(run)})
 
     def groups(self, request: Request) -> Response:
@@ -129,14 +127,14 @@ def _said(give: Callable[[Request], Response], request: Request) -> Response:
 
 
 def _file(parts: list[Path], kind: str, request: Request) -> Response:
-    return Response("".join(part.read_text(encoding="utf-8") for part in parts), media_type=f"{kind}; charset=utf-8")
+    return Response(page_files.text_of(parts), media_type=f"{kind}; charset=utf-8")
 
 
 def routes(root: Path) -> list[Route]:
     """The addresses below the token."""
     window = Window(root.resolve())
-    files = {"/": ([FOLDER / "watch.html"], "text/html"), "/page.js": (SCRIPTS, "text/javascript"),
-             "/page.css": (STYLES, "text/css")}  # fmt: skip
+    files = {"/": (page_files.WATCH_PAGE, "text/html"), "/page.js": (page_files.WATCH_SCRIPTS, "text/javascript"),
+             "/page.css": (page_files.WATCH_STYLES, "text/css")}  # fmt: skip
     data = {"/state": window.state, "/runs/{key}/curves": window.curves, "/runs/{key}/index": window.index,
             "/runs/{key}/groups/{step:int}/{split}": window.groups,
             "/runs/{key}/image/{split}/{row:int}/{number:int}": window.image}  # fmt: skip

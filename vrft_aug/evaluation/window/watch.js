@@ -11,7 +11,7 @@ async function get(path) {
 const source = {
   live: true,
   runs: [],
-  index: (key) => get(`runs/${key}/index`),
+  index: (key, newest) => get(`runs/${key}/index${newest ? `?newest=${newest}` : ""}`),
   groups: async (key, step, split) => {
     const { asked, groups } = await get(`runs/${key}/groups/${step}/${split}`);
     return groups.map((group) => ({ ...group, asked: asked[group.asked] }));
@@ -33,7 +33,8 @@ function showRuns(body, runs, chosen) {
     const row = rows.get(run.key) ?? emptyRow(run);
     rows.delete(run.key);
     if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] ?? null);
-    row.toggleAttribute("aria-current", run.key === chosen);
+    if (run.key === chosen) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
     const steps = run.step === null ? "–" : `${run.step}${run.steps ? ` of ${run.steps}` : ""}`;
     [run.recipe, run.dataset, null, steps, duration(run.left), run.state === "running" || run.state === "silent" ? `${duration(run.quiet)} ago` : "–"].forEach((text, i) => text !== null && setText(row.cells[i + 1], text));
     const [state, why] = row.cells[3].children;
@@ -54,7 +55,8 @@ function emptyRow(run) {
 
 const byId = (id) => document.getElementById(id);
 const seen = { metrics: null, rollouts: null }; // stamps of what is shown
-const view = showRollouts(byId("rollouts"), source, document, () => Object.assign(seen, { metrics: null }));
+let known = []; // the runs, as the server said last
+const view = showRollouts(byId("rollouts"), source, document, (key) => showRuns(byId("states").tBodies[0], known, key));
 
 async function showCurvesOf(run) {
   const place = byId("curves");
@@ -82,6 +84,7 @@ async function follow() {
       await view.choose(trainings.some((run) => run.key === wanted?.run) ? wanted : { run: first(trainings) });
     }
   }
+  known = state.runs;
   const run = trainings.find((one) => one.key === view.chosen());
   showRuns(byId("states").tBodies[0], state.runs, run?.key);
   if (!run) return;

@@ -3,18 +3,19 @@
 import base64
 import hashlib
 import re
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
-from vrft_aug.evaluation.report import curves
 from vrft_aug.evaluation.report.content import Content
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
 from vrft_aug.evaluation.report.page.embedded_rollouts import embedded
 from vrft_aug.evaluation.report.page.gallery import gallery
+from vrft_aug.evaluation.report.page.page_files import FOLDER, SCRIPTS, STYLES, text_of
+from vrft_aug.evaluation.report.panels import by_dataset as trainings_by_dataset
+from vrft_aug.evaluation.report.panels import curve_data
 from vrft_aug.evaluation.report.paper.claims_layout import claims_notes, claims_table
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import layout
@@ -23,10 +24,6 @@ from vrft_aug.evaluation.report.result_tables import READING, page_tables
 from vrft_aug.evaluation.report.shown import HEADING, Finding, findings
 from vrft_aug.evaluation.report.signs import explained, sign_table
 
-FOLDER = Path(__file__).parent
-SHARED = ("dom.js", "curves.js", "picture.js", "gallery.js", "answers.js", "strip.js", "rollouts.js")  # with window/
-SCRIPTS = (*SHARED, "tables.js", "embedded.js", "report.js")
-STYLES = ("page.css", "rollouts.css")
 WHOLE = 24  # characters of a cell that stay in one line
 IMAGES = 48  # test images per data set
 LARGEST = 14 * 2**20  # bytes of a page; a larger page gets a smaller gallery
@@ -64,12 +61,12 @@ def wrappable(text: str) -> Markup:
 
 def _fixed(content: Content) -> dict[str, Any]:
     """What the template shows, except for curves and gallery."""
-    script = Markup("".join((FOLDER / name).read_text() for name in SCRIPTS))
+    script = Markup(text_of(SCRIPTS))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     signs, claims = sign_table(content.trainings), claims_table(content.claims)
     return {
         "title": content.title,
-        "style": Markup("".join((FOLDER / name).read_text() for name in STYLES)),
+        "style": Markup(text_of(STYLES)),
         "script": script,
         "script_hash": f"sha256-{digest}",
         "reading": READING,
@@ -136,6 +133,6 @@ def _matrix(one: Comparison) -> dict:
 
 
 def _curves(content: Content) -> list[dict]:
-    groups = curves.by_dataset(content.trainings).items()
-    found = [{"dataset": dataset, "panels": curves.curve_data(group)} for dataset, group in groups]
+    groups = trainings_by_dataset(content.trainings).items()
+    found = [{"dataset": dataset, "panels": curve_data(group)} for dataset, group in groups]
     return [one for one in found if one["panels"]]

@@ -1,8 +1,8 @@
 // Shows rollouts, one step and prompt at a time, with filters, keys and an address per sample.
 //
-// source: { live, runs: [{ key, name }], index(key) -> { steps: [{ step, split, stamp, error, groups: heads }], note },
-//           groups(key, step, split) -> groups }; the last two may be promises. Data comes from the report itself
-//           (embedded.js) or from the server beside a training (watch.js).
+// source: { live, runs: [{ key, name }], index(key, newest) -> { steps: [{ step, split, stamp, error, groups: heads }], note },
+//           groups(key, step, split) -> groups }; the last two may be promises. newest: only so many files, the last ones.
+//           Data comes from the report itself (embedded.js) or from the server beside a training (watch.js).
 const SPLITS = { train: "training", val: "validation" };
 const FILTERS = {
   all: ["all", () => true],
@@ -12,6 +12,7 @@ const FILTERS = {
   followed: ["followed through the run", (head) => head.followed],
 };
 const KEPT = 12; // steps whose answers stay in memory
+const FIRST = 4; // files that are enough to begin with: a long run's index takes a moment
 
 const choice = (name, label, options = []) => {
   const select = element("select", { name });
@@ -70,19 +71,20 @@ function showRollouts(place, source, keys = place, onRun = () => {}) {
     const names = [...new Set(entries.map((one) => `${one.step}/${one.split}`))];
     setOptions(step, names.map((name) => [name, `${name.split("/")[0]}, ${SPLITS[name.split("/")[1]]}`]));
   }
+  /** The list of the step's prompts, and where in it we are. */
+  function tell() {
+    const entry = entries[at], here = entry ? entries.filter((one) => same(one, entry)) : [];
+    list.replaceChildren(...here.map((one) => promptLink(one, one === entry)));
+    if (entry) step.value = `${entry.step}/${entry.split}`;
+    status.textContent = entry
+      ? `Step ${entry.step}, ${SPLITS[entry.split]}: prompt ${here.indexOf(entry) + 1} of ${here.length}. ${entries.length} groups in ${step.options.length} steps.`
+      : steps.length ? "No group is like that." : "No rollouts yet.";
+  }
   async function show(position, number = null) {
     at = position, answer = number;
     const entry = entries[at], turn = ++asked;
-    list.replaceChildren();
-    if (!entry) {
-      status.textContent = steps.length ? "No group is like that." : "No rollouts yet.";
-      return bench.replaceChildren();
-    }
-    step.value = `${entry.step}/${entry.split}`;
-    const here = entries.filter((one) => same(one, entry));
-    list.append(...here.map((one) => promptLink(one, one === entry)));
-    status.textContent = `Step ${entry.step}, ${SPLITS[entry.split]}: prompt ${here.indexOf(entry) + 1} of ${here.length}. ` +
-      `${entries.length} groups in ${step.options.length} steps.`;
+    tell();
+    if (!entry) return bench.replaceChildren();
     let shown;
     try {
       const group = (await groupsOf(entry))[entry.place];
@@ -117,12 +119,12 @@ function showRollouts(place, source, keys = place, onRun = () => {}) {
   const newest = () => entries.findIndex((one) => same(one, entries.at(-1)));
   const placeOf = (wanted) => entries.findIndex((one) => same(one, wanted) && one.head.row === wanted.row);
 
-  async function refresh() {
+  async function refresh(newestOnly) {
     const key = run.value;
     if (!key) return show(-1);
     let found;
     try {
-      found = await source.index(key);
+      found = await source.index(key, newestOnly);
     } catch (error) {
       return notes.replaceChildren(element("li", {}, error.message));
     }
@@ -135,9 +137,11 @@ function showRollouts(place, source, keys = place, onRun = () => {}) {
     find();
     strip.update(key, steps);
     const there = before ? placeOf(before) : -1;
-    const target = !before || follow?.checked || there < 0 ? newest() : there;
-    if (target !== there || entries[target]?.stamp !== stamp) await show(target, target === there ? answer : null);
-    else at = there;
+    const stays = there >= 0 && (!follow?.checked || same(entries[there], entries.at(-1)));
+    if (!stays) return show(newest());
+    if (entries[there].stamp !== stamp) return show(there, answer);
+    at = there;
+    tell(); // the same group among others
   }
   /** Show a run, and a sample of it if one is named. */
   async function choose(wanted) {
@@ -146,6 +150,7 @@ function showRollouts(place, source, keys = place, onRun = () => {}) {
       current = run.value = wanted.run ?? run.value;
       steps = [], entries = [], at = -1;
       onRun(run.value);
+      if (source.live) await refresh(FIRST);
       await refresh();
     }
     if (wanted.row === undefined) return;
