@@ -1,17 +1,15 @@
 """The page beside a training in a headless Chromium: what a person sees and can do, and that it uses no network."""
 
 import re
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
+from page_site import Site
 from toy_rollouts import answer, group, write_picture_rows, write_rollouts, write_step
 
 from vrft_aug.engine.run import rollouts_file
-from vrft_aug.evaluation.window.server import application
 
 HOSTILE = "</script><img src=http://192.0.2.1/x onerror=alert(2)><script>alert(1)</script> {{ 7 * 7 }}"
 SOON = 5000  # milliseconds in which a step must be seen
@@ -20,24 +18,6 @@ SOON = 5000  # milliseconds in which a step must be seen
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_picture_rows(tmp_path_factory.mktemp("rows"))
-
-
-class Site:
-    """The server of a folder in a thread."""
-
-    def __init__(self, root: Path) -> None:
-        config = uvicorn.Config(application(root, "token"), port=0, log_level="error", timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.02)
-        self.origin = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
-        self.url = f"{self.origin}/token/"
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join()
 
 
 @pytest.fixture
