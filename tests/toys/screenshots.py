@@ -54,7 +54,7 @@ def take_window(runs: Path, out: Path, name: str = "watch") -> None:
     site = Site(runs)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        page = browser.new_page(viewport=SIZE, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1500, "height": 1080}, color_scheme="light")
         page.goto(site.url)
         page.locator(".group h3").wait_for()
         page.locator("#folder").evaluate("(line) => line.remove()")  # a path of this machine

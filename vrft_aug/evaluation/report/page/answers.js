@@ -24,7 +24,11 @@ function recited(text, knowledge) {
   return [...nodes, text.slice(at)];
 }
 
-const signed = (value, digits = 3) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(digits).replace(/\.?0+$/, "")}`;
+/** A number to three decimals, with its sign. */
+function signed(value) {
+  const text = Math.abs(value).toFixed(3).replace(/\.?0+$/, "");
+  return text === "0" ? text : `${value < 0 ? "−" : "+"}${text}`;
+}
 
 /** The lowest and the highest end of the bars of some answers, so that they can be compared. */
 function reach(answers) {

@@ -5,7 +5,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 WATCH = FOLDER.parents[1] / "window"
-SHARED = [FOLDER / f"{name}.js" for name in ("dom", "curves", "picture", "gallery", "answers", "strip", "rollouts")]
+SHARED = [FOLDER / f"{name}.js" for name in ("dom", "curves", "picture", "gallery", "answers", "strip",
+                                             "rollout_controls", "rollouts")]  # fmt: skip
 STYLES = [FOLDER / "page.css", FOLDER / "rollouts.css"]
 SCRIPTS = [*SHARED, *(FOLDER / f"{name}.js" for name in ("tables", "embedded", "report"))]
 WATCH_SCRIPTS = [*SHARED, WATCH / "watch.js"]

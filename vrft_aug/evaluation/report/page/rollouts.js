@@ -3,53 +3,15 @@
 // source: { live, runs: [{ key, name }], index(key, newest) -> { steps: [{ step, split, stamp, error, groups: heads }], note },
 //           groups(key, step, split) -> groups }; the last two may be promises. newest: only so many files, the last ones.
 //           Data comes from the report itself (embedded.js) or from the server beside a training (watch.js).
-const SPLITS = { train: "training", val: "validation" };
-const FILTERS = {
-  all: ["all", () => true],
-  mixed: ["of mixed scores", (head) => head.mixed],
-  wrong: ["with a wrong answer", (head) => head.right < head.answers],
-  rejected: ["with the format lost", (head) => head.rejected > 0],
-  followed: ["followed through the run", (head) => head.followed],
-};
 const KEPT = 12; // steps whose answers stay in memory
 const FIRST = 4; // files that are enough to begin with: a long run's index takes a moment
-
-const choice = (name, label, options = []) => {
-  const select = element("select", { name });
-  setOptions(select, options);
-  return element("label", {}, `${label} `, select);
-};
-
-const addressOf = (sample) => `#rollouts&${new URLSearchParams(sample)}`;
-
-/** The sample that the address of the page names; null if it names none. */
-function sampleOf(hash) {
-  if (!hash.startsWith("#rollouts&")) return null;
-  const { run, step, split, row, answer } = Object.fromEntries(new URLSearchParams(hash.slice("#rollouts&".length)));
-  return { run, step: step && Number(step), split, row: row && Number(row), answer: answer ? Number(answer) : null };
-}
-
-function controlsOf(source) {
-  const follow = source.live ? element("label", {}, element("input", { type: "checkbox", name: "follow", checked: "" }), "show the newest step") : null;
-  const filters = Object.entries(FILTERS).map(([value, [text]]) => [value, text]);
-  const form = element("form", { class: "controls" }, choice("run", "Run"), choice("split", "Prompts", [...Object.entries(SPLITS), ["all", "all"]]),
-    choice("filter", "Groups", filters), choice("truth", "Class"), choice("step", "Step"), follow,
-    element("label", {}, element("input", { type: "checkbox", name: "keys", checked: "" }), "keys"),
-    element("button", { type: "button", name: "copy" }, "Copy link"));
-  form.addEventListener("submit", (event) => event.preventDefault());
-  return form;
-}
 
 /** Build the view inside `place`; returns { choose(sample), refresh() }. keys: what listens to keys. */
 function showRollouts(place, source, keys = place, onRun = () => {}) {
   const form = controlsOf(source), { run, split, filter, truth, step, follow, copy } = form.elements;
   const status = element("p", { class: "reading", role: "status" }), notes = element("ul", { class: "notes" });
   const list = element("ol", { class: "prompts", "aria-label": "Prompts of the step" }), bench = element("div", { class: "bench" });
-  const help = element("p", { class: "reading" }, `Keys${keys === place ? ", while the focus is in this part" : ""}: `,
-    ...["j k|next and previous prompt", "l h → ←|next and previous step", "1 to 9|an answer", "/|filters", "c|copy the link"].flatMap((line) => {
-      const [names, meaning] = line.split("|");
-      return [...names.split(" ").flatMap((name) => (name === "to" ? [" to "] : [element("kbd", {}, name), " "])), `${meaning}; `];
-    }), "marked words stand in the prompt's knowledge too, two or more in a row.");
+  const help = keyHelp(keys === place);
   const strip = filmStrip(source);
   place.append(form, help, status, notes, element("div", { class: "reader" }, list, bench), strip.node);
   const kept = new Map();
@@ -58,7 +20,10 @@ function showRollouts(place, source, keys = place, onRun = () => {}) {
   const same = (entry, other) => entry.step === other.step && entry.split === other.split;
   const groupsOf = (one) => {
     const name = `${run.value}/${one.step}/${one.split}/${one.stamp}`;
-    if (!kept.has(name)) kept.set(name, Promise.resolve(source.groups(run.value, one.step, one.split)));
+    if (!kept.has(name)) {
+      kept.set(name, Promise.resolve(source.groups(run.value, one.step, one.split)));
+      kept.get(name).catch(() => kept.delete(name)); // so that it is asked again
+    }
     if (kept.size > KEPT) kept.delete(kept.keys().next().value);
     return kept.get(name);
   };
