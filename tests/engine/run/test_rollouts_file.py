@@ -104,5 +104,5 @@ def test_heads_of_a_damaged_file_or_one_of_another_form(tmp_path, columns):
     file = rollouts_file.path_of(tmp_path, 1, "train")
     file.parent.mkdir()
     pq.write_table(pa.table(columns), file) if columns else file.write_bytes(b"PAR1")
-    with pytest.raises(InputError, match="00001.train.parquet: no rollouts can be read"):
+    with pytest.raises(InputError, match=r"00001\.train\.parquet: no rollouts can be read"):
         rollouts_file.read_heads(tmp_path, 1, "train")
