@@ -28,7 +28,7 @@ CELLS = $(BIN)/python recipes/experiments.py hardware=$(HARDWARE) $(if $(POLICY)
 
 export PYTHON UV_VERSION
 .DEFAULT_GOAL := help
-.PHONY: help audit bench check-vllm-cuda gpu-check a-gpu setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare probe show reporting-checklist serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
+.PHONY: help audit bench check-vllm-cuda gpu-check a-gpu setup setup-cpu setup-dev doctor quickstart miniature test lint docs policy data prepare probe show watch screenshots reporting-checklist serve knowledge-review submit lock clean plan $(EXPERIMENTS) $(TABLES)
 
 help: ## this list
 	@grep -hE '^[a-z0-9_-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 28
@@ -59,6 +59,7 @@ gpu-check: a-gpu setup ## a GPU profile tried by short trainings: what they show
 
 quickstart: setup ## the main job: prepare, GRPO with and without knowledge, evaluate, report (DATASET=, DATA_ROOT=: your images; RUNS=, ARGS=)
 	@$(BIN)/python -m vrft_aug.engine.run.doctor --quick
+	@echo 'to follow it in a browser, in another terminal: make watch RUN=$(RUNS)$(if $(filter cpu,$(HARDWARE)),, HARDWARE=$(HARDWARE))'
 	@$(CELLS) table=$(QUICK) $(if $(filter file,$(origin DATASET)),,table.datasets=[$(DATASET)]) table.shots=[$(SHOTS)] $(ARGS)
 
 miniature: setup ## the paper's tables and figures with the tiny policy on phantoms: MINIATURE=small: fewer tasks and images (RUNS=, ARGS=)
@@ -75,6 +76,10 @@ docs: setup-dev ## the documentation site, into build/site; fails on a broken li
 	@NO_MKDOCS_2_WARNING=1 $(DEV)/mkdocs build --strict
 	@echo "docs: open build/site/index.html (for its search: .venv/bin/mkdocs serve)"
 
+screenshots: setup-dev ## pictures for README and docs/, with Chromium (SHOW=<report.html, or folder of a training>, NAME=report)
+	$(if $(SHOW),,$(call missing,SHOW=<a report.html, or the folder of a training with rollouts>))
+	@PYTHONPATH=. $(DEV)/python tests/toys/screenshots.py '$(SHOW)' docs $(NAME)
+
 policy: setup-cpu ## build the tiny policy anew from its seed: 36 minutes on two cores (ARGS="--out <folder> --architecture qwen3_vl")
 	@$(DEV)/python -m vrft_aug.tiny.build $(ARGS)
 
@@ -90,6 +95,10 @@ probe: setup ## will reinforcement help? pass@k and mixed groups of the policy a
 show: setup ## contact sheet of prepared rows (DATA=<folder of prepare>)
 	$(if $(DATA),,$(call missing,DATA=<folder that prepare wrote>))
 	@$(BIN)/python recipes/show.py data=$(DATA) $(ARGS)
+
+watch: setup ## follow trainings in a browser while they run: state, curves, rollouts (RUN=<folder of a run, or above several>, ARGS=port=8765)
+	$(if $(RUN),,$(call missing,RUN=<folder of a run, or a folder above several>))
+	@$(BIN)/python recipes/watch.py run='$(RUN)' $(ARGS)
 
 reporting-checklist: setup ## CLAIM and TRIPOD-LLM, a journal's checklists, filled from a run (RUN=<folder of an evaluation or of a table's cell>)
 	$(if $(RUN),,$(call missing,RUN=<folder of an evaluation or of a cell of a table>))

@@ -12,7 +12,7 @@ from vrft_aug.configs import compose
 
 DEVICES = {name: str(compose(f"hardware/{name}").hardware.device) for name in choices("hardware")}
 GPU_PROFILES = [name for name, device in DEVICES.items() if device == "cuda"]
-DEVELOPMENT = {"audit", "bench", "docs", "lint", "lock", "policy", "test"}
+DEVELOPMENT = {"audit", "bench", "docs", "lint", "lock", "policy", "screenshots", "test"}
 OTHERS = {"a-gpu", "check-vllm-cuda", "setup-cpu", "setup-dev", "clean", "help", "$(EXPERIMENTS)", "$(TABLES)"}
 PHONY = set(re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split())
 RUNS = sorted(PHONY - DEVELOPMENT - OTHERS | set(choices("experiment")) | {"table1", "table3", "fig2"})

@@ -7,10 +7,12 @@ a download are also run as they are written, in a copy of the tree, with few ima
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from documented import commands, pages, parts, recipes
@@ -101,8 +103,21 @@ def test_what_a_laptop_can_run_runs_as_written(command, copy):
         if needed := what_is_missing(composed(recipe, overrides), copy):
             pytest.skip(f"needs {needed}; composed above")
     env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    if recipes(command.words)[0][0] == "watch":
+        return serves(command.words, copy, env)
     done = subprocess.run(limited(command.words), cwd=copy, env=env, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def serves(words: tuple[str, ...], folder: Path, env: dict[str, str]) -> None:
+    """Start a command that serves until Ctrl-C, and open the address that it prints."""
+    process = subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        line = process.stdout.readline()
+        assert urlopen(re.search(r"http://127\.0\.0\.1:\S+", line)[0]).status == 200, line
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=60)
 
 
 def what_is_missing(config: DictConfig, folder: Path) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from repository import ROOT
 
 TOOLS = "awk basename bash cat cp dirname env grep make mkdir nproc paste rm sed sh sort touch tr"
-ARGUMENTS = ["DATA=rows", "FOLDER=/shared", "POLICY=runs/policy", "TABLE=table3"]  # what some targets need
+# What some targets need.
+ARGUMENTS = ["DATA=rows", "FOLDER=/shared", "POLICY=runs/policy", "RUN=runs/one", "TABLE=table3"]
 NOTE = 'echo "$(basename "$0") $*" >> "$CALLS"; [[ -z ${FAKE_FAILS:-} || "$*" != *"$FAKE_FAILS"* ]] || exit 1\n'
 FAKES = {
     # It creates an environment of itself and of uv.

@@ -136,14 +136,14 @@ def find(paths: Iterable[str | Path]) -> Found:
     for path in map(Path, paths):
         if not path.is_dir():
             raise InputError(f"{path}: no such run folder; runs= takes the folders that the recipes wrote (their out=)")
-        runs = [(file.parent, _facts(file.parent)) for file in sorted(path.rglob("run.json"))]
+        runs = [(file.parent, facts_of(file.parent)) for file in sorted(path.rglob("run.json"))]
         for folder, facts in sorted(runs, key=lambda run: run[1].ended):
             if facts.recipe == "evaluate" and facts.state == "finished":
                 evaluations.setdefault(folder.resolve(), _evaluation(folder, facts))
             elif facts.recipe == "evaluate":
                 unfinished.setdefault(folder.resolve(), f"{folder}: this evaluation is {facts.state}; left out")
         for folder in sorted({file.parent for file in path.rglob("metrics.jsonl")}):
-            trainings.setdefault(folder.resolve(), _training(folder))
+            trainings.setdefault(folder.resolve(), training_of(folder))
     if not evaluations and not trainings:
         lines = ["no run.json of an evaluation and no metrics.jsonl", *unfinished.values()]
         raise InputError(f"nothing to report below {', '.join(map(str, paths))}: {'; '.join(lines)}")
@@ -171,22 +171,28 @@ def _evaluation(folder: Path, facts: Facts) -> Evaluation:
     return Evaluation(folder, facts, _json(folder / "metrics.json"))
 
 
-def _training(folder: Path) -> Training:
+def training_of(folder: Path) -> Training:
+    """The training of a folder; without metrics.jsonl it has no steps. Raises InputError for a malformed file."""
     steps = pd.DataFrame.from_dict(read_steps(folder / "metrics.jsonl"), orient="index")
-    facts = _facts(folder)
+    facts = facts_of(folder)
     return Training(folder, facts.name, steps.sort_index().apply(pd.to_numeric, errors="coerce"), facts)
 
 
-def _facts(folder: Path) -> Facts:
+def facts_of(folder: Path) -> Facts:
     """The facts of run.json. Without a name it is the folder's; a stage of a table's cell has the cell's name."""
-    file = folder / "run.json"
-    record = _json(file) if file.is_file() else {}
+    record = record_of(folder)
     name = record.get("name", folder.name)
     if record.get("experiment") and name == folder.name and (name in STAGES or FURTHER.fullmatch(name)):
         name = folder.parent.name if name in STAGES else f"{folder.parent.name}/{name}"
     known = {one.name: record[one.name] for one in fields(Facts) if one.name in record}
     beside = record.get("beside") or next((name for key, name in EARLIER.items() if record.get(key)), "")
     return Facts(**known | {"name": name, "beside": beside})
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    """run.json of a folder; {} without one. Raises InputError for a malformed file."""
+    file = folder / "run.json"
+    return _json(file) if file.is_file() else {}
 
 
 def _json(file: Path) -> dict[str, Any]:

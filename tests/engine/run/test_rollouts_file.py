@@ -3,6 +3,8 @@
 import json
 import random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from vrft_aug.engine.run import rollouts_file
@@ -85,3 +87,22 @@ def test_any_text_of_a_policy_is_kept(tmp_path):
     text = text.encode("utf-16", "surrogatepass").decode("utf-16")
     rollouts_file.write(tmp_path, [group(1, response=text)], 1)
     assert rollouts_file.read(tmp_path, 1, "train")[0]["answers"][0]["response"] == text
+
+
+def test_heads_are_the_same_groups_with_fewer_fields(tmp_path):
+    rollouts_file.write(tmp_path, [group(3), group(3) | {"truth": "B", "followed": False}], 1)
+    heads = rollouts_file.read_heads(tmp_path, 3, "train")
+    groups = rollouts_file.read(tmp_path, 3, "train")
+    names = {"index", "source_id", "truth", "followed", "classes"}
+    assert [{name: one[name] for name in names} for one in heads] == [
+        {name: one[name] for name in names} for one in groups]  # fmt: skip
+    assert set(heads[0]["answers"][0]) == {"acc", "score", "rejected"} and set(heads[0]) == names | {"answers"}
+
+
+@pytest.mark.parametrize("columns", [None, {"index": [1], "truth": ["A"]}])
+def test_heads_of_a_damaged_file_or_one_of_another_form(tmp_path, columns):
+    file = rollouts_file.path_of(tmp_path, 1, "train")
+    file.parent.mkdir()
+    pq.write_table(pa.table(columns), file) if columns else file.write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"00001\.train\.parquet: no rollouts can be read"):
+        rollouts_file.read_heads(tmp_path, 1, "train")

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from toy_runs import write_training
 
-from vrft_aug.evaluation.report.curves import by_dataset, curve, curve_data, panels
+from vrft_aug.evaluation.report.curves import curve
+from vrft_aug.evaluation.report.panels import by_dataset, curve_data, panels
 from vrft_aug.evaluation.runs import Training, find
 from vrft_aug.rewards.diagnostics import MEANING
 

@@ -9,7 +9,6 @@ import pytest
 from omegaconf import OmegaConf
 from repository import ROOT
 from rich.console import Console
-from screenshots import chromium
 from toy_runs import predictions, write_cell, write_evaluation, write_rows, write_training
 
 from vrft_aug.evaluation.report.content import Asked
@@ -41,17 +40,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_training(folder / "runs" / name, steps, signs={"top_prediction": [0.5 + 0.02 * i for i in range(steps)]})
     write_report([folder / "runs"], folder / "report", None, Console(quiet=True), images=30)
     return folder / "report" / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (requirements/dev.txt)")
-    if chromium() is None:
-        pytest.skip("no Chromium on this machine (apt-get install chromium)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

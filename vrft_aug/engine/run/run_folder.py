@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,8 @@ class Run:
             config = self.folder / CONFIG
             self.previous = OmegaConf.load(config) if config.is_file() else None
             OmegaConf.save(self._config, config, resolve=True)
-            self._record = {"name": self.folder.name, "recipe": self.recipe, "pid": os.getpid()}
+            self._record = {"name": self.folder.name, "recipe": self.recipe, "pid": os.getpid(),
+                            "host": socket.gethostname()}
             self.record(started=reaper.utc(), **_provenance(), state="running")
             self._start_reaper()
             self._redirect_output()

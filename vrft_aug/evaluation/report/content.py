@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vrft_aug.evaluation.metrics.comparison import MARKS, Comparison, compare
-from vrft_aug.evaluation.report.curves import by_dataset, curve
+from vrft_aug.evaluation.report.curves import curve
+from vrft_aug.evaluation.report.panels import by_dataset
 from vrft_aug.evaluation.report.paper.further_tables import further_tables
 from vrft_aug.evaluation.report.paper.paper_claims import Outcome, judge
 from vrft_aug.evaluation.report.paper.paper_figures import figure

@@ -2,7 +2,6 @@
 
 import io
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,41 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from vrft_aug.evaluation.report.panels import bounds_of, look_of, panels
 from vrft_aug.evaluation.runs import Training
-from vrft_aug.rewards.diagnostics import BOUNDS, MEANING
 
 # Okabe and Ito (2008): people with any form of colour blindness can tell these apart.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 STYLES = ["-", "--", "-.", ":"]
-NO_PANEL = r"(?!(?:score|response_length|scoring_seconds|.+_spread)$)"  # shown elsewhere, or of no use as a curve
-# Pattern of metric names (verl's or our replay buffer's), panel title, y axis, its limits; `{}`: the pattern's groups.
-PANELS = [
-    (r"critic/score/mean", "Training reward", "mean reward of the rollouts", None),
-    (rf"reward/([^/]+)/{NO_PANEL}(.+)", "Rollouts: {1}, {0}", "mean over the rollouts", None),
-    (r"val-core/(.+)/acc/mean@\d+", "Validation accuracy: {}", "share correct", (-0.02, 1.02)),
-    (r"val-aux/(.+)/thought_right/mean@\d+", "Validation thought: {}", "share that names the findings", (-0.02, 1.02)),
-    (r"training/filter_groups/evicted_samples", "Groups of equal scores, replaced", "groups per step", None),
-    (r"response_length/mean", "Response length", "tokens", None),
-    (r"actor/kl_loss", "KL to the reference policy", "nats per token", None),
-    (r"training/rollout_probs_diff_max", "vLLM versus the actor", "largest difference of a token's probability", None),
-    (r"actor/rollout_corr/kl", "vLLM versus the actor", "nats per token", None),  # with hardware.skip_old_log_probs
-    (r"train/loss", "Training loss", "nats per token", None),
-    (r"val/loss", "Validation loss", "nats per token", None),
-]
 WINDOW = 5
 SMOOTH_FROM = 20
-
-
-def panels(trainings: Sequence[Training]) -> dict[str, str]:
-    """The panels for these trainings' metrics: {metric name: title}, in the order of PANELS."""
-    logged = dict.fromkeys(name for one in trainings for name in one.steps.columns)
-    names = [name for name in logged if not (name.endswith("/acc") and f"{name}uracy" in logged)]  # the same number
-    return {
-        name: title.format(*match.groups())
-        for pattern, title, *_ in PANELS
-        for name in names
-        if (match := re.fullmatch(pattern, name))
-    }
 
 
 def curve(trainings: Sequence[Training]) -> bytes | None:
@@ -102,41 +74,6 @@ def png_of(figure: Figure) -> bytes:
     png = io.BytesIO()
     figure.savefig(png, dpi=150, metadata={"Software": None})
     return png.getvalue()
-
-
-def by_dataset(trainings: Sequence[Training]) -> dict[str, list[Training]]:
-    """{data set: its trainings}; only the lines of one data set share a panel."""
-    names = dict.fromkeys(one.facts.dataset for one in trainings)
-    return {name: [one for one in trainings if one.facts.dataset == name] for name in names}
-
-
-def curve_data(trainings: Sequence[Training]) -> list[dict]:
-    """The panels of `curve` in the form of JSON: {"title", "unit", "meaning": of a value outside the bounds, or "",
-    "bounds": [low, high], "lines": [{"name", "steps", "values"}]}, values to six significant digits."""
-    found = []
-    for name, title in panels(trainings).items():
-        lines = [
-            {"name": one.name, "steps": list(map(int, line.index)), "values": [float(f"{value:.6g}") for value in line]}
-            for one, line in ((one, one.values(name)) for one in trainings)
-        ]
-        look = {"unit": look_of(name)[0], "meaning": meaning_of(name), "bounds": bounds_of(name)}
-        found.append({"title": title, **look, "lines": lines})
-    return found
-
-
-def look_of(name: str) -> tuple[str, tuple[float, float] | None]:
-    """Unit and limits of the y axis of a metric's panel."""
-    return next((unit, limits) for pattern, _, unit, limits in PANELS if re.fullmatch(pattern, name))
-
-
-def bounds_of(name: str) -> tuple[float | None, float | None]:
-    """The lowest and the highest value that is not a sign of reward hacking; None: no bound."""
-    return BOUNDS.get(name.rpartition("/")[2], (None, None)) if name.startswith("reward/") else (None, None)
-
-
-def meaning_of(name: str) -> str:
-    """What a value outside the bounds means; "" for a metric that is no sign of reward hacking."""
-    return MEANING.get(name.rpartition("/")[2], "") if name.startswith("reward/") else ""
 
 
 def _panel(ax: Axes, name: str, title: str, trainings: Sequence[Training]) -> bool:

@@ -97,11 +97,11 @@ function readable(svg, cursor, values, lines, x) {
 }
 
 /** Let the reader choose data set and trainings; a training has the same colour in all panels of its data set. */
-function showCurves(controls, place) {
+function showCurves(controls, place, groups) {
   const select = element("select", { "aria-label": "Data set of the curves" });
-  setOptions(select, page.curves.map((group, i) => [String(i), group.dataset || "data set not recorded"]));
+  setOptions(select, groups.map((group, i) => [String(i), group.dataset || "data set not recorded"]));
   const legend = element("div", { class: "controls" });
-  if (page.curves.length > 1) controls.append(element("label", {}, "Data set ", select));
+  if (groups.length > 1) controls.append(element("label", {}, "Data set ", select));
   controls.append(legend);
   const draw = (group, colours) => {
     const shown = new Set([...legend.querySelectorAll("input:checked")].map((box) => box.value));
@@ -111,7 +111,7 @@ function showCurves(controls, place) {
     place.replaceChildren(element("div", { class: "panels" }, ...panels.map((one) => panel(one, colours))));
   };
   const choose = () => {
-    const group = page.curves[select.value];
+    const group = groups[select.value];
     const names = [...new Set(group.panels.flatMap((one) => one.lines.map((line) => line.name)))];
     const colours = new Map(names.map((name, i) => [name, i]));
     legend.replaceChildren(...names.map((name, i) => {
@@ -125,5 +125,3 @@ function showCurves(controls, place) {
   select.addEventListener("change", choose);
   choose();
 }
-
-if (page.curves.length) showCurves(document.getElementById("curve-controls"), document.getElementById("curves"));

@@ -1,9 +1,10 @@
 "use strict";
 // Functions that the other scripts share. A response's text becomes a text node; nothing is ever parsed as HTML.
-const page = JSON.parse(document.getElementById("data").textContent);
-
 function fill(node, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "style") node.style.cssText = value; // a strict content security policy forbids the attribute
+    else node.setAttribute(name, value);
+  }
   node.append(...children.filter((child) => child !== null));
   return node;
 }

@@ -10,29 +10,6 @@ function verdictFits(verdict, answer, other) {
   return answer.right !== other.right && answer.right === (verdict === "better");
 }
 
-/** The boxes in one of an image's views; number: the view's, which comes first in a box where there are several. */
-function boxes(image, answers, view, number) {
-  const rect = (box, style) => {
-    const [x1, y1, x2, y2] = box.slice(-4);
-    return drawing("rect", { x: x1, y: y1, width: Math.max(0, x2 - x1), height: Math.max(0, y2 - y1), style });
-  };
-  const here = (found) => (found ?? []).filter((box) => box.length === 4 || box[0] === number);
-  const found = answers.flatMap((answer, i) =>
-    here(answer?.boxes).map((box) => rect(box, `stroke: var(--c${i ? 1 : 5}); stroke-dasharray: 5 3`)));
-  const all = [...here(image.boxes).map((box) => rect(box, "stroke: #ffffff")), ...found];
-  return drawing("svg", { viewBox: `0 0 ${view.width} ${view.height}`, "aria-hidden": "true" }, ...all);
-}
-
-function picture(image, answers) {
-  if (!image.uri) return element("figure", { class: "picture" }, element("p", {}, "image not found"));
-  const frames = [image, ...(image.more ?? [])].map((view, at) => {
-    const small = Math.max(view.width, view.height) <= 64, which = image.more ? ` (${at + 1} of ${image.more.length + 1})` : "";
-    const img = element("img", { src: view.uri, alt: `test image ${image.id}${which}, ground truth ${image.truth}`, class: small ? "pixels" : "smooth" });
-    return element("div", { class: "frame" }, img, image.boxes ? boxes(image, answers, view, at + 1) : null);
-  });
-  return element("figure", { class: "picture" }, ...frames);
-}
-
 /** The images by the probability of the run's answer; images without one come last. */
 function ordered(images, run, order) {
   if (order === "drawn") return images;
@@ -85,15 +62,15 @@ function card(image, runs) {
     image.question ? element("span", { class: "question" }, image.question) : null,
     image.findings ? element("span", { class: "findings" }, image.findings) : null, element("span", {}, image.id));
   const blocks = runs.map((run, i) => answerBlock(answers[i], runs.length > 1 ? run : null));
-  return element("article", { class: "card" }, element("div", {}, picture(image, answers), truth), element("div", { class: "answers" }, ...blocks));
+  return element("article", { class: "card" }, element("div", {}, picture(image, image, answers, "test image"), truth), element("div", { class: "answers" }, ...blocks));
 }
 
-function showGallery(form) {
+function showGallery(form, gallery) {
   const { set, run, other, truth, verdict, order } = form.elements;
   const cards = document.getElementById("cards");
-  setOptions(set, page.gallery.map((one, i) => [String(i), one.title]));
+  setOptions(set, gallery.map((one, i) => [String(i), one.title]));
   const render = () => {
-    const one = page.gallery[set.value];
+    const one = gallery[set.value];
     const runs = other.value === NO_RUN ? [run.value] : [run.value, other.value];
     const found = one.images.filter((image) =>
       (truth.value === "all" || image.truth === truth.value) &&
@@ -107,7 +84,7 @@ function showGallery(form) {
       `drawn class by class, whatever the answers are.${boxed} ${one.notes.join(". ")}`;
   };
   const choose = () => {
-    const one = page.gallery[set.value];
+    const one = gallery[set.value];
     const names = one.runs.map((name) => [name, name]);
     setOptions(run, names);
     setOptions(other, [[NO_RUN, "no other run"], ...names]);
@@ -125,5 +102,3 @@ function showGallery(form) {
   });
   choose();
 }
-
-if (page.gallery.length) showGallery(document.getElementById("filters"));

@@ -1,6 +1,5 @@
 """Selects what the page's gallery shows: test images with each run's reasoning, answer and rewards."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from vrft_aug.evaluation.answers.voting import votes
 from vrft_aug.evaluation.metrics.comparison import Comparison
 from vrft_aug.evaluation.metrics.measure import NOT_A_PART
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
+from vrft_aug.evaluation.report.page.rollout_data import boxes_of, shortened
 from vrft_aug.evaluation.report.page.thumbnails import thumbnails
-from vrft_aug.rewards.parsing import BOX_TASKS, QUESTION, parse
+from vrft_aug.rewards.parsing import QUESTION, parse
 
 LONGEST = 4000  # characters of a response that the page shows
 
@@ -57,7 +57,7 @@ def _of_set(title: str, group: list[Comparison], limit: int, seed: int) -> dict[
                 "truth": row["ground_truth"],
                 "findings": row.get("findings") or "",
                 "question": _question(row),
-                "boxes": _boxes(row["task"], row["ground_truth"]),
+                "boxes": boxes_of(row["task"], row["ground_truth"]),
                 **pictures.get(row["index"], {"uri": None, "width": None, "height": None}),
                 "answers": {run: by[row["source_id"]] for run, by in answers.items() if row["source_id"] in by},
             }
@@ -114,7 +114,6 @@ def _answer(row: dict, parts: Iterable[str]) -> dict:
     """{"answer", "rejected", "right", "thought", "thought_right": bool or null, "response", "tokens", "rewards":
     [[name, value]], "boxes", "sure": probability of the most probable class or null}."""
     response = row["response"]
-    cut = "" if len(response) <= LONGEST else f" … (cut: {len(response)} characters)"
     length, named = row.get("response_length"), row.get("thought_right")
     return {
         "answer": row["prediction"],
@@ -122,10 +121,10 @@ def _answer(row: dict, parts: Iterable[str]) -> dict:
         "right": bool(row["acc"] >= 0.5),
         "thought": parse(response, row["task"], form=row.get("form")).thought[:LONGEST],
         "thought_right": None if pd.isna(named) else bool(named),
-        "response": response[:LONGEST] + cut,
+        "response": shortened(response, LONGEST),
         "tokens": None if length is None else int(length),
         "rewards": [[name, round(float(row[name]), 4)] for name in parts if pd.notna(row[name])],
-        "boxes": _boxes(row["task"], row["prediction"]),
+        "boxes": boxes_of(row["task"], row["prediction"]),
         "sure": _sure(row),
     }
 
@@ -138,9 +137,3 @@ def _sure(row: dict) -> float | None:
 def _question(row: dict) -> str:
     """What the prompt of a question asks, without its last line, which asks for the form of the answer."""
     return row.get("prompt", "").rpartition("\n")[0] if row["task"] == QUESTION else ""
-
-
-def _boxes(task: str, text: str) -> list[list[float]] | None:
-    """None for another task and without an answer."""
-    found = json.loads(text) if task in BOX_TASKS and text else None
-    return [found] if task == "localization" and found else found

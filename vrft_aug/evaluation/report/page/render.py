@@ -3,17 +3,19 @@
 import base64
 import hashlib
 import re
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from vrft_aug.evaluation.metrics.comparison import Comparison
-from vrft_aug.evaluation.report import curves
 from vrft_aug.evaluation.report.content import Content
 from vrft_aug.evaluation.report.groups import by_dataset, title_of
+from vrft_aug.evaluation.report.page.embedded_rollouts import embedded
 from vrft_aug.evaluation.report.page.gallery import gallery
+from vrft_aug.evaluation.report.page.page_files import FOLDER, SCRIPTS, STYLES, text_of
+from vrft_aug.evaluation.report.panels import by_dataset as trainings_by_dataset
+from vrft_aug.evaluation.report.panels import curve_data
 from vrft_aug.evaluation.report.paper.claims_layout import claims_notes, claims_table
 from vrft_aug.evaluation.report.paper.paper_figures import CAPTIONS
 from vrft_aug.evaluation.report.paper.paper_layout import layout
@@ -22,11 +24,9 @@ from vrft_aug.evaluation.report.result_tables import READING, page_tables
 from vrft_aug.evaluation.report.shown import HEADING, Finding, findings
 from vrft_aug.evaluation.report.signs import explained, sign_table
 
-FOLDER = Path(__file__).parent
-SCRIPTS = ("dom.js", "tables.js", "curves.js", "gallery.js")
 WHOLE = 24  # characters of a cell that stay in one line
 IMAGES = 48  # test images per data set
-LARGEST = 24 * 2**20  # bytes of a page; a larger page gets a smaller gallery
+LARGEST = 14 * 2**20  # bytes of a page; a larger page gets a smaller gallery
 
 
 def render(content: Content, images: int = IMAGES) -> bytes:
@@ -39,13 +39,13 @@ def render(content: Content, images: int = IMAGES) -> bytes:
     environment.trim_blocks = environment.lstrip_blocks = True
     environment.filters["wrappable"] = wrappable
     template = environment.get_template("page.html.jinja")
-    fixed, wanted = _fixed(content), images
+    fixed, wanted, rollouts = _fixed(content), images, embedded(content.trainings)
     while True:
         shown = gallery(content.comparisons, images) if images else []
         if images < wanted:
             for one in shown:
                 one["notes"].append(f"The gallery has fewer than {wanted} images to keep this page small")
-        data = {"curves": _curves(content), "gallery": shown}
+        data = {"curves": _curves(content), "gallery": shown, "rollouts": rollouts}
         html = template.render(**fixed, sections=_sections(fixed, data), data=data).encode()
         if len(html) <= LARGEST or not images:
             return html
@@ -61,12 +61,12 @@ def wrappable(text: str) -> Markup:
 
 def _fixed(content: Content) -> dict[str, Any]:
     """What the template shows, except for curves and gallery."""
-    script = Markup("".join((FOLDER / name).read_text() for name in SCRIPTS))
+    script = Markup(text_of(SCRIPTS))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     signs, claims = sign_table(content.trainings), claims_table(content.claims)
     return {
         "title": content.title,
-        "style": Markup((FOLDER / "page.css").read_text()),
+        "style": Markup(text_of(STYLES)),
         "script": script,
         "script_hash": f"sha256-{digest}",
         "reading": READING,
@@ -93,6 +93,7 @@ def _sections(fixed: dict, data: dict) -> list[tuple[str, str]]:
         **{(topic.anchor, topic.heading): True for topic, _ in fixed["topics"]},
         ("confusion", "Confusion matrices"): fixed["confusions"],
         ("training", "Training"): data["curves"] or fixed["signs"],
+        ("rollouts", "Rollouts"): data["rollouts"],
         ("gallery", "Test images"): data["gallery"],
         ("missing", "Missing"): fixed["missing"],
     }
@@ -132,6 +133,6 @@ def _matrix(one: Comparison) -> dict:
 
 
 def _curves(content: Content) -> list[dict]:
-    groups = curves.by_dataset(content.trainings).items()
-    found = [{"dataset": dataset, "panels": curves.curve_data(group)} for dataset, group in groups]
+    groups = trainings_by_dataset(content.trainings).items()
+    found = [{"dataset": dataset, "panels": curve_data(group)} for dataset, group in groups]
     return [one for one in found if one["panels"]]

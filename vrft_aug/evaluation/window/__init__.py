@@ -1,0 +1,1 @@
+"""A page that follows trainings while they run: their state, curves and rollouts."""
