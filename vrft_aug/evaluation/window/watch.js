@@ -73,6 +73,7 @@ const first = (trainings) => (trainings.filter((run) => run.state === "running")
 
 async function follow() {
   const state = await get("state"), trainings = state.runs.filter((run) => run.training);
+  known = state.runs;
   setText(byId("folder"), state.folder);
   setText(byId("waiting"), state.runs.length ? "" : `Waiting for a training: ${state.exists ? "this folder has no run yet." : "this folder does not exist yet."}`);
   if (JSON.stringify(source.runs) !== JSON.stringify(trainings.map(({ key, name }) => ({ key, name })))) {
@@ -84,7 +85,6 @@ async function follow() {
       await view.choose(trainings.some((run) => run.key === wanted?.run) ? wanted : { run: first(trainings) });
     }
   }
-  known = state.runs;
   const run = trainings.find((one) => one.key === view.chosen());
   showRuns(byId("states").tBodies[0], state.runs, run?.key);
   if (!run) return;
