@@ -47,6 +47,15 @@ def test_they_are_columns_of_the_csv_and_rows_of_a_papers_table(folder: Path):
     assert FEATURES in gather([folder], None, None).legend
 
 
+def test_of_prompts_that_show_different_images_the_best_regression_counts(folder: Path):
+    rows = predictions(TRUTH, np.where(np.arange(100) < 90, TRUTH, "4"))
+    write_evaluation(folder / "before" / "pixels", "pixels", rows, beside="pixels", shots=16)
+    for order in (["before", "after"], ["after", "before"]):
+        (row,) = [row for row in paper_rows(compare(find([folder / name for name in order]).evaluations), ["toy"])
+                  if "pixels" in row[0]]  # fmt: skip
+        assert row == ["Logistic regression on pixels", "16", "90.0", "90.0"]
+
+
 def test_each_run_has_its_own_tower(folder: Path):
     rows = predictions(TRUTH, np.where(np.arange(100) < 20, TRUTH, "4"))
     write_evaluation(folder / "before" / "features", "features", rows, beside="features", shots=16)
