@@ -16,7 +16,7 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 
 OURS = ("seed", "shots", "data_root", "parquet", "allow_unverified", "partial", "out", "warn", "keep", "method")
 OURS += ("experiment_name", "objective_name", "policy_name", "variant_name", "task_seed", "difficulty", "group_weight")
-OURS += ("freeze",)
+OURS += ("freeze", "rollouts")
 GROUPS = ("dataset", "prompt", "objective", "schedule", "policy", "hardware")
 SCHEMA = {"grpo": "ppo_trainer", "sft": "sft_trainer_engine"}
 DATACLASS_FIELDS = {  # of verl's RolloutConfig and AgentLoopConfig, not in its YAML
