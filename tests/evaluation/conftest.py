@@ -1,4 +1,4 @@
-"""Shared by the tests of evaluations: prepared rows, eight phantoms per split, and a headless Chromium for the pages."""
+"""Shared by the tests of evaluations: prepared rows (eight phantoms per split), and a headless Chromium for pages."""
 
 from collections.abc import Iterator
 from pathlib import Path
