@@ -6,7 +6,8 @@
 
 Each size is a run of recipes/grpo.py from the tiny policy on phantoms; the figures are medians over all steps but the
 first. Scoring is the CPU time that the reward workers spent, beside the generation time of the same run. Keeping
-rollouts is what they add to a step: the step waits until they are read, and their thread writes them meanwhile.
+rollouts is what they add to a step: it waits until they are read and until TensorBoard has them, and a thread writes
+them meanwhile.
 Each line compares the time per sample with the smallest size's: 1.00 where cost is proportional to work.
 """
 
@@ -24,7 +25,7 @@ import machine
 from vrft_aug.engine.run import rollouts_file
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("gen", "old_log_prob", "ref", "keep_rollouts", "update_actor", "update_weights", "step")
+PARTS = ("gen", "old_log_prob", "ref", "keep_rollouts", "track_rollouts", "update_actor", "update_weights", "step")
 
 
 def recipe(name: str, *overrides: str) -> None:
@@ -58,7 +59,7 @@ def measure(folder: Path, prompts: int, steps: int, ranks: int = 1) -> dict:
     parts = {part: round(median(record[f"timing_s/{part}"] for record in records), 3) for part in PARTS
              if f"timing_s/{part}" in records[0]}  # fmt: skip
     samples = prompts * 8
-    keeping = parts["keep_rollouts"] + seconds_of_writing(out, steps)
+    keeping = parts["keep_rollouts"] + parts["track_rollouts"] + seconds_of_writing(out, steps)
     scoring = median(record["reward/classification/scoring_seconds"] for record in records) * samples
     return {"samples": samples, "ranks": ranks, "steps": len(records), "seconds": parts,
             "scoring_seconds": round(scoring, 3), "scoring_share_of_generation": round(scoring / parts["gen"], 4),

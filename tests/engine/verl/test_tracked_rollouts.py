@@ -98,6 +98,7 @@ def test_a_damaged_row_does_not_end_the_training(images, caplog):
 
 def test_the_trainer_sends_at_the_end_of_a_step_and_of_a_validation(images, monkeypatch, tmp_path):
     trainer, tracker = object.__new__(StoppableTrainer), Recorder()
+    trainer.timing_raw = {}
     monkeypatch.setattr(PPOTrainerSync, "on_step_end", lambda self: None)
     trainer.config = SimpleNamespace(trainer=SimpleNamespace(default_local_dir=tmp_path))
     trainer.logger, trainer._tracked = SimpleNamespace(logger={"wandb": tracker}), TrackedRollouts(images)
@@ -117,6 +118,7 @@ def test_the_trainer_sends_at_the_end_of_a_step_and_of_a_validation(images, monk
 
 def test_with_track_false_nothing_is_prepared(monkeypatch, tmp_path):
     trainer = object.__new__(StoppableTrainer)
+    trainer.timing_raw = {}
     monkeypatch.setattr(PPOTrainerSync, "on_step_end", lambda self: None)
     trainer.config = SimpleNamespace(trainer=SimpleNamespace(default_local_dir=tmp_path))
     trainer.on_step_end()  # it has no trackers to look for

@@ -80,7 +80,8 @@ class StoppableTrainer(PPOTrainerSync):
     def on_step_end(self) -> None:
         """Make this step the last one if the stop file exists."""
         super().on_step_end()
-        self._track()
+        with marked_timer("track_rollouts", self.timing_raw):
+            self._track()
         if Path(self.config.trainer.default_local_dir, STOP).exists():
             self.total_training_steps = self.global_steps
 
