@@ -1,4 +1,4 @@
-"""Decides which groups of a step are kept for a person to read: prompts followed through the run, and mixed ones."""
+"""Decides which prompts of a step are kept with their answers: some through the whole run, others for mixed scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Shows the kept groups of a step, with their images, in the trackers that `trainer.logger` names.
+"""Shows kept prompts, images and answers of a step in TensorBoard, W&B and other trackers that `trainer.logger` names.
 
 verl starts the trackers and logs its numbers to them (verl/utils/tracking.py). Each function here adds the groups of
 one split and step to one of them. What the policy wrote is shown as text: TensorBoard renders Markdown, so there it is

@@ -1,4 +1,4 @@
-"""Reads the groups that are worth a person's look from verl's queue, and writes them beside the metrics.
+"""Keeps some prompts of each step with all their answers: reads verl's queue, writes to the run's folder.
 
 The trainer calls it between the advantages and the update. Only the chosen samples are read from the queue; texts are
 decoded and written in verl's own thread for such files, while the policy is updated (benchmarks/rollouts.py).

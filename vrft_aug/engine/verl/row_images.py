@@ -1,4 +1,4 @@
-"""Finds the images of kept groups in the rows that verl's data sets map from disk, and makes small copies of them."""
+"""Finds the images of kept prompts in the rows of verl's data sets, and makes small copies of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

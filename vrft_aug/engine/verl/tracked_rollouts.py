@@ -1,4 +1,4 @@
-"""Hands the groups that were kept of a step to verl's trackers, before verl logs the numbers of the same step.
+"""Sends the prompts and answers kept of a step to verl's trackers, before verl logs the numbers of the same step.
 
 W&B drops what comes for an earlier step than the last, so nothing may come later. The images are made in the thread
 that writes the groups; the trackers are called in the trainer's own thread, where MLflow and Trackio know their run.
