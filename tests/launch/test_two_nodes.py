@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from repository import ROOT
+from watching import Watching
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 pytestmark = pytest.mark.slow
@@ -82,6 +83,27 @@ def test_a_job_goes_on_after_its_terminal_is_killed(cluster, folder):
     assert (folder / "run" / "policy" / "config.json").is_file()
     assert len((folder / "run" / "metrics.jsonl").read_text().splitlines()) == 1
     assert "recipes/grpo.py" in call(cluster, "list").stdout
+
+
+def test_a_job_is_watched_from_the_shared_folder(cluster, folder):
+    """Its server is no process of the cluster, and knows the folder alone."""
+    server = Watching(f"run={folder}")
+    steps = [*STEPS, "trainer.total_training_steps=3", "out=watched"]
+    submitted = call(cluster, "submit", "--id=watched", "--detach", f"--folder={folder}", "--", "recipes/grpo.py",
+                     *steps)  # fmt: skip
+    assert submitted.returncode == 0, submitted.stderr
+    seen = []
+
+    def finished() -> bool:
+        run = server.runs().get("watched", {})
+        seen.append((run.get("state"), run.get("step")))
+        return run.get("state") == "finished"
+
+    wait_until(finished, 400, "end of the training")
+    assert ("running", 1) in seen and seen[-1] == ("finished", 3)
+    assert server.steps(server.runs()["watched"]["key"]) == [1, 2, 3]
+    server.process.send_signal(signal.SIGINT)
+    assert server.end() == (0, "", "")
 
 
 def test_a_stopped_job_leaves_no_process(cluster, folder):

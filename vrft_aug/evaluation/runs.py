@@ -25,6 +25,7 @@ from vrft_aug.engine.run.metrics_file import read_steps
 from vrft_aug.errors import InputError
 from vrft_aug.evaluation.answers.voting import votes
 from vrft_aug.evaluation.metrics.intervals import IMAGE, Metrics
+from vrft_aug.rewards.diagnostics import BOUNDS, NO_BOUND, Bound
 
 EARLIER = {"shuffled_images": "shuffled", "pixels": "pixels"}  # keys of run.json before `beside`, and its value
 FURTHER = re.compile(r"fine_tune(_\d+)?")  # folders of the second and later trainings of a table's cell (experiments/)
@@ -43,6 +44,7 @@ class Facts:
     trained_on: data sets of the policy's trainings; external: whether this data set is none of them.
     beside: of an evaluation that another one is compared with, and in whose folder it lies: its folder's name.
     without: why an evaluation has none of this name beside it, {"pixels": reason}.
+    warn: of a training, its own bounds of the signs of vrft_aug/rewards/diagnostics.py, {measure: [lowest, highest]}.
     knowledge: of the prompt's knowledge, {"unreviewed": n, "entries": m}, where n is None for knowledge in the data
     set's config, which has no reviews; None: the prompt has none.
     """
@@ -72,6 +74,7 @@ class Facts:
     external: bool | None = None
     image_tokens: dict[str, int] | None = None
     knowledge: dict[str, int | None] | None = None
+    warn: dict[str, Bound] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,16 @@ class Training:
     name: str
     steps: pd.DataFrame  # index: step; one column per metric, NaN if a step did not log it
     facts: Facts = field(default_factory=Facts)
+
+    @property
+    def bounds(self) -> dict[str, Bound]:
+        """Measure of vrft_aug/rewards/diagnostics.py -> its bound in this training."""
+        return BOUNDS | {measure: (low, high) for measure, (low, high) in (self.facts.warn or {}).items()}
+
+    def bound(self, metric: str) -> Bound:
+        """The lowest and the highest value of a metric that is not a sign of reward hacking; None: no bound."""
+        measure = metric.rpartition("/")[2]
+        return self.bounds.get(measure, NO_BOUND) if metric.startswith("reward/") else NO_BOUND
 
     def values(self, metric: str) -> "pd.Series[float]":
         """The logged values of a metric; index: step."""

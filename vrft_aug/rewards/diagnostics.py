@@ -32,6 +32,7 @@ MEASURES: dict[str, tuple[float | None, float | None, str]] = {
     "knowledge_bleu": (None, 0.5, "the thought copies the prompt's knowledge"),
     "score_gap": (None, 0.3, "the training reward is far above the validation accuracy"),
 }
+NO_BOUND: Bound = (None, None)
 BOUNDS: dict[str, Bound] = {name: (low, high) for name, (low, high, _) in MEASURES.items()}
 MEANING = {name: meaning for name, (*_, meaning) in MEASURES.items()}
 
@@ -87,7 +88,7 @@ def warnings(metrics: Metrics, bounds: Mapping[str, Bound] = BOUNDS) -> list[str
         raise InputError(f"diagnostics: no measure {', '.join(sorted(unknown))}; known: {', '.join(MEANING)}")
     lines = []
     for name, value in metrics.items():
-        low, high = bounds.get(name.rpartition("/")[2], (None, None))
+        low, high = bounds.get(name.rpartition("/")[2], NO_BOUND)
         meaning = MEANING.get(name.rpartition("/")[2])
         if low is not None and value < low:
             lines.append(f"{name} is {value:.3g}, below {low:g}: {meaning}")

@@ -45,7 +45,9 @@ def test_task_and_classes_are_those_of_the_rows(tmp_path):
     config = composed("evaluate", "dataset=phantom_grade")
     found = facts.of_config(config, tmp_path)
     assert (found["task"], found["classes"]) == ("grading", list(config.dataset.classes))
-    assert found["variant"] is found["freeze"] is None
+    assert found["variant"] is found["freeze"] is found["warn"] is None
     frozen = composed("sft", "dataset=phantom_grade", "freeze=language")
     assert facts.of_config(frozen, tmp_path)["freeze"] == "language"
-    assert facts.of_config(composed("grpo", "dataset=phantom_grade", "variant=dapo"), tmp_path)["variant"] == "dapo"
+    grpo = composed("grpo", "dataset=phantom_grade", "variant=dapo", "+warn.top_prediction=[null,0.5]")
+    found = facts.of_config(grpo, tmp_path)
+    assert (found["variant"], found["warn"]) == ("dapo", {"top_prediction": [None, 0.5]})

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from toy_runs import write_training
 
+from vrft_aug.evaluation.report.panels import bounds_of
 from vrft_aug.evaluation.report.signs import explained, sign_table
 from vrft_aug.evaluation.runs import find
 from vrft_aug.rewards.diagnostics import MEANING
@@ -26,6 +27,20 @@ def test_last_and_worst_values_and_what_crossed_its_bound(tmp_path: Path):
     assert mark.startswith("▲: the last value")
     measures = ("top_prediction", "equal_groups", "response_length", "score_gap")
     assert sorted(meanings) == sorted(f"{name}, outside its bound: {MEANING[name]}" for name in measures)
+
+
+def test_a_training_may_have_bounds_of_its_own(tmp_path: Path):
+    own = {"top_prediction": [0.55, 0.99], "equal_groups": [None, None]}
+    write_training(tmp_path / "grpo", 3, signs=SIGNS, warn=own)
+    (training,) = find([tmp_path]).trainings
+    assert {row[3]: row[4:] for row in sign_table([training]).rows} == {
+        "top_prediction": ["0.6", "0.5 (step 1)", "at least 0.55, at most 0.99", "(▲)"],
+        "response_length": ["30", "3 (step 2)", "at least 4", "(▲)"],
+    }
+    name = "reward/grading/top_prediction"
+    write_training(tmp_path / "other", 3, signs=SIGNS)
+    both = find([tmp_path]).trainings
+    assert (bounds_of(name, [training]), bounds_of(name, both)) == ((0.55, 0.99), (None, None))
 
 
 def test_the_mark_is_explained_only_where_a_row_has_it(tmp_path: Path):

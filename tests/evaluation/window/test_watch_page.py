@@ -1,5 +1,6 @@
 """The page beside a training in a headless Chromium: what a person sees and can do, and that it uses no network."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -80,6 +81,41 @@ def test_a_resumed_training_goes_on_in_the_same_view(page, site, runs, rows):
     rollouts_file.write(run, [group(2, 3, ["cross"] * 4)], 64)
     shows(page, "Step 2, training: train_3")
     assert page.locator(".group .answer").count() == 4
+
+
+def set_state(run: Path, state: str) -> None:
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"state": state}))
+
+
+def test_in_a_table_the_page_moves_on_to_the_next_training(page, site, runs, rows):
+    first = write_rollouts(runs / "a", 1, rows, state="running", started="2026-01-01T00:00:00Z", host="elsewhere")
+    page.goto(site.url)
+    shows(page, "Step 1")
+    set_state(first, "finished")
+    page.locator("#states .state-finished").wait_for(timeout=SOON)
+    write_rollouts(runs / "b", 2, rows, state="running", started="2026-01-02T00:00:00Z", host="elsewhere")
+    shows(page, "Step 2")
+    assert page.locator("#states tr[aria-current]").inner_text().startswith("b")
+    page.locator("#rollouts select[name=run]").select_option(label="a")  # by hand: it stays
+    shows(page, "Step 1")
+    write_step(runs / "b", 3)
+    page.locator("#states tr", has_text="3 of").wait_for(timeout=SOON)
+    shows(page, "Step 1")
+
+
+def test_a_training_ends_and_who_reads_an_earlier_step_is_left_there(page, site, runs, rows):
+    first = write_rollouts(runs / "a", 2, rows, state="running", started="2026-01-01T00:00:00Z", host="elsewhere")
+    page.goto(site.url)
+    shows(page, "Step 2")
+    page.keyboard.press("h")
+    shows(page, "Step 1")
+    set_state(first, "finished")
+    page.locator("#states .state-finished").wait_for(timeout=SOON)
+    write_rollouts(runs / "b", 2, rows, state="running", started="2026-01-02T00:00:00Z", host="elsewhere")
+    page.locator("#states tbody tr", has_text="running").wait_for(timeout=SOON)
+    page.wait_for_timeout(SOON)
+    assert "Step 1" in heading(page) and page.locator("#states tr[aria-current]").inner_text().startswith("a")
 
 
 def test_a_group_is_shown_with_its_image_its_rewards_and_what_it_recites(page, site, runs, rows):

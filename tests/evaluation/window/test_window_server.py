@@ -6,13 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
 from repository import ROOT
 from starlette.testclient import TestClient
 from toy_rollouts import answer, group, write_picture_rows, write_rollouts, write_step
+from watching import Watching
 
 from vrft_aug.engine.run import rollouts_file
 from vrft_aug.errors import InputError
@@ -56,6 +56,12 @@ def test_states_curves_index_groups_and_images(client):
     assert (first["image"]["width"], first["image"]["height"]) == (96, 80)
     image = client.get(first["image"]["uri"])
     assert image.headers["content-type"] == "image/jpeg" and "max-age" in image.headers["cache-control"]
+
+
+def test_warnings_follow_the_bounds_of_the_run(client, run):
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"warn": {"top_prediction": [None, 0.96]}}))
+    assert client.get(f"runs/{key_of(client)}/curves").json()["warnings"] == []
 
 
 def test_the_page_and_its_files(client):
@@ -161,29 +167,20 @@ def test_a_folder_that_does_not_exist_yet(tmp_path):
     assert len(client.get("state").json()["runs"]) == 1
 
 
-def start(*overrides: str) -> tuple[subprocess.Popen, str]:
-    """The recipe, and the address that it prints."""
-    command = [sys.executable, str(ROOT / "recipes" / "watch.py"), *overrides]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    line = process.stdout.readline()
-    return process, re.search(r"http://\S+", line)[0]
-
-
 def test_the_recipe_serves_on_loopback_and_ends_by_ctrl_c_with_0(run):
-    process, url = start(f"run={run}")
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", url)
-    assert json.load(urllib.request.urlopen(f"{url}state"))["runs"][0]["step"] == 2
-    process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=30)
-    assert (process.returncode, out, errors) == (0, "", "")
+    server = Watching(f"run={run}")
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", server.url)
+    assert server.runs()["run"]["step"] == 2
+    server.process.send_signal(signal.SIGINT)
+    assert server.end() == (0, "", "")
 
 
 def test_killing_the_server_leaves_the_run_as_it_is(run):
-    process, url = start(f"run={run}")
-    urllib.request.urlopen(f"{url}state").read()
+    server = Watching(f"run={run}")
+    server.runs()
     before = {str(file): file.stat().st_mtime_ns for file in run.rglob("*")}
-    process.kill()
-    process.communicate(timeout=30)
+    server.process.kill()
+    server.end()
     assert {str(file): file.stat().st_mtime_ns for file in run.rglob("*")} == before
     write_step(run, 3)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.data.policy_files import read_settings
 from vrft_aug.data.preparation.contract import read_manifest
@@ -11,7 +11,8 @@ from vrft_aug.data.preparation.contract import read_manifest
 
 def of_config(config: DictConfig, rows: Path, *more: Path) -> dict[str, Any]:
     """The keys that every training and evaluation records. experiment None: none; shots None: all training images;
-    variant None: not of GRPO. freeze None: not of a training.
+    variant None: not of GRPO. freeze None: not of a training. warn None: not of GRPO; else its own bounds of the signs
+    of vrft_aug/rewards/diagnostics.py.
 
     rows: the folder of the prepared rows. From its manifest are: shots, protocol, knowledge (how many of the prompt's
     entries nobody has reviewed, where None stands for entries of the config; None without knowledge), image_tokens
@@ -36,6 +37,7 @@ def of_config(config: DictConfig, rows: Path, *more: Path) -> dict[str, Any]:
         "objective": config.objective_name,
         "variant": config.get("variant_name"),
         "freeze": config.get("freeze"),
+        "warn": OmegaConf.to_container(config.warn) if "warn" in config else None,
         "parquet": str(rows.resolve()),
         "protocol": manifest["rule"]["protocol"],
         "knowledge": knowledge and {key: knowledge[key] for key in ("unreviewed", "entries")},

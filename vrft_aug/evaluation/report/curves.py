@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from vrft_aug.evaluation.report.panels import bounds_of, look_of, panels
 from vrft_aug.evaluation.runs import Training
+from vrft_aug.rewards.diagnostics import NO_BOUND
 
 # Okabe and Ito (2008): people with any form of colour blindness can tell these apart.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -41,7 +42,8 @@ def curve(trainings: Sequence[Training]) -> bytes | None:
         handles = figure.axes[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside upper center", ncols=min(4, len(trainings)), frameon=False)
     footer = [f"thin: every step; bold: centred mean over {WINDOW} steps"] if any(smoothed) else []
-    footer += ["dotted: bound of a sign of reward hacking"] if any(map(any, map(bounds_of, titles))) else []
+    if any(bounds_of(name, trainings) != NO_BOUND for name in titles):
+        footer.append("dotted: bound of a sign of reward hacking")
     if footer:
         figure.supxlabel("; ".join(footer), fontsize=8, color="0.35")
     return png_of(figure)
@@ -81,7 +83,7 @@ def _panel(ax: Axes, name: str, title: str, trainings: Sequence[Training]) -> bo
     unit, limits = look_of(name)
     for position, one in enumerate(trainings):
         draw_line(ax, one.values(name), one.name, position)
-    for bound in bounds_of(name):
+    for bound in bounds_of(name, trainings):
         low, high = ax.get_ylim()
         if bound is not None and low < bound < high:  # a distant bound does not stretch the axis
             ax.axhline(bound, color="0.35", linewidth=1, linestyle=(0, (1, 2)))

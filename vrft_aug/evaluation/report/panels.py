@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from vrft_aug.evaluation.runs import Training
-from vrft_aug.rewards.diagnostics import BOUNDS, MEANING
+from vrft_aug.rewards.diagnostics import MEANING, NO_BOUND, Bound
 
 NO_PANEL = r"(?!(?:score|response_length|scoring_seconds|.+_spread)$)"  # shown elsewhere, or of no use as a curve
 # Pattern of metric names (verl's or our replay buffer's), panel title, y axis, its limits; `{}`: the pattern's groups.
@@ -53,7 +53,7 @@ def curve_data(trainings: Sequence[Training]) -> list[dict]:
             {"name": one.name, "steps": list(map(int, line.index)), "values": [float(f"{value:.6g}") for value in line]}
             for one, line in ((one, _finite(one.values(name))) for one in trainings)
         ]
-        look = {"unit": look_of(name)[0], "meaning": meaning_of(name), "bounds": bounds_of(name)}
+        look = {"unit": look_of(name)[0], "meaning": meaning_of(name), "bounds": bounds_of(name, trainings)}
         found.append({"title": title, **look, "lines": lines})
     return found
 
@@ -63,9 +63,10 @@ def look_of(name: str) -> tuple[str, tuple[float, float] | None]:
     return next((unit, limits) for pattern, _, unit, limits in PANELS if re.fullmatch(pattern, name))
 
 
-def bounds_of(name: str) -> tuple[float | None, float | None]:
-    """The lowest and the highest value that is not a sign of reward hacking; None: no bound."""
-    return BOUNDS.get(name.rpartition("/")[2], (None, None)) if name.startswith("reward/") else (None, None)
+def bounds_of(name: str, trainings: Sequence[Training]) -> Bound:
+    """The bound of a metric that all trainings share; none where they differ (`warn` of conf/grpo.yaml)."""
+    found = {one.bound(name) for one in trainings}
+    return found.pop() if len(found) == 1 else NO_BOUND
 
 
 def meaning_of(name: str) -> str:

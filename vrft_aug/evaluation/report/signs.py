@@ -1,11 +1,12 @@
 """Makes the table of signs of reward hacking: the last and the worst value of each measure, and its bound."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 
 from vrft_aug.evaluation.report.text_table import Table
 from vrft_aug.evaluation.runs import Training
-from vrft_aug.rewards.diagnostics import BOUNDS, MEANING, Bound
+from vrft_aug.rewards.diagnostics import MEANING, NO_BOUND, Bound
 
 CROSSED = "▲"
 HEADER = ["Training", "Data set", "Task", "Measure", "Last", "Worst", "Bound", "Crossed"]
@@ -29,16 +30,18 @@ def _rows(one: Training) -> Iterator[list[str]]:
     for name in one.steps.columns:
         match = re.fullmatch(r"reward/([^/]+)/([^/]+)", name)
         values = one.values(name)
-        if match and match[2] in BOUNDS and len(values):
-            low, high = bound = BOUNDS[match[2]]
-            position = int(values.argmin() if high is None else values.argmax())
+        if match and (bound := one.bound(name)) != NO_BOUND and len(values):
+            low, high = bound
+            beyond = [_beyond(value, bound) for value in values]
+            position = beyond.index(max(beyond))
             last, worst = values.iloc[-1], values.iloc[position]
-            mark = CROSSED if _outside(last, bound) else f"({CROSSED})" if _outside(worst, bound) else ""
-            limit = f"at least {low:g}" if high is None else f"at most {high:g}"
+            mark = CROSSED if beyond[-1] > 0 else f"({CROSSED})" if beyond[position] > 0 else ""
+            sides = [f"{word} {side:g}" for word, side in (("at least", low), ("at most", high)) if side is not None]
             worst_text = f"{worst:.3g} (step {values.index[position]})"
-            yield [one.name, one.facts.dataset, match[1], match[2], f"{last:.3g}", worst_text, limit, mark]
+            yield [one.name, one.facts.dataset, match[1], match[2], f"{last:.3g}", worst_text, ", ".join(sides), mark]
 
 
-def _outside(value: float, bound: Bound) -> bool:
+def _beyond(value: float, bound: Bound) -> float:
+    """How far a value lies outside its bound; below 0 inside it."""
     low, high = bound
-    return (low is not None and value < low) or (high is not None and value > high)
+    return max(-math.inf if low is None else low - value, -math.inf if high is None else value - high)

@@ -42,7 +42,7 @@ class Window:
         training = training_of(self._run(request))
         signs = training.steps.filter(regex="^reward/").dropna(how="all")
         last = {str(name): float(value) for name, value in signs.iloc[-1].dropna().items()} if len(signs) else {}
-        return JSONResponse({"panels": curve_data([training]), "warnings": warnings(last),
+        return JSONResponse({"panels": curve_data([training]), "warnings": warnings(last, training.bounds),
                              "step": int(signs.index[-1]) if len(signs) else None})  # fmt: skip
 
     def index(self, request: Request) -> Response:

@@ -68,6 +68,15 @@ async function showCurvesOf(run) {
   byId("warnings").replaceChildren(...warnings.map((line) => element("li", { class: "fault" }, `Step ${step}: ${line}`)));
 }
 
+let last = {}, ended = null; // key -> state, as the server said before; the run that ended while it was shown
+
+/** The training that runs when the one that was shown has ended: in a table the page moves on. Undefined: stay. */
+function nextOf(run, trainings) {
+  if (last[run.key] === "running" && run.state !== "running") ended = run.key;
+  last = Object.fromEntries(trainings.map(({ key, state }) => [key, state]));
+  return run.key === ended && view.follows() ? trainings.filter((one) => one.state === "running").at(-1) : undefined;
+}
+
 /** The training to show first: the last one that runs, else the last one. */
 const first = (trainings) => (trainings.filter((run) => run.state === "running").at(-1) ?? trainings.at(-1))?.key;
 
@@ -85,7 +94,9 @@ async function follow() {
       await view.choose(trainings.some((run) => run.key === wanted?.run) ? wanted : { run: first(trainings) });
     }
   }
-  const run = trainings.find((one) => one.key === view.chosen());
+  let run = trainings.find((one) => one.key === view.chosen());
+  const next = run && nextOf(run, trainings);
+  if (next) await view.choose({ run: (run = next).key });
   showRuns(byId("states").tBodies[0], state.runs, run?.key);
   if (!run) return;
   if (seen.rollouts !== `${run.key} ${run.rollouts}`) {

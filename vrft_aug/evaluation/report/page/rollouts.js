@@ -6,7 +6,7 @@
 const KEPT = 12; // steps whose answers stay in memory
 const FIRST = 4; // files that are enough to begin with: a long run's index takes a moment
 
-/** Build the view inside `place`; returns { choose(sample), refresh() }. keys: what listens to keys. */
+/** Build the view inside `place`; returns { choose(sample), refresh(), update(), chosen(), follows() }. keys: what listens to keys. */
 function showRollouts(place, source, keys = place, onRun = () => {}) {
   const form = controlsOf(source), { run, split, filter, truth, step, follow, copy } = form.elements;
   const status = element("p", { class: "reading", role: "status" }), notes = element("ul", { class: "notes" });
@@ -169,5 +169,5 @@ function showRollouts(place, source, keys = place, onRun = () => {}) {
   };
   update();
   if (source.runs.length) choose(sampleOf(location.hash) ?? { run: run.value });
-  return { choose, refresh, update, chosen: () => run.value };
+  return { choose, refresh, update, chosen: () => run.value, follows: () => Boolean(follow?.checked) };
 }
