@@ -141,6 +141,18 @@ def test_one_experiment_with_two_seeds_has_its_report_beside_their_folders(tmp_p
     assert "| V-SFT | 256 | 95.0 ± 7.1 (" in text
 
 
+def test_the_report_has_the_rows_and_claims_of_the_command_line(tmp_path: Path):
+    rows = predictions(TRUTH, TRUTH, data_source="retina")
+    write_cell(tmp_path, "qwen2_5_vl_3b", "retina", 256, "v_sft", rows=rows)
+    spec = {"title": "some rows", "protocol": "paper", "policy": "qwen2_5_vl_3b", "larger_policy": None,
+            "datasets": ["retina"], "shots": [256], "rows": [{"experiment": "v_sft"}]}  # fmt: skip
+    table = Table.of(OmegaConf.create(spec))
+    own = ["table.rows=[{experiment: v_sft}]", "table.claims=[]"]
+    run_table.report(tmp_path, "table3", table, [(cell, []) for cell in cells(table)], own)
+    text = (tmp_path / "table3" / "report.md").read_text()
+    assert "| V-SFT | 256 | 100.0" in text and "V-RFT" not in text and "## Claims" not in text
+
+
 def test_two_trainings_in_a_row_fill_their_cell(tmp_path: Path):
     """The first has the objective iou, the second and the test mfrs."""
     rows = predictions(TRUTH, TRUTH, data_source="retina")

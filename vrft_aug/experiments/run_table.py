@@ -56,7 +56,8 @@ def run_table(config: DictConfig) -> None:
         return
     refuse([(cell, stages) for cell, stages in work if not all(map(is_done, stages))], survey)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    write = partial(report, Path(config.out), chosen.table, table)
+    own = [text for text in HydraConfig.get().overrides.task if text.startswith(("table.rows=", "table.claims="))]
+    write = partial(report, Path(config.out), chosen.table, table, own=own)
     if config.submit:
         launcher, folder = submission.choose(config), JobFolder(Path(config.out) / "jobs")
         fill = None if chosen.table == "one" else write  # its report lies in its first cell, which may end last
@@ -112,9 +113,12 @@ def refuse(work: Sequence[tuple[Cell, list[Stage]]], survey: Survey) -> None:
                          f"{'; '.join(found[:SHOWN])}{more}")  # fmt: skip
 
 
-def report(root: Path, name: str, table: Table, work: Sequence[tuple[Cell, list[Stage]]]) -> None:
+def report(
+    root: Path, name: str, table: Table, work: Sequence[tuple[Cell, list[Stage]]], own: Sequence[str] = ()
+) -> None:
     """Run recipes/report.py on the cells with results, and on trainings that they share with cells of other tables. The
-    report goes to <root>/<name>; for `one` into the cell, of several seeds beside their folders."""
+    report goes to <root>/<name>; for `one` into the cell, of several seeds beside their folders. own: overrides of rows
+    and claims, as the command line gave them."""
     done = [cell for cell, _ in work]
     folders = [folder for cell in done if (folder := root / cell.folder).is_dir()]
     if not folders:
@@ -123,7 +127,7 @@ def report(root: Path, name: str, table: Table, work: Sequence[tuple[Cell, list[
     shared = dict.fromkeys(out for out in trained if out.parent not in folders)
     runs = f"runs=[{','.join(map(str, (*folders, *shared)))}]"
     keys = ("datasets", "shots", "policy", "larger_policy", "also")
-    arguments = [f"table={name}", *(f"table.{key}={json.dumps(getattr(table, key))}" for key in keys)]
+    arguments = [f"table={name}", *(f"table.{key}={json.dumps(getattr(table, key))}" for key in keys), *own]
     arguments += [f"++table.seeds={table.seeds}"] if table.several else []
     out = root / name
     if name == "one" and table.several:
