@@ -17,7 +17,7 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 pytestmark = pytest.mark.slow
 
 SMALL = ["dataset.loader.train=32", "dataset.loader.val=16", "dataset.loader.test=16", "out=rows"]
-STEPS = ["parquet=rows", "schedule.batch_size=8", "trainer.val_before_train=false"]
+STEPS = ["parquet=rows", "schedule.batch_size=8", "schedule.mini_batch_size=8", "trainer.val_before_train=false"]
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +87,7 @@ def test_a_job_goes_on_after_its_terminal_is_killed(cluster, folder):
 
 def test_a_job_is_watched_from_the_shared_folder(cluster, folder):
     """Its server is no process of the cluster, and knows the folder alone."""
-    server = Watching(f"run={folder}")
     steps = [*STEPS, "trainer.total_training_steps=3", "out=watched"]
-    submitted = call(cluster, "submit", "--id=watched", "--detach", f"--folder={folder}", "--", "recipes/grpo.py",
-                     *steps)  # fmt: skip
-    assert submitted.returncode == 0, submitted.stderr
     seen = []
 
     def finished() -> bool:
@@ -99,11 +95,13 @@ def test_a_job_is_watched_from_the_shared_folder(cluster, folder):
         seen.append((run.get("state"), run.get("step")))
         return run.get("state") == "finished"
 
-    wait_until(finished, 400, "end of the training")
-    assert ("running", 1) in seen and seen[-1] == ("finished", 3)
-    assert server.steps(server.runs()["watched"]["key"]) == [1, 2, 3]
-    server.process.send_signal(signal.SIGINT)
-    assert server.end() == (0, "", "")
+    with Watching(f"run={folder}") as server:
+        submitted = call(cluster, "submit", "--id=watched", "--detach", f"--folder={folder}", "--", "recipes/grpo.py",
+                         *steps)  # fmt: skip
+        assert submitted.returncode == 0, submitted.stderr
+        wait_until(finished, 400, "end of the training")
+        assert ("running", 1) in seen and seen[-1] == ("finished", 3)
+        assert server.steps(server.runs()["watched"]["key"]) == [1, 2, 3]
 
 
 def test_a_stopped_job_leaves_no_process(cluster, folder):

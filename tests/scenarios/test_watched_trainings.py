@@ -52,27 +52,22 @@ def step_of(server: Watching) -> int:
 
 def test_server_and_training_die_beside_each_other_and_a_resumed_run_goes_on_in_the_same_view(rows, tmp_path):
     out = tmp_path / "runs" / "run"
-    server = Watching(f"run={out.parent}")
-    assert server.runs() == {}
-    training = train(rows, out, 6)
-    until(lambda: step_of(server) >= 1)
-    key = server.runs()["run"]["key"]
-    assert server.runs()["run"]["state"] == "running" and 1 in server.steps(key)
+    with Watching(f"run={out.parent}") as server:
+        assert server.runs() == {}
+        training = train(rows, out, 6)
+        until(lambda: step_of(server) >= 1)
+        key = server.runs()["run"]["key"]
+        assert server.runs()["run"]["state"] == "running" and 1 in server.steps(key)
+    until(lambda: max(metrics(out)) >= 3)  # the training has gone on without the server
+    with Watching(f"run={out.parent}") as server:
+        os.kill(training.pid, signal.SIGKILL)
+        training.communicate(timeout=60)
+        until(lambda: server.runs()["run"]["state"] in ("failed", "process gone"), 60)
+        dead = server.runs()["run"]
+        assert dead["key"] == key and "killed" in dead["why"] and server.steps(key)[:3] == [1, 2, 3]
 
-    server.process.kill()
-    server.end()
-    until(lambda: max(metrics(out)) >= 3)  # the training has gone on
-    again = Watching(f"run={out.parent}")
-    os.kill(training.pid, signal.SIGKILL)
-    training.communicate(timeout=60)
-    until(lambda: again.runs()["run"]["state"] in ("failed", "process gone"), 60)
-    dead = again.runs()["run"]
-    assert dead["key"] == key and "killed" in dead["why"] and again.steps(key)[:3] == [1, 2, 3]
-
-    resumed = train(rows, out, 6)
-    assert resumed.communicate(timeout=300)[1] == "" and resumed.returncode == 0
-    last = again.runs()["run"]
-    assert (last["key"], last["state"], last["step"], last["steps"]) == (key, "finished", 6, 6)
-    assert again.steps(key) == sorted(set(metrics(out))) == [1, 2, 3, 4, 5, 6]
-    again.process.send_signal(signal.SIGINT)
-    assert again.end() == (0, "", "")
+        resumed = train(rows, out, 6)
+        assert resumed.communicate(timeout=300)[1] == "" and resumed.returncode == 0
+        last = server.runs()["run"]
+        assert (last["key"], last["state"], last["step"], last["steps"]) == (key, "finished", 6, 6)
+        assert server.steps(key) == sorted(set(metrics(out))) == [1, 2, 3, 4, 5, 6]

@@ -10,12 +10,19 @@ from repository import ROOT
 
 
 class Watching:
-    """The page's server of a folder. url: the address that it prints."""
+    """The page's server of a folder; at the end of its context it has ended. url: the address that it prints."""
 
     def __init__(self, *overrides: str) -> None:
         command = [sys.executable, str(ROOT / "recipes" / "watch.py"), *overrides]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.url = re.search(r"http://\S+", self.process.stdout.readline())[0]
+
+    def __enter__(self) -> "Watching":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.kill()
+        self.process.wait()
 
     def ask(self, path: str) -> dict:
         with urllib.request.urlopen(f"{self.url}{path}", timeout=30) as answer:

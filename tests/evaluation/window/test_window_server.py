@@ -168,19 +168,17 @@ def test_a_folder_that_does_not_exist_yet(tmp_path):
 
 
 def test_the_recipe_serves_on_loopback_and_ends_by_ctrl_c_with_0(run):
-    server = Watching(f"run={run}")
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", server.url)
-    assert server.runs()["run"]["step"] == 2
-    server.process.send_signal(signal.SIGINT)
-    assert server.end() == (0, "", "")
+    with Watching(f"run={run}") as server:
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", server.url)
+        assert server.runs()["run"]["step"] == 2
+        server.process.send_signal(signal.SIGINT)
+        assert server.end() == (0, "", "")
 
 
 def test_killing_the_server_leaves_the_run_as_it_is(run):
-    server = Watching(f"run={run}")
-    server.runs()
-    before = {str(file): file.stat().st_mtime_ns for file in run.rglob("*")}
-    server.process.kill()
-    server.end()
+    with Watching(f"run={run}") as server:
+        server.runs()
+        before = {str(file): file.stat().st_mtime_ns for file in run.rglob("*")}
     assert {str(file): file.stat().st_mtime_ns for file in run.rglob("*")} == before
     write_step(run, 3)
 
