@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from vrft_aug.engine.run.reaper import SHARED_MEMORY, Segments, end, lives
+from vrft_aug.engine.run.reaper import SHARED_MEMORY, Segments, end, lives, relatives
 
 HOLDS = """
 import sys, time
@@ -87,3 +88,21 @@ def test_a_process_lives_as_long_as_its_last_thread(start):
     assert process.status() == psutil.STATUS_ZOMBIE and lives(process)
     time.sleep(3)
     assert process.status() == psutil.STATUS_ZOMBIE and not lives(process)
+
+
+def test_relatives_are_found_while_another_thread_lists_the_processes(start):
+    """Ray does so, with other attributes, while it looks for a cluster; psutil shares its processes among threads."""
+    process, ended = start("import time; print(flush=True); time.sleep(60)"), threading.Event()
+
+    def list_all() -> None:
+        while not ended.is_set():
+            list(psutil.process_iter(["cmdline"]))
+
+    other = threading.Thread(target=list_all)
+    other.start()
+    try:
+        for _ in range(50):
+            assert psutil.Process(process.pid) in relatives({psutil.Process()})
+    finally:
+        ended.set()
+        other.join()

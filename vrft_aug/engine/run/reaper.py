@@ -14,7 +14,9 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 
 import psutil
@@ -68,11 +70,19 @@ def relatives(family: set[psutil.Process]) -> set[psutil.Process]:
     """All processes that descend from a living member of `family`; psutil tells reused process ids apart."""
     numbers = {process.pid for process in family if lives(process)}
     found = set()
-    for process in sorted(psutil.process_iter(["ppid", "create_time"]), key=lambda p: p.info["create_time"] or 0):
-        if process.info["ppid"] in numbers and process.pid != os.getpid():
+    for _, parent, process in sorted(_all_processes(), key=itemgetter(0)):
+        if parent in numbers and process.pid != os.getpid():
             numbers.add(process.pid)
             found.add(process)
     return found
+
+
+def _all_processes() -> Iterator[tuple[float, int, psutil.Process]]:
+    """When each process started, its parent's number, and itself. `process.info` is not read: the processes are shared
+    by all threads, and Ray looks for a cluster with other attributes while a training is watched."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            yield process.create_time(), process.ppid(), process
 
 
 def end(family: set[psutil.Process], segments: Segments) -> None:
