@@ -73,8 +73,11 @@ let last = {}, ended = null; // key -> state, as the server said before; the run
 /** The training that runs when the one that was shown has ended: in a table the page moves on. Undefined: stay. */
 function nextOf(run, trainings) {
   if (last[run.key] === "running" && run.state !== "running") ended = run.key;
+  else if (run.key !== ended) ended = null;
   last = Object.fromEntries(trainings.map(({ key, state }) => [key, state]));
-  return run.key === ended && view.follows() ? trainings.filter((one) => one.state === "running").at(-1) : undefined;
+  const next = run.key === ended && view.follows() ? trainings.filter((one) => one.state === "running").at(-1) : undefined;
+  if (next) ended = null; // who goes back by hand stays there
+  return next;
 }
 
 /** The training to show first: the last one that runs, else the last one. */
