@@ -33,14 +33,14 @@ def test_the_files_are_those_of_one_process(tmp_path, data_root, dataset):
 
 
 def test_images_come_in_order_and_few_are_read_ahead():
-    read, samples = [], noise(60, (128, 128))
+    read, samples = [], noise(400, (128, 128))
     counted = (read.append(sample.source_id) or sample for sample in samples)
     with image_opener(2, 0) as open_images:
         for i, (sample, opened) in enumerate(open_images(counted)):
             assert sample is samples[i] and opened.size == (128, 128)
             assert opened == opening.open_all([sample.image])[0]
             assert len(read) - i <= 4 * (opening.AHEAD * 2 + 1)  # four images of this size make a batch
-    assert i == 59
+    assert i == 399
 
 
 def test_many_images_get_processes_and_few_none():

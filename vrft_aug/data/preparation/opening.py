@@ -29,7 +29,7 @@ from vrft_aug.errors import InputError
 MANY = 4096  # from this number of images on, processes are worth the second that they take to start
 BATCH_VALUES = 3 << 16  # pixel values per batch: one large image, or dozens of small ones, which are faster together
 BATCH_FILES = 4  # files per batch
-AHEAD = 3  # batches that wait for each process
+AHEAD = 32  # batches that wait for each process, so that none is idle while this one finishes a shard
 
 
 class Opened(NamedTuple):
