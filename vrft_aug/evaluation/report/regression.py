@@ -1,6 +1,7 @@
-"""Shows the opponents beside the runs: rows of a result table and of the paper's table, columns of CSV.
+"""Shows logistic regression beside the runs that it is compared with: in result tables, the paper's table and CSV.
 
-Opponents are logistic regression on pixels and, where it was asked for, on the features of the policy's vision tower.
+The opponents of a run are logistic regression on pixels and, where it was asked for, on the features of the policy's
+vision tower.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the server gives at each address: the page itself, the states of the runs, curves, rollouts and images.
+"""Answers each address of the page's server: with the page itself, the states of the runs, curves, rollouts or images.
 
 A run has a key, which `run_states` made from the listing of the folder: no path comes from an address.
 """
