@@ -11,6 +11,7 @@ from verl.workers.config import FSDPEngineConfig
 from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngine, FSDPEngineWithLMHead, FSDPEngineWithValueHead
 
+from vrft_aug.engine.cpu import answer_logits
 from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts
 from vrft_aug.engine.verl import patches
 from vrft_aug.engine.verl.frozen_parts import FreezingFSDP
@@ -19,6 +20,7 @@ from vrft_aug.errors import InputError
 
 patches.apply_cpu_engine()
 
+BUDGET = "max_token_len_per_gpu"  # verl's name of the number of tokens of a micro-batch
 SHARE = "VRFT_SHARE_PROMPTS"  # environment variable (conf/hardware/cpu.yaml): `True` shares prompts
 
 
@@ -48,36 +50,56 @@ class _OnCpu(FSDPEngine):
 class CpuFSDPEngine(_OnCpu, FreezingFSDP, PreciseFSDP, FSDPEngineWithLMHead):
     """Engine of the actor, the reference policy and SFT. Samples of a prompt can share its computation."""
 
+    _unread = 0  # first tokens of each row of the micro-batch whose logits nobody reads
+
     def _build_module(self) -> torch.nn.Module:
         module = super()._build_module()
+        answer_logits.leave_out(module.get_output_embeddings(), lambda: self._unread)
         self._sharing = share_prompts(module) if os.environ.get(SHARE) == "True" else None
         return module
 
     def forward_backward_batch(self, data: TensorDict, *args: Any, **kwargs: Any) -> Any:
-        if self._sharing:
-            self._samples = self._samples_together(data)
-            tu.assign_non_tensor(data, force_group_size=self._samples)
-        return super().forward_backward_batch(data, *args, **kwargs)
+        self._samples = 1
+        if not (self._sharing and self._may_share(data)):
+            return super().forward_backward_batch(data, *args, **kwargs)
+        budget = data[BUDGET]
+        lengths, prompts = (data[name].offsets().diff() for name in ("input_ids", "prompts"))
+        self._samples, whole = samples_together(list(data["uid"]), lengths, int(prompts.min()), budget)
+        tu.assign_non_tensor(data, force_group_size=self._samples, **{BUDGET: whole})
+        found = super().forward_backward_batch(data, *args, **kwargs)
+        tu.assign_non_tensor(data, **{BUDGET: budget})  # the next epoch has the same data
+        return found
 
     def prepare_model_inputs(self, micro_batch: TensorDict) -> tuple[dict, dict]:
         inputs, outputs = super().prepare_model_inputs(micro_batch)
+        self._unread = answer_logits.unread_tokens(micro_batch)
         if self._sharing:
             self._sharing.samples = 1
             if self._samples > 1:
                 self._sharing.look(inputs, self._samples, int(micro_batch["prompts"].offsets().diff().min()))
         return inputs, outputs
 
-    def _samples_together(self, data: TensorDict) -> int:
-        """How many samples of a prompt share a micro-batch. 1 on several devices: verl spreads rows without regard to
-        their prompts; and 1 for rows that are no rollout."""
+    def prepare_model_outputs(
+        self, output: Any, output_args: dict[str, Any], micro_batch: TensorDict, logits_processor_func: Any
+    ) -> dict[str, Any]:
+        if not self._unread:
+            return super().prepare_model_outputs(output, output_args, micro_batch, logits_processor_func)
+        whole, labels = micro_batch["input_ids"], "input_ids_rmpad_rolled"
+        micro_batch["input_ids"], output_args[labels] = answer_logits.shortened(
+            whole, output_args[labels], self._unread
+        )
+        found = super().prepare_model_outputs(output, output_args, micro_batch, logits_processor_func)
+        micro_batch["input_ids"] = whole
+        return answer_logits.lengthened(found, whole.offsets(), self._unread)
+
+    def _may_share(self, data: TensorDict) -> bool:
+        """Whether samples of a prompt can share a micro-batch: only of a rollout, which verl splits by its tokens, and
+        not on several devices: verl spreads rows without regard to their prompts."""
         is_rollout = "uid" in data and "prompts" in data
         is_padded = not tu.get_non_tensor_data(data, "use_remove_padding", True)
         is_split_by_tokens = tu.get_non_tensor_data(data, "use_dynamic_bsz", True)
         keeps_cache = not self.model_config.enable_gradient_checkpointing
-        if not (is_rollout and is_padded and is_split_by_tokens and keeps_cache) or self.get_data_parallel_size() > 1:
-            return 1
-        lengths = data["input_ids"].offsets().diff()
-        return samples_together(list(data["uid"]), lengths, data["max_token_len_per_gpu"])
+        return is_rollout and is_padded and is_split_by_tokens and keeps_cache and self.get_data_parallel_size() == 1
 
 
 @EngineRegistry.register(model_type="value_model", backend=["fsdp", "fsdp2"], device="cpu")

@@ -29,6 +29,7 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
 
 from vrft_aug.engine.verl.shared_prompt import COLLECT_SECONDS, SHARED, Together, once
+from vrft_aug.engine.verl.stored_together import store_together
 
 SPENT = ("prompt", "raw_prompt", "tools_kwargs", "interaction_kwargs")  # nobody reads them after scoring
 TOKENS_ONLY = {"detokenize": False}  # verl reads no text from vLLM
@@ -39,6 +40,7 @@ class PromptOnceManager(AgentLoopManagerTQ):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        store_together()
         self.agent_loop_workers_class = ray.remote(PromptOnceWorker)
 
 
