@@ -16,7 +16,8 @@ import subprocess
 import sys
 
 FOLDER = "VRFT_FORK_SERVER"  # environment variable; a short path, since the folder holds a Unix socket
-RECIPES = "recipes"  # what the forks of a server are, if they are not the workers of a run
+RECIPES = "recipes"  # the forks of a server are the recipes of a table
+RUN = "run"  # they are the workers of a run, which starts the server itself
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -46,7 +47,7 @@ def main() -> int:
 def connect(folder: str) -> socket.socket:
     """Connect to the folder's server; start it if this is the first client.
 
-    A client starts it, not the driver, because Ray gives its workers another environment (with tokens).
+    Without the server of a run or a spare, a client starts it: Ray gives its workers another environment (with tokens).
     """
     client = socket.socket(socket.AF_UNIX)
     with open(os.path.join(folder, "lock"), "w") as lock:

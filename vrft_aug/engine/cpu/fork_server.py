@@ -4,9 +4,12 @@ Ray starts its workers with fork_python.py (runtime_env.py_executable), and the 
 (multiprocessing.set_executable). A fork shares all memory pages that nobody writes to, such as modules and torch's
 registries. Forking is safe because the server has no Python threads and computes nothing: it imports, then listens.
 
+A training starts its server first of all, so that the server imports beside it. Ray and verl are the exception: Ray
+2.60 reads what its node manager tells a worker (RAY_JOB_ID, RAY_RAYLET_PID) when it is imported, so the server imports
+them when the first worker asks.
+
 A table of experiments (experiments/runner.py) has such a server for its recipes, and each recipe a spare fork that
-serves the recipe's run (spare.py). So a table imports once, except Ray and verl: Ray 2.60 reads what its node manager
-tells a worker (RAY_JOB_ID, RAY_RAYLET_PID) when it is imported, so the spare imports them when the first worker asks.
+serves the recipe's run (spare.py). So a table imports once, except Ray and verl.
 """
 
 import gc
@@ -22,6 +25,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import setproctitle
 
@@ -147,19 +151,24 @@ def load_for_workers(environment: dict[str, str]) -> None:
         load(PRELOAD)
 
 
+OF_RUN: dict[str, Any] = {"idle_seconds": None, "at_first": load_for_workers}  # a server that the run itself has started
+
+
 def main() -> None:
     """Serve the folder that the command line names; in a fork, become what the client asked for."""
     folder, report, *kind = sys.argv[1:]
-    server = ForkServer(Path(folder))
+    if of_run := kind == [fork_python.RUN]:
+        spare.die_with_parent()
+    server = ForkServer(Path(folder), **(OF_RUN if of_run else {}))
     os.close(int(report))  # tells that clients can connect; they get an answer after the imports
     multiprocessing.set_executable(fork_python.command(folder))
     with silent(OUTPUT, ERRORS) if kind else nullcontext():  # of a table this would be on the terminal
         load(BEFORE_RAY if kind else PRELOAD)
     request = server.run()
     become(request)
-    if kind and (run := spare.keep()):  # this is the spare, and the recipe's run needs a server
+    if not of_run and kind and (run := spare.keep()):  # this is the spare, and the recipe's run needs a server
         multiprocessing.set_executable(fork_python.command(str(run)))
-        request = ForkServer(run, idle_seconds=None, at_first=load_for_workers).run()
+        request = ForkServer(run, **OF_RUN).run()
         become(request)
     execute(request["argv"])
 

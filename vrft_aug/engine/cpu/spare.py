@@ -37,6 +37,11 @@ def keep() -> Path | None:
     return Path(folder)
 
 
+def kept() -> bool:
+    """Whether this process has a spare."""
+    return _spare is not None
+
+
 def serve(folder: Path) -> None:
     """Tell the spare, if there is one, to serve a run's folder. Without it the run's first worker starts a server."""
     global _spare

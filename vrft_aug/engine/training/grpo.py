@@ -17,6 +17,7 @@ from vrft_aug.engine.training import common, difficulty, group_filter, verl_sett
 from vrft_aug.engine.training.checkpoints import Criterion
 from vrft_aug.engine.training.group_weights import GroupWeights
 from vrft_aug.engine.training.rollout_rule import RolloutRule
+from vrft_aug.engine.verl import ray_cluster
 from vrft_aug.engine.verl.task_runner import TaskRunner
 from vrft_aug.rewards import compose, diagnostics
 from vrft_aug.rewards.objective import check_form, check_knowledge
@@ -32,6 +33,7 @@ def train(config: DictConfig, run: Run) -> Path:
     Raises InputError for a malformed objective, weight or bound before a Ray worker starts.
     """
     preflight.prepare_environment(config.hardware)
+    ray_cluster.import_early(config.hardware)
     task = config.prompt.task or config.dataset.task
     objective = compose(config.objective)
     check_knowledge(objective, task, config.prompt.knowledge)
@@ -64,8 +66,6 @@ def run_on_ray(config: DictConfig, say: Callable[[str], None]) -> None:
     from verl.trainer.main_ppo import run_ppo
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
-
-    from vrft_aug.engine.verl import ray_cluster
 
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     verl_settings.skip_old_log_probs(config)

@@ -83,6 +83,20 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
             shared["inputs"] = with_pixels_as(inputs, self._number_type)
         return dict(shared["inputs"])
 
+    def _compute_position_ids(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, multi_modal_inputs: dict, **more: Any
+    ) -> torch.Tensor:
+        """Positions (1, 4, tokens), from verl for the first of a prompt's samples: an answer is text, and so each of
+        its tokens is one further than the last of the prompt."""
+        shared = SHARED.get()
+        if shared is None:
+            return super()._compute_position_ids(input_ids, attention_mask, multi_modal_inputs, **more)
+        if "positions" not in shared:
+            found = super()._compute_position_ids(input_ids, attention_mask, dict(multi_modal_inputs), **more)
+            shared["positions"] = found
+        multi_modal_inputs.pop("mm_token_type_ids", None)  # as verl does: only positions follow from it
+        return continued(shared["positions"], input_ids.shape[1])
+
     async def _compute_score(self, outputs: list[AgentLoopOutput], kwargs: dict) -> None:
         """Let the reward worker score the last of `outputs`, as verl does."""
         final = outputs[-1]
@@ -102,6 +116,12 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
 def own_seed(seed: int | None, row: dict[str, Any]) -> dict[str, int]:
     """The seed of a sample, from the run's seed, its prompt's name (trainer.py) and its own; none for seed None."""
     return {} if seed is None else {"seed": zlib.crc32(f"{seed} {row['uid']} {row['session_id']}".encode())}
+
+
+def continued(positions: torch.Tensor, tokens: int) -> torch.Tensor:
+    """Positions (1, 4, any number of tokens) that end with text, shortened or continued to a number of tokens."""
+    more = torch.arange(1, max(0, tokens - positions.shape[-1]) + 1)
+    return torch.cat([positions, positions[..., -1:] + more], -1)[..., :tokens]
 
 
 def with_pixels_as(inputs: dict[str, Any], number_type: torch.dtype) -> dict[str, Any]:

@@ -29,6 +29,12 @@ def prepare(config: DictConfig, say: Callable[[str], None]) -> None:
         _join(config)
 
 
+def import_early(hardware: DictConfig) -> None:
+    """Start the process that makes the workers' imports now, beside this one's own (engine/cpu/fork_server.py)."""
+    if hardware.ray.fork and hardware.ray.address == "local" and not spare.kept():
+        fork_python.start(tempfile.gettempdir(), fork_python.RUN)
+
+
 def _isolate(config: DictConfig) -> None:
     """Give the cluster its own folder and the loopback address: no other program or machine finds it."""
     import ray
