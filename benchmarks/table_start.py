@@ -1,15 +1,20 @@
-"""Measures what a table of short trainings gains from making the imports once.
+"""Measures what a table of short trainings takes, beside an earlier state of this project on the same machine.
 
-    python benchmarks/table_start.py
+    python benchmarks/table_start.py                     # half an hour
+    python benchmarks/table_start.py --before 2111def    # another earlier revision of git
 
-It runs the same table of eight cells twice, each with a training of four steps and its test: first with a new Python
-per stage (`warm=false`), then with forks of one process. Every process of a stage is new in both, and so is its engine.
-It prints one JSON object and one line. Run `make setup` first.
+It runs the same table of eight cells three times, each cell with a training of four steps and its test: with the
+earlier state, which imports everything in each stage; with this one and `warm=false`, which does so too; and with this
+one as it is, whose stages are forks of one process. It prints one JSON object and one line. Run `make setup` first.
 """
 
+import argparse
+import io
 import json
+import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from pathlib import Path
@@ -20,24 +25,41 @@ ROOT = Path(__file__).resolve().parents[1]
 CELLS = 8
 TABLE = ["table.datasets=[phantom_1,phantom_2]", "table.shots=[16]", "table.seeds=[0,1]",
          "table.rows=[{experiment:v_rft},{experiment:v_rft_pa_p}]", "schedule=tiny", "schedule.steps=4"]  # fmt: skip
+BEFORE = "caeb0fe^"  # the last state in which each stage of a table made its own imports
 
 
-def seconds(folder: str, warm: bool) -> float:
-    """The time of the table in a new folder."""
-    command = [sys.executable, str(ROOT / "recipes" / "experiments.py"), *TABLE, f"out={folder}", f"warm={warm}"]
+def seconds(root: Path, folder: str, *overrides: str) -> float:
+    """The time of the table in a new folder. root: the state of the project that runs it."""
+    command = [sys.executable, str(root / "recipes" / "experiments.py"), *TABLE, f"out={folder}", *overrides]
     started = time.monotonic()
-    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+    subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, check=True, stdout=sys.stderr)
     return time.monotonic() - started
 
 
+def earlier(revision: str, folder: Path) -> Path:
+    """The project's files as they were, in a folder."""
+    packed = subprocess.run(["git", "archive", revision], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--before", default=BEFORE)
+    revision = parser.parse_args().before
     with tempfile.TemporaryDirectory() as folder:
-        times = {name: seconds(f"{folder}/{name}", warm) for name, warm in (("cold", False), ("warm", True))}
-    share = times["warm"] / times["cold"]
-    print(json.dumps({"cells": CELLS, "seconds": {name: round(value) for name, value in times.items()},
-                      "share": round(share, 2), "machine": machine.describe()}))  # fmt: skip
-    print(f"a table of {CELLS} cells with trainings of 4 steps takes {share:.2f} of the time without common imports "
-          f"({times['warm'] / 60:.1f} of {times['cold'] / 60:.1f} minutes); {machine.describe()}")
+        then = earlier(revision, Path(folder, "earlier"))
+        times = {"before": seconds(then, f"{folder}/before"), "cold": seconds(ROOT, f"{folder}/cold", "warm=false"),
+                 "now": seconds(ROOT, f"{folder}/now")}  # fmt: skip
+    shares = {name: round(times["now"] / times[name], 2) for name in ("before", "cold")}
+    whole = {name: round(value) for name, value in times.items()}
+    print(json.dumps({"cells": CELLS, "before": revision, "seconds": whole, "shares": shares,
+                      "machine": machine.describe()}))  # fmt: skip
+    print("a table of {} cells with trainings of 4 steps takes {:.1f} minutes: {:.2f} of the {:.1f} that revision {} "
+          "takes, and {:.2f} of the {:.1f} without common imports; {}".format(
+              CELLS, times["now"] / 60, shares["before"], times["before"] / 60, revision, shares["cold"],
+              times["cold"] / 60, machine.describe()))  # fmt: skip
 
 
 if __name__ == "__main__":

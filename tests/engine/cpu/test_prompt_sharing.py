@@ -148,17 +148,28 @@ def test_rows_that_differ_share_nothing(policy, inputs, change):
 
 
 @pytest.mark.parametrize(
-    ("prompts", "budget", "together"),
+    ("prompts", "shared", "budget", "together", "whole"),
     [
-        ("aaaabbbb", 100, 4),
-        ("aaaabbbb", 39, 2),
-        ("aaaabbbb", 10, 1),
-        ("abab", 100, 1),  # not consecutive
-        ("aab", 100, 1),
-        ("aabbaa", 100, 1),
-        ("ab", 100, 1),
-        ("aaa", 100, 3),
+        ("aaaabbbb", 0, 100, 4, 100),  # nothing is computed once: the budget stays
+        ("aaaabbbb", 8, 100, 4, 250),  # four samples have 40 tokens, of which 16 are computed
+        ("aaaabbbb", 8, 16, 4, 40),
+        ("aaaabbbb", 8, 15, 2, 25),  # two have 20, of which 12 are computed
+        ("aaaabbbb", 8, 10, 1, 10),
+        ("abab", 8, 100, 1, 100),  # not consecutive
+        ("aab", 8, 100, 1, 100),
+        ("aabbaa", 8, 100, 1, 100),
+        ("ab", 8, 100, 1, 100),
+        ("aaa", 8, 100, 3, 214),
     ],
 )
-def test_consecutive_samples_share_a_micro_batch_if_they_fit(prompts, budget, together):
-    assert samples_together(list(prompts), torch.tensor([10] * len(prompts)), budget) == together
+def test_consecutive_samples_share_a_micro_batch_if_they_fit(prompts, shared, budget, together, whole):
+    found = samples_together(list(prompts), torch.tensor([10] * len(prompts)), shared, budget)
+    assert found == (together, whole)
+
+
+def test_a_group_of_the_longest_samples_still_fits():
+    """verl refuses a group with more tokens than a micro-batch may have."""
+    lengths = torch.tensor([10, 10, 40, 40])
+    together, whole = samples_together(list("aabb"), lengths, 9, 71)
+    assert (together, whole) == (2, 86) and whole >= 80
+    assert samples_together(list("aabb"), lengths, 9, 70) == (1, 70)

@@ -120,6 +120,31 @@ def test_what_the_actor_gets_is_computed_once_and_equal(processor, monkeypatch):
     assert len(runs) == 1
 
 
+def test_positions_are_verls_from_one_computation(processor, monkeypatch):
+    worker = PromptOnceWorker.__new__(PromptOnceWorker)
+    worker.processor, worker.tokenizer, worker.mm_processor_kwargs = processor, processor.tokenizer, {}
+    worker._number_type = torch.float32
+    output = answers(make_loop(PromptOnceAgentLoop, processor, Llm()), [row()])[0]
+    runs = counting(monkeypatch, processor, "get_rope_index")
+
+    def positions(length: int, kind: type) -> torch.Tensor:
+        ids = torch.tensor(output.prompt_ids + output.response_ids * 9)[: len(output.prompt_ids) + length]
+        images = kind._compute_multi_modal_inputs(worker, output, ids)
+        found = kind._compute_position_ids(worker, ids[None], torch.ones_like(ids)[None], images)
+        assert "mm_token_type_ids" not in images, "the actor does not get it"
+        return found
+
+    SHARED.set({})
+    lengths = (5, 9, 1)  # longer and shorter than the first
+    found = [positions(length, PromptOnceWorker) for length in lengths]
+    assert len(runs) == 1
+    for one, length in zip(found, lengths, strict=True):
+        assert one.shape == (1, 4, len(output.prompt_ids) + length)
+        assert torch.equal(one, positions(length, AgentLoopWorker))
+    SHARED.set(None)
+    assert torch.equal(positions(5, PromptOnceWorker), found[0]) and len(runs) == 1 + 3 + 1
+
+
 def test_another_agent_loop_shares_nothing(processor, monkeypatch):
     """A tool can give each sample another image."""
     worker = PromptOnceWorker.__new__(PromptOnceWorker)

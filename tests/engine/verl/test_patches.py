@@ -67,3 +67,42 @@ def test_vllm_is_found_under_its_name():
     import verl  # noqa: F401 (loads the plugin)
 
     assert importlib.metadata.version("vllm").startswith("0.24.0")
+
+
+@pytest.fixture
+def sampler():
+    """vLLM's sampler and its own function for a CPU, before and after the patch."""
+    TopKTopPSampler = pytest.importorskip("vllm.v1.sample.ops.topk_topp_sampler").TopKTopPSampler
+    before = TopKTopPSampler.forward_cpu
+    patches._draw_seeded_noise_once()
+    yield TopKTopPSampler(), before
+    TopKTopPSampler.forward_cpu = before
+
+
+def test_seeded_rows_draw_the_same_tokens_with_half_the_noise(sampler, monkeypatch):
+    patched, before = sampler
+    logits = torch.randn(5, 300, generator=torch.Generator().manual_seed(0))
+    drawn = []
+    whole = torch.Tensor.exponential_
+
+    def exponential_(tensor: torch.Tensor, *args, **kwargs) -> torch.Tensor:
+        drawn.append(tensor.numel())
+        return whole(tensor, *args, **kwargs)
+
+    monkeypatch.setattr(torch.Tensor, "exponential_", exponential_)
+
+    def tokens(draw) -> list[list[int]]:
+        generators = {row: torch.Generator().manual_seed(row) for row in range(len(logits))}
+        return [draw(logits.clone(), generators, None, None)[0].tolist() for _ in range(4)]
+
+    expected, noise = tokens(before.__get__(patched)), sum(drawn)
+    drawn.clear()
+    assert tokens(type(patched).forward_cpu.__get__(patched)) == expected
+    assert 2 * sum(drawn) == noise == 2 * 4 * logits.numel()
+
+
+def test_rows_without_a_seed_are_left_to_vllm(sampler, monkeypatch):
+    patched, _ = sampler
+    monkeypatch.setattr(type(patched), "forward_native", None)
+    tokens, _ = type(patched).forward_cpu(patched, torch.randn(3, 50), {}, None, None)
+    assert tokens.shape == (3,)

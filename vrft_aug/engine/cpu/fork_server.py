@@ -151,7 +151,7 @@ def load_for_workers(environment: dict[str, str]) -> None:
         load(PRELOAD)
 
 
-OF_RUN: dict[str, Any] = {"idle_seconds": None, "at_first": load_for_workers}  # a server that the run itself has started
+OF_RUN: dict[str, Any] = {"idle_seconds": None, "at_first": load_for_workers}  # of a server that a run has started
 
 
 def main() -> None:

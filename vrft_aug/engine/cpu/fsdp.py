@@ -12,7 +12,7 @@ from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngine, FSDPEngineWithLMHead, FSDPEngineWithValueHead
 
 from vrft_aug.engine.cpu import answer_logits
-from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts
+from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts, whole_tokens
 from vrft_aug.engine.verl import patches
 from vrft_aug.engine.verl.frozen_parts import FreezingFSDP
 from vrft_aug.engine.verl.precision import PreciseFSDP
@@ -64,7 +64,9 @@ class CpuFSDPEngine(_OnCpu, FreezingFSDP, PreciseFSDP, FSDPEngineWithLMHead):
             return super().forward_backward_batch(data, *args, **kwargs)
         budget = data[BUDGET]
         lengths, prompts = (data[name].offsets().diff() for name in ("input_ids", "prompts"))
-        self._samples, whole = samples_together(list(data["uid"]), lengths, int(prompts.min()), budget)
+        shared = int(prompts.min())
+        self._samples = self._agreed(samples_together(list(data["uid"]), lengths, shared, budget))
+        whole = whole_tokens(lengths, self._samples, shared, budget)
         tu.assign_non_tensor(data, force_group_size=self._samples, **{BUDGET: whole})
         found = super().forward_backward_batch(data, *args, **kwargs)
         tu.assign_non_tensor(data, **{BUDGET: budget})  # the next epoch has the same data
@@ -93,13 +95,17 @@ class CpuFSDPEngine(_OnCpu, FreezingFSDP, PreciseFSDP, FSDPEngineWithLMHead):
         return answer_logits.lengthened(found, whole.offsets(), self._unread)
 
     def _may_share(self, data: TensorDict) -> bool:
-        """Whether samples of a prompt can share a micro-batch: only of a rollout, which verl splits by its tokens, and
-        not on several devices: verl spreads rows without regard to their prompts."""
+        """Whether samples of a prompt can share a micro-batch: only of a rollout, which verl splits by its tokens."""
         is_rollout = "uid" in data and "prompts" in data
         is_padded = not tu.get_non_tensor_data(data, "use_remove_padding", True)
         is_split_by_tokens = tu.get_non_tensor_data(data, "use_dynamic_bsz", True)
-        keeps_cache = not self.model_config.enable_gradient_checkpointing
-        return is_rollout and is_padded and is_split_by_tokens and keeps_cache and self.get_data_parallel_size() == 1
+        return is_rollout and is_padded and is_split_by_tokens and not self.model_config.enable_gradient_checkpointing
+
+    def _agreed(self, samples: int) -> int:
+        """The smallest number of all devices: verl gives each of them as many micro-batches as the others."""
+        number = torch.tensor(samples)
+        torch.distributed.all_reduce(number, torch.distributed.ReduceOp.MIN, self.get_data_parallel_group())
+        return int(number)
 
 
 @EngineRegistry.register(model_type="value_model", backend=["fsdp", "fsdp2"], device="cpu")

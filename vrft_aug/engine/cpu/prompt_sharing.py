@@ -46,22 +46,33 @@ class Sharing:
         self.samples, self.tokens, self.images = (samples, tokens, per_row) if same and tokens else (1, 0, 0)
 
 
-def samples_together(prompts: Sequence[str], lengths: torch.Tensor, shared: int, budget: int) -> tuple[int, int]:
-    """How many samples of each prompt share one micro-batch of at most `budget` computed tokens: all, or a part of
-    them; and how many tokens whole samples may then have in a micro-batch, since verl counts those.
+def samples_together(prompts: Sequence[str], lengths: torch.Tensor, shared: int, budget: int) -> int:
+    """How many samples of each prompt share one micro-batch of at most `budget` computed tokens: all, or a part.
 
     prompts: the prompt of each row. lengths: (rows,) number of tokens of each row, of which the first `shared` are
-    computed once. Returns (1, budget) if prompts differ in their number of samples, or if the samples of a prompt are
-    not consecutive.
+    computed once. Returns 1 if prompts differ in their number of samples, or if the samples of a prompt are not
+    consecutive.
     """
     runs = [len(list(run)) for _, run in itertools.groupby(prompts)]
-    if len(set(runs)) == 1 and len(runs) == len(set(prompts)):
-        for part in (runs[0] // divisor for divisor in range(1, runs[0] + 1) if runs[0] % divisor == 0):
-            whole = lengths.unflatten(0, (-1, part)).sum(1)
-            computed = whole - (part - 1) * shared
-            if computed.max() <= budget:
-                return part, max(budget * int(whole.sum()) // int(computed.sum()), int(whole.max()))
-    return 1, budget
+    if len(set(runs)) > 1 or len(runs) > len(set(prompts)):
+        return 1
+    parts = [runs[0] // divisor for divisor in range(1, runs[0] + 1) if runs[0] % divisor == 0]
+    return next((part for part in parts if computed_tokens(lengths, part, shared).max() <= budget), 1)
+
+
+def whole_tokens(lengths: torch.Tensor, samples: int, shared: int, budget: int) -> int:
+    """How many tokens whole samples may have in a micro-batch of about `budget` computed tokens: verl counts those.
+
+    It is at least the tokens of the longest group of `samples`, which verl cannot divide.
+    """
+    computed = computed_tokens(lengths, samples, shared)
+    longest = int(lengths.unflatten(0, (-1, samples)).sum(1).max())
+    return max(budget * int(lengths.sum()) // int(computed.sum()), longest if samples > 1 else 0)
+
+
+def computed_tokens(lengths: torch.Tensor, samples: int, shared: int) -> torch.Tensor:
+    """(groups,) number of tokens that are computed of each group of `samples` rows with `shared` equal first tokens."""
+    return lengths.unflatten(0, (-1, samples)).sum(1) - (samples - 1) * shared
 
 
 def share_prompts(policy: torch.nn.Module) -> Sharing:

@@ -177,7 +177,7 @@ def _put_back_seeded_numbers() -> None:
 
 def _draw_seeded_noise_once() -> None:
     """vllm/v1/sample/ops/topk_topp_sampler.py:200 draws noise for the whole batch, and then again for each request with
-    a seed. Where all have one, as in training, the first noise is thrown away: an eighth of the engine's time.
+    a seed. Where all have one, as in training, the first noise is thrown away.
 
     vLLM's own `forward_native` draws once, from the same seeds, and thus the same tokens.
     """

@@ -1,10 +1,12 @@
 """Reads from verl's queue what the reward manager found for samples, and which prompt each of them answers."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import transfer_queue as tq
 from transfer_queue import KVBatchMeta
+from verl.utils.seqlen_balancing import get_seqlen_balanced_partitions
 
 
 def results(batch: KVBatchMeta) -> list[dict[str, Any]]:
@@ -26,3 +28,17 @@ def order(keys: Sequence[str]) -> list[int]:
         return prompt, int(session), int(output)
 
     return sorted(range(len(keys)), key=name)
+
+
+def dealt(keys: Sequence[str], tokens: Sequence[int], devices: int) -> list[int]:
+    """Positions of the keys, those of the first device first: each gets as many whole prompts, about as many tokens.
+
+    [] if the prompts cannot be dealt equally, or differ in their number of samples.
+    """
+    names = prompts(keys)
+    groups = [list(group) for _, group in groupby(order(keys), lambda place: names[place])]
+    if len(groups) % devices or len(set(map(len, groups))) > 1:
+        return []
+    sums = [sum(tokens[place] for place in group) for group in groups]
+    shares = get_seqlen_balanced_partitions(sums, devices, equal_size=True)
+    return [place for share in shares for number in share for place in groups[number]]

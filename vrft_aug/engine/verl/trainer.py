@@ -77,6 +77,15 @@ class StoppableTrainer(PPOTrainerSync):
             self._rollouts.name(names, list(batch["extra_info"]))
         return batch
 
+    def _balance_batch(self, batch: KVBatchMeta, *args: Any, **kwargs: Any) -> KVBatchMeta:
+        """verl deals samples to the devices; on a CPU, deal whole prompts, which are computed once (engine/cpu)."""
+        batch = super()._balance_batch(batch, *args, **kwargs)
+        if self.config.hardware.share_prompts and self.config.hardware.device == "cpu":
+            devices = max(self.actor_rollout_wg._dispatch_info["actor"]) + 1
+            if order := scored_samples.dealt(batch.keys, [tag["seq_len"] for tag in batch.tags], devices):
+                batch.reorder(order)
+        return batch
+
     def on_step_end(self) -> None:
         """Make this step the last one if the stop file exists."""
         super().on_step_end()
