@@ -23,8 +23,10 @@ from unittest import mock
 
 import machine
 import psutil
-import yaml
+from omegaconf import OmegaConf
 from step import ROOT, recipe, steps_of
+
+from vrft_aug.configs import compose
 
 PROMPTS, SAMPLES, TEMPERATURE, KL = 16, 8, 0.9, 0.04
 SIZES = {  # name -> new tokens, steps, TRL's micro-batches (one of all would take 23 GB), language model (None: tiny's)
@@ -32,7 +34,7 @@ SIZES = {  # name -> new tokens, steps, TRL's micro-batches (one of all would ta
     "30m": (256, 3, 4, dict(hidden_size=512, intermediate_size=2048, num_hidden_layers=8, num_attention_heads=8,
                          num_key_value_heads=2)),
 }  # fmt: skip
-HARDWARE = yaml.safe_load((ROOT / "conf/hardware/cpu.yaml").read_text())
+HARDWARE = OmegaConf.to_container(compose("grpo", ["hardware=cpu"]).hardware, resolve=True)
 
 
 def make_policy(size: str, folder: Path) -> Path:
@@ -141,7 +143,7 @@ def of_vllm(policy: Path, rows: Path, tokens: int, steps: int, _: int) -> dict:
 
 def apart(peer: str, *arguments: object) -> dict:
     """The figures of a peer, measured in a process of its own with the CPU profile's environment."""
-    environment = os.environ | HARDWARE["env"] | {"VERL_PLATFORM": ""}
+    environment = os.environ | {name: str(value) for name, value in HARDWARE["env"].items()} | {"VERL_PLATFORM": ""}
     done = subprocess.run([sys.executable, __file__, "--peer", peer, *map(str, arguments)], cwd=ROOT, env=environment,
                           stdout=subprocess.PIPE, text=True, check=True)  # fmt: skip
     return json.loads(done.stdout.splitlines()[-1])

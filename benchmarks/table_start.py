@@ -1,11 +1,11 @@
 """Measures what a table of short trainings takes, beside an earlier state of this project on the same machine.
 
-    python benchmarks/table_start.py                     # half an hour
+    python benchmarks/table_start.py                     # twenty minutes
     python benchmarks/table_start.py --before 2111def    # another earlier revision of git
 
-It runs the same table of eight cells three times, each cell with a training of four steps and its test: with the
-earlier state, which imports everything in each stage; with this one and `warm=false`, which does so too; and with this
-one as it is, whose stages are forks of one process. It prints one JSON object and one line. Run `make setup` first.
+It runs the same table of eight cells twice, each cell with a training of four steps and its test: with the earlier
+state, which imports everything in each stage, and with this one. It prints one JSON object and one line. Run `make
+setup` first.
 """
 
 import argparse
@@ -28,9 +28,9 @@ TABLE = ["table.datasets=[phantom_1,phantom_2]", "table.shots=[16]", "table.seed
 BEFORE = "caeb0fe^"  # the last state in which each stage of a table made its own imports
 
 
-def seconds(root: Path, folder: str, *overrides: str) -> float:
+def seconds(root: Path, folder: str) -> float:
     """The time of the table in a new folder. root: the state of the project that runs it."""
-    command = [sys.executable, str(root / "recipes" / "experiments.py"), *TABLE, f"out={folder}", *overrides]
+    command = [sys.executable, str(root / "recipes" / "experiments.py"), *TABLE, f"out={folder}"]
     started = time.monotonic()
     subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, check=True, stdout=sys.stderr)
     return time.monotonic() - started
@@ -49,17 +49,13 @@ def main() -> None:
     parser.add_argument("--before", default=BEFORE)
     revision = parser.parse_args().before
     with tempfile.TemporaryDirectory() as folder:
-        then = earlier(revision, Path(folder, "earlier"))
-        times = {"before": seconds(then, f"{folder}/before"), "cold": seconds(ROOT, f"{folder}/cold", "warm=false"),
-                 "now": seconds(ROOT, f"{folder}/now")}  # fmt: skip
-    shares = {name: round(times["now"] / times[name], 2) for name in ("before", "cold")}
-    whole = {name: round(value) for name, value in times.items()}
-    print(json.dumps({"cells": CELLS, "before": revision, "seconds": whole, "shares": shares,
-                      "machine": machine.describe()}))  # fmt: skip
-    print("a table of {} cells with trainings of 4 steps takes {:.1f} minutes: {:.2f} of the {:.1f} that revision {} "
-          "takes, and {:.2f} of the {:.1f} without common imports; {}".format(
-              CELLS, times["now"] / 60, shares["before"], times["before"] / 60, revision, shares["cold"],
-              times["cold"] / 60, machine.describe()))  # fmt: skip
+        before = seconds(earlier(revision, Path(folder, "earlier")), f"{folder}/before")
+        now = seconds(ROOT, f"{folder}/now")
+    share = round(now / before, 2)
+    print(json.dumps({"cells": CELLS, "before": revision, "seconds": {"before": round(before), "now": round(now)},
+                      "share": share, "machine": machine.describe()}))  # fmt: skip
+    print(f"a table of {CELLS} cells with trainings of 4 steps takes {now / 60:.1f} minutes, {share:.2f} of the "
+          f"{before / 60:.1f} that revision {revision} takes; {machine.describe()}")  # fmt: skip
 
 
 if __name__ == "__main__":

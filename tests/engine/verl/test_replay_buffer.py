@@ -11,7 +11,7 @@ from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 from vrft_aug.configs import compose as composed
 from vrft_aug.engine.training.group_filter import GroupFilter
 from vrft_aug.engine.verl.replay_buffer import RewardLoggingReplayBuffer
-from vrft_aug.engine.verl.scored_samples import order
+from vrft_aug.engine.verl.scored_samples import dealt, order
 from vrft_aug.errors import InputError
 from vrft_aug.rewards import compose
 
@@ -21,6 +21,23 @@ def test_a_batch_is_in_the_order_of_its_prompts_and_samples_whenever_they_ended(
     keys = [ordered[place] for place in (4, 0, 6, 2, 5, 3, 1)]
     assert [keys[place] for place in order(keys)] == ordered
     assert order([]) == []
+
+
+def test_whole_prompts_are_dealt_to_the_devices():
+    keys = [f"00001.{prompt:04}_{sample}_0" for sample in range(2) for prompt in range(4)]
+    tokens = [9, 1, 5, 5] * 2
+    order_of_two = dealt(keys, tokens, 2)
+    shares = [[keys[place] for place in order_of_two[:4]], [keys[place] for place in order_of_two[4:]]]
+    assert sorted(shares[0] + shares[1]) == sorted(keys)
+    prompts = [[key.split("_")[0][-1] for key in share] for share in shares]
+    assert {tuple(one) for one in prompts} == {("0", "0", "1", "1"), ("2", "2", "3", "3")}, "ten tokens and ten"
+    assert [keys[place] for place in dealt(keys, tokens, 1)] == sorted(keys)
+
+
+def test_prompts_that_cannot_be_dealt_equally_stay_as_verl_has_them():
+    keys = [f"00001.{prompt:04}_{sample}_0" for prompt in range(3) for sample in range(2)]
+    assert dealt(keys, [5] * 6, 2) == []
+    assert dealt(keys[:-1], [5] * 5, 1) == []
 
 
 def built(*overrides: str) -> RewardLoggingReplayBuffer:
