@@ -54,14 +54,15 @@ def test_what_reads_a_workers_environment_is_imported_when_the_first_worker_asks
     assert run(python, "-c", code, env=os.environ | {"TOLD": "second"}).stdout == "True first\n"
 
 
-def test_a_run_that_is_killed_leaves_neither_server_nor_worker(started):
-    process, _, python = started
+@pytest.mark.parametrize("killed", ["run", "server"])
+def test_with_run_or_server_the_workers_end_and_none_seems_to_have_succeeded(started, killed):
+    process, server, python = started
     code = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
     client = subprocess.Popen([python, "-c", code], stdout=subprocess.PIPE, text=True)
     worker = psutil.Process(int(client.stdout.readline()))
-    process.kill()
-    assert client.wait(30) != 0
-    wait_until(lambda: not worker.is_running())
+    (process if killed == "run" else server).kill()
+    assert client.wait(30) == fork_python.KILLED
+    wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.mark.parametrize(

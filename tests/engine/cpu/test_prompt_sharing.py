@@ -9,7 +9,7 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 
 from transformers import PreTrainedModel
 
-from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts
+from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts, whole_tokens
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
 from vrft_aug.tiny.architectures import ARCHITECTURES
 
@@ -163,13 +163,16 @@ def test_rows_that_differ_share_nothing(policy, inputs, change):
     ],
 )
 def test_consecutive_samples_share_a_micro_batch_if_they_fit(prompts, shared, budget, together, whole):
-    found = samples_together(list(prompts), torch.tensor([10] * len(prompts)), shared, budget)
-    assert found == (together, whole)
+    lengths = torch.tensor([10] * len(prompts))
+    samples = samples_together(list(prompts), lengths, shared, budget)
+    assert (samples, whole_tokens(lengths, samples, shared, budget)) == (together, whole)
 
 
 def test_a_group_of_the_longest_samples_still_fits():
     """verl refuses a group with more tokens than a micro-batch may have."""
     lengths = torch.tensor([10, 10, 40, 40])
-    together, whole = samples_together(list("aabb"), lengths, 9, 71)
-    assert (together, whole) == (2, 86) and whole >= 80
-    assert samples_together(list("aabb"), lengths, 9, 70) == (1, 70)
+    assert samples_together(list("aabb"), lengths, 9, 71) == 2
+    assert whole_tokens(lengths, 2, 9, 71) == 86  # the second group has 80
+    assert whole_tokens(torch.tensor([10, 10, 70, 70]), 2, 9, 131) == 147
+    assert whole_tokens(torch.tensor([10, 10, 90, 90]), 2, 1, 179) == 180, "that of the longest group"
+    assert samples_together(list("aabb"), lengths, 9, 70) == 1

@@ -14,6 +14,7 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, AgentLoopWorker, DictConfigWrap
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
+from verl.utils import hf_processor
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.replica import TokenOutput
 
@@ -21,6 +22,7 @@ from vrft_aug.engine.verl.agent_loop import PromptOnceAgentLoop, PromptOnceWorke
 from vrft_aug.engine.verl.shared_prompt import COLLECT_SECONDS, SHARED, Together
 from vrft_aug.tiny import model as tiny_policy
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
+from vrft_aug.tiny.shipped import FOLDER
 
 SAMPLES = 8
 ANSWER = [5, 6, 7]
@@ -120,7 +122,8 @@ def test_what_the_actor_gets_is_computed_once_and_equal(processor, monkeypatch):
     assert len(runs) == 1
 
 
-def test_positions_are_verls_from_one_computation(processor, monkeypatch):
+def test_positions_are_verls_from_one_computation(monkeypatch):
+    processor = hf_processor(str(FOLDER))  # with the policy's own `get_rope_index`
     worker = PromptOnceWorker.__new__(PromptOnceWorker)
     worker.processor, worker.tokenizer, worker.mm_processor_kwargs = processor, processor.tokenizer, {}
     worker._number_type = torch.float32

@@ -52,7 +52,7 @@ def test_rows_of_one_turn_are_one_call(puts):
     assert call["keys"] == ["key 0", "key 1", "key 2"] and call["partition_id"] == "val"
     assert call["tags"] == [{"length": 1}, {"length": 2}, {"length": 3}]
     assert [one.tolist() for one in call["fields"]["tokens"].unbind()] == [[0], [0, 1], [0, 1, 2]]
-    assert [one.data for one in call["fields"]["name"]] == ["row 0", "row 1", "row 2"]
+    assert list(call["fields"]["name"]) == ["row 0", "row 1", "row 2"]
 
 
 def test_rows_with_other_columns_are_a_call_of_their_own(puts):

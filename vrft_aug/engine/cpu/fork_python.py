@@ -18,6 +18,7 @@ import sys
 FOLDER = "VRFT_FORK_SERVER"  # environment variable; a short path, since the folder holds a Unix socket
 RECIPES = "recipes"  # the forks of a server are the recipes of a table
 RUN = "run"  # they are the workers of a run, which starts the server itself
+KILLED = 128 + signal.SIGKILL
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -41,7 +42,16 @@ def main() -> int:
         return 1
     for number in FORWARDED:
         signal.signal(number, lambda number, _: os.kill(pid, number))
-    return int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")
+    return status(server)
+
+
+def status(server: socket.socket) -> int:
+    """The exit status of the fork, when it has ended; KILLED if the server has ended, and the fork with it."""
+    try:
+        told = server.recv(8, socket.MSG_WAITALL)
+    except ConnectionError:
+        told = b""
+    return int.from_bytes(told, "big") if told else KILLED
 
 
 def connect(folder: str) -> socket.socket:
