@@ -34,6 +34,7 @@ def call(function: str, *arguments: Any) -> Any:
 OmegaConf.register_new_resolver("call", call, replace=True)
 OmegaConf.register_new_resolver("div", lambda whole, parts: whole // parts, replace=True)
 OmegaConf.register_new_resolver("share", lambda whole, parts: max(1, whole // parts), replace=True)
+OmegaConf.register_new_resolver("alone", lambda number, one, several: one if number == 1 else several, replace=True)
 OmegaConf.register_new_resolver("or_all", lambda value: "all" if value is None else value, replace=True)
 OmegaConf.register_new_resolver("package", package, replace=True)
 

@@ -56,9 +56,9 @@ def faults(runs: Path) -> dict[str, list[str]]:
 def test_each_fault_is_named_and_no_other(runs: Path):
     found = faults(runs)
     assert found["good"] == []
-    assert [line.partition(":")[0] for line in found["blind"]] == ["It ignores the image"]
-    assert [line.partition(":")[0] for line in found["deaf"]] == ["It ignores the knowledge"]
-    assert [line.partition(":")[0] for line in found["prior"]][:2] == ["It answers by prior", "It ignores the image"]
+    assert [line.partition(":")[0] for line in found["blind"]] == ["It is not shown to look at the image"]
+    assert [line.partition(":")[0] for line in found["deaf"]] == ["It is not shown to read the knowledge"]
+    assert [line.partition(":")[0] for line in found["prior"]][:2] == ["It answers by prior", "It is not shown to look at the image"]
     assert [line.partition(":")[0] for line in found["sure"]] == ["It is over-confident"]
 
 

@@ -71,17 +71,19 @@ def _beside(one: Comparison, name: str, question: str, texts: tuple[str, str], s
 
 def _does_it_look(one: Comparison) -> Iterator[Finding]:
     texts = ("It looks at the image: with images dealt to the wrong prompts, accuracy falls",
-             "It ignores the image: images dealt to the wrong prompts do not lower its accuracy")  # fmt: skip
+             "It is not shown to look at the image: images dealt to the wrong prompts do not lower its accuracy "
+             "significantly")  # fmt: skip
     yield from _beside(one, "shuffled", "Does it look at the image?", texts, "conditions")
     if one.dataset.endswith(f"/{QUESTION}"):
         texts = ("It needs the image: with the image blanked, accuracy falls",
-                 "It is not shown to need the image: blanked images do not lower its accuracy")  # fmt: skip
+                 "It is not shown to need the image: blanked images do not lower its accuracy significantly")  # fmt: skip
         yield from _beside(one, "blank", "Does it look at the image?", texts, "questions")
 
 
 def _does_it_read(one: Comparison) -> Iterator[Finding]:
     texts = ("It reads the knowledge: with descriptions dealt to the wrong classes, accuracy falls",
-             "It ignores the knowledge: descriptions dealt to the wrong classes do not lower its accuracy")  # fmt: skip
+             "It is not shown to read the knowledge: descriptions dealt to the wrong classes do not lower its accuracy "
+             "significantly")  # fmt: skip
     yield from _beside(one, "wrong_knowledge", "Does it read the knowledge?", texts, "conditions")
 
 
