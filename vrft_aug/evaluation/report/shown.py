@@ -76,7 +76,8 @@ def _does_it_look(one: Comparison) -> Iterator[Finding]:
     yield from _beside(one, "shuffled", "Does it look at the image?", texts, "conditions")
     if one.dataset.endswith(f"/{QUESTION}"):
         texts = ("It needs the image: with the image blanked, accuracy falls",
-                 "It is not shown to need the image: blanked images do not lower its accuracy significantly")  # fmt: skip
+                 "It is not shown to need the image: blanked images do not lower its accuracy "
+                 "significantly")  # fmt: skip
         yield from _beside(one, "blank", "Does it look at the image?", texts, "questions")
 
 
