@@ -70,7 +70,7 @@ def until_first_step(training: psutil.Popen, folder: Path) -> list[tuple[str, fl
 def steps(training: psutil.Popen, folder: Path, seconds: int) -> list[tuple[str, float, list[tuple[str, float]]]]:
     """Title, share of a core, and [(function, share of the looks)] of the busiest processes."""
     before = {one: cpu_seconds(one) for one, _ in family(training)}
-    time.sleep(seconds / 4)
+    time.sleep(seconds / 2)
     used = {one: cpu_seconds(one) - then for one, then in before.items() if one.is_running()}
     busiest = sorted(used, key=lambda one: -used[one])[:WATCHED]
     titles = dict(family(training))
@@ -80,7 +80,7 @@ def steps(training: psutil.Popen, folder: Path, seconds: int) -> list[tuple[str,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for one in busiest]  # fmt: skip
     for look in looks:
         look.wait()
-    return [(titles[one], used[one] / (seconds / 4), functions(folder / f"{one.pid}.txt")) for one in busiest]
+    return [(titles[one], used[one] / (seconds / 2), functions(folder / f"{one.pid}.txt")) for one in busiest]
 
 
 def functions(stacks: Path) -> list[tuple[str, float]]:
