@@ -5,7 +5,7 @@ prompt of 150 tokens and an answer of 27 these are six times as many numbers as 
 entropy need, which read the answer alone (verl/workers/utils/padding.py, `no_padding_2_padding`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -27,7 +27,7 @@ def unread_tokens(micro_batch: TensorDict) -> int:
     return max(0, int(micro_batch["prompts"].offsets().diff().min()) - 1)
 
 
-def leave_out(head: torch.nn.Module, unread: Any) -> None:
+def leave_out(head: torch.nn.Module, unread: Callable[[], int]) -> None:
     """Make an output head leave out the first tokens of its input (rows, tokens, width); unread(): their number."""
     compute = head.forward
     head.forward = lambda hidden: compute(hidden[:, unread() :])

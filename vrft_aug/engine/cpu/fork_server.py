@@ -166,7 +166,7 @@ def main() -> None:
         load(BEFORE_RAY if kind else PRELOAD)
     request = server.run()
     become(request)
-    if not of_run and kind and (run := spare.keep()):  # this is the spare, and the recipe's run needs a server
+    if kind == [fork_python.RECIPES] and (run := spare.keep()):  # the spare, for the recipe's run
         multiprocessing.set_executable(fork_python.command(str(run)))
         request = ForkServer(run, **OF_RUN).run()
         become(request)

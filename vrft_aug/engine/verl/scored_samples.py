@@ -1,4 +1,4 @@
-"""Reads from verl's queue what the reward manager found for samples, and which prompt each of them answers."""
+"""Reads from verl's queue how samples were scored, and puts samples in an order by the prompts that they answer."""
 
 from collections.abc import Sequence
 from itertools import groupby
