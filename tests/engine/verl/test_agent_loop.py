@@ -18,7 +18,7 @@ from verl.utils import hf_processor
 from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.workers.rollout.replica import TokenOutput
 
-from vrft_aug.engine.verl.agent_loop import PromptOnceAgentLoop, PromptOnceWorker, own_seed, to_score, with_pixels_as
+from vrft_aug.engine.verl.agent_loop import PromptOnceAgentLoop, PromptOnceWorker, for_actor, own_seed, to_score
 from vrft_aug.engine.verl.shared_prompt import COLLECT_SECONDS, SHARED, Together
 from vrft_aug.tiny import model as tiny_policy
 from vrft_aug.tiny import tokenizer as tiny_tokenizer
@@ -75,6 +75,21 @@ def answers(loop, rows: list[dict]) -> list[AgentLoopOutput]:
         return [output for group in loop.loop.run_until_complete(everything()) for output in group]
 
 
+def first_answer(processor, one: dict) -> AgentLoopOutput:
+    """The first sample of a prompt; what its samples share is then shared here."""
+    shared: dict = {}
+
+    async def sample() -> AgentLoopOutput:
+        SHARED.set(shared)
+        return await loop.run({"temperature": 0.9}, **one)
+
+    loop = make_loop(PromptOnceAgentLoop, processor, Llm())
+    with closing(asyncio.new_event_loop()) as loop.loop:
+        output = loop.loop.run_until_complete(sample())
+    SHARED.set(shared)
+    return output
+
+
 def counting(monkeypatch, owner: object, name: str) -> list:
     calls, original = [], getattr(owner, name)
 
@@ -105,21 +120,21 @@ def test_eight_samples_are_verls_from_one_preparation(processor, monkeypatch, im
     assert not same(ours[0], ours[SAMPLES]), "two prompts share nothing"
 
 
-def test_what_the_actor_gets_is_computed_once_and_equal(processor, monkeypatch):
+@pytest.mark.parametrize("images", [1, 2])
+def test_what_the_actor_gets_is_from_the_preparation_and_equal(processor, monkeypatch, images):
     worker = PromptOnceWorker.__new__(PromptOnceWorker)
     worker.processor, worker.tokenizer, worker.mm_processor_kwargs = processor, processor.tokenizer, {}
     worker._number_type = torch.float32
-    output = answers(make_loop(PromptOnceAgentLoop, processor, Llm()), [row()])[0]
+    output = first_answer(processor, row(images=images))
     ids = torch.tensor(output.prompt_ids + output.response_ids)
     expected = AgentLoopWorker._compute_multi_modal_inputs(worker, output, ids)
     runs = counting(monkeypatch, processor.image_processor, "preprocess")
-    SHARED.set({})
     for tokens in (ids, ids[:-1]):
         found = worker._compute_multi_modal_inputs(output, tokens)
         assert found.keys() == expected.keys() >= {"pixel_values", "image_grid_thw", "images_seqlens"}
         assert all(torch.equal(found[key], expected[key]) for key in expected if key != "mm_token_type_ids")
         found.clear()  # as verl does with a part of it
-    assert len(runs) == 1
+    assert not runs
 
 
 def test_positions_are_verls_from_one_computation(monkeypatch):
@@ -127,7 +142,7 @@ def test_positions_are_verls_from_one_computation(monkeypatch):
     worker = PromptOnceWorker.__new__(PromptOnceWorker)
     worker.processor, worker.tokenizer, worker.mm_processor_kwargs = processor, processor.tokenizer, {}
     worker._number_type = torch.float32
-    output = answers(make_loop(PromptOnceAgentLoop, processor, Llm()), [row()])[0]
+    output = first_answer(processor, row())
     runs = counting(monkeypatch, processor, "get_rope_index")
 
     def positions(length: int, kind: type) -> torch.Tensor:
@@ -137,7 +152,6 @@ def test_positions_are_verls_from_one_computation(monkeypatch):
         assert "mm_token_type_ids" not in images, "the actor does not get it"
         return found
 
-    SHARED.set({})
     lengths = (5, 9, 1)  # longer and shorter than the first
     found = [positions(length, PromptOnceWorker) for length in lengths]
     assert len(runs) == 1
@@ -261,7 +275,7 @@ def test_each_sample_has_a_seed_of_its_own_that_another_run_repeats():
 
 def test_only_pixels_get_the_type_in_which_the_policy_computes():
     inputs = {"pixel_values": torch.rand(4, 1176), "image_grid_thw": torch.tensor([[1, 2, 2]])}
-    found = with_pixels_as(inputs, torch.bfloat16)
+    found = for_actor(inputs, torch.bfloat16)
     assert found["image_grid_thw"] is inputs["image_grid_thw"]
     assert torch.equal(found["pixel_values"], inputs["pixel_values"].bfloat16())
-    assert with_pixels_as(inputs, torch.float32)["pixel_values"] is inputs["pixel_values"]  # the CPU profile
+    assert for_actor(inputs, torch.float32)["pixel_values"] is inputs["pixel_values"]  # the CPU profile

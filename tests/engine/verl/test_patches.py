@@ -70,39 +70,59 @@ def test_vllm_is_found_under_its_name():
 
 
 @pytest.fixture
-def sampler():
-    """vLLM's sampler and its own function for a CPU, before and after the patch."""
-    TopKTopPSampler = pytest.importorskip("vllm.v1.sample.ops.topk_topp_sampler").TopKTopPSampler
-    before = TopKTopPSampler.forward_cpu
-    patches._draw_seeded_noise_once()
-    yield TopKTopPSampler(), before
-    TopKTopPSampler.forward_cpu = before
+def sampler(monkeypatch):
+    """vLLM's sampler for a CPU, patched."""
+    module = pytest.importorskip("vllm.v1.sample.ops.topk_topp_sampler")
+    for owner, name in ((module, "random_sample"), (module.TopKTopPSampler, "forward_cpu")):
+        monkeypatch.setattr(owner, name, getattr(owner, name))  # put back after the test
+    patches._draw_one_number_per_seed()
+    return module.TopKTopPSampler()
 
 
-def test_seeded_rows_draw_the_same_tokens_with_half_the_noise(sampler, monkeypatch):
-    patched, before = sampler
-    logits = torch.randn(5, 300, generator=torch.Generator().manual_seed(0))
-    drawn = []
-    whole = torch.Tensor.exponential_
+def drawn(sampler, logits: torch.Tensor, first_seed: int = 0, k: int | None = None) -> torch.Tensor:
+    generators = {row: torch.Generator().manual_seed(first_seed + row) for row in range(len(logits))}
+    limit = None if k is None else torch.full([len(logits)], k)
+    return type(sampler).forward_cpu(sampler, logits.clone(), generators, limit, None)[0]
 
-    def exponential_(tensor: torch.Tensor, *args, **kwargs) -> torch.Tensor:
-        drawn.append(tensor.numel())
-        return whole(tensor, *args, **kwargs)
 
-    monkeypatch.setattr(torch.Tensor, "exponential_", exponential_)
+@pytest.mark.parametrize("k", [None, 4])
+def test_seeded_rows_draw_tokens_as_often_as_their_probability_says(sampler, k):
+    from scipy.stats import chisquare
 
-    def tokens(draw) -> list[list[int]]:
-        generators = {row: torch.Generator().manual_seed(row) for row in range(len(logits))}
-        return [draw(logits.clone(), generators, None, None)[0].tolist() for _ in range(4)]
+    rows = 20_000
+    logits = torch.tensor([0.0, 1.0, -1.0, -torch.inf, 2.0, -3.0, 0.5, -torch.inf])
+    kept = logits.topk(k or 6)
+    tokens = drawn(sampler, logits.repeat(rows, 1), k=k)
+    assert set(tokens.tolist()) == set(kept.indices.tolist())
+    counts = torch.bincount(tokens, minlength=8)[kept.indices]
+    assert chisquare(counts, rows * kept.values.double().softmax(0)).pvalue > 0.01
 
-    expected, noise = tokens(before.__get__(patched)), sum(drawn)
-    drawn.clear()
-    assert tokens(type(patched).forward_cpu.__get__(patched)) == expected
-    assert 2 * sum(drawn) == noise == 2 * 4 * logits.numel()
+
+def test_a_seed_draws_the_same_token_in_any_batch(sampler):
+    logits = torch.randn(9, 300, generator=torch.Generator().manual_seed(0))
+    whole = drawn(sampler, logits)
+    assert torch.equal(whole[4:], drawn(sampler, logits[4:], first_seed=4))
+    assert not torch.equal(whole, drawn(sampler, logits, first_seed=100))
+
+
+@pytest.mark.parametrize("number", [0.0, 1 - 2**-24])  # the smallest and the largest
+def test_a_token_without_probability_is_never_drawn(sampler, monkeypatch, number):
+    monkeypatch.setattr(torch.Tensor, "uniform_", lambda tensor, generator: tensor.fill_(number))
+    logits = 3 * torch.randn(50, 1956, generator=torch.Generator().manual_seed(0))
+    logits[:, [0, 1955]] = -torch.inf
+    assert logits.gather(1, drawn(sampler, logits)[:, None]).isfinite().all()
 
 
 def test_rows_without_a_seed_are_left_to_vllm(sampler, monkeypatch):
-    patched, _ = sampler
-    monkeypatch.setattr(type(patched), "forward_native", None)
-    tokens, _ = type(patched).forward_cpu(patched, torch.randn(3, 50), {}, None, None)
+    monkeypatch.setattr(type(sampler), "forward_native", None)
+    tokens, _ = type(sampler).forward_cpu(sampler, torch.randn(3, 50), {}, None, None)
     assert tokens.shape == (3,)
+
+
+def test_where_only_some_rows_have_a_seed_vllm_draws(sampler):
+    from vllm.v1.sample.ops.topk_topp_sampler import random_sample
+
+    probs = torch.full((2, 5), 0.2)
+    seeded = [random_sample(probs.clone(), {1: torch.Generator().manual_seed(7)}, False)[1] for _ in range(8)]
+    noise = torch.empty(5).exponential_(generator=torch.Generator().manual_seed(7))
+    assert {int(token) for token in seeded} == {int((probs[1] / noise).argmax())}

@@ -4,7 +4,7 @@ task_runner.py gives the manager to verl as `rollout.agent.agent_loop_manager_cl
 For each sample verl 0.9.1 makes an agent loop with its token builder (agent_loop.py:661), and runs the image processor
 three times: to build the prompt (:318), for the reward worker (:868) and for the actor (agent_loop_tq.py:188). It also
 sends one request per sample to the reward worker. With 32 prompts of 8 samples these are 256 loops, 768 runs of the
-processor and 256 requests per step. Here they are one loop, 64 runs, and one request for all samples that end within
+processor and 256 requests per step. Here they are one loop, 32 runs, and one request for all samples that end within
 `COLLECT_SECONDS`. vLLM (through llm_client.py) and the reward worker receive the same as from verl. The queue receives
 the same except the prompt's messages: verl stores them for each sample, with two copies of the image, and sends them to
 reference and actor, which only read tokens.
@@ -74,13 +74,14 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
         await self._agent_loop_postprocess(output, trajectory["validate"], **row)
 
     def _compute_multi_modal_inputs(self, output: AgentLoopOutput, input_ids: torch.Tensor) -> dict:
-        """The image's tensors, from verl, once per prompt: they do not depend on the response."""
+        """The image's tensors, once per prompt: those with which the prompt was built (PromptOnceAgentLoop)."""
         shared = SHARED.get()
         if shared is None:
             return super()._compute_multi_modal_inputs(output, input_ids)
         if "inputs" not in shared:
-            inputs = super()._compute_multi_modal_inputs(output, input_ids)
-            shared["inputs"] = with_pixels_as(inputs, self._number_type)
+            _, processed = shared["prompt"].result()
+            inputs = processed or super()._compute_multi_modal_inputs(output, input_ids)  # a text goes by no processor
+            shared["inputs"] = for_actor(inputs, self._number_type)
         return dict(shared["inputs"])
 
     def _compute_position_ids(
@@ -124,13 +125,20 @@ def continued(positions: torch.Tensor, tokens: int) -> torch.Tensor:
     return torch.cat([positions, positions[..., -1:] + more], -1)[..., :tokens]
 
 
-def with_pixels_as(inputs: dict[str, Any], number_type: torch.dtype) -> dict[str, Any]:
-    """The inputs with `pixel_values` in the type in which the policy computes.
+def for_actor(processed: dict[str, Any], number_type: torch.dtype) -> dict[str, Any]:
+    """What verl gives the actor of a processor's output (agent_loop.py:909), with `pixel_values` in a number type.
 
-    FSDP2 casts them to it anyway (MixedPrecisionPolicy, cast_forward_inputs). In bfloat16 they are half as large in the
-    queue, where every sample has its own copy: 8 x 361 visual tokens x 4 patches x 1176 numbers per prompt.
+    That is the type in which the policy computes. FSDP2 casts them to it anyway (MixedPrecisionPolicy,
+    cast_forward_inputs). In bfloat16 they are half as large in the queue, where every sample has its own copy:
+    8 x 361 visual tokens x 4 patches x 1176 numbers per prompt.
     """
-    return {key: value.to(number_type) if key == "pixel_values" else value for key, value in inputs.items()}
+    inputs = {key: value for key, value in processed.items() if key != "attention_mask"}
+    if "pixel_values" in inputs:
+        inputs["pixel_values"] = inputs["pixel_values"].to(number_type)
+    if (grid := inputs.get("image_grid_thw")) is not None:
+        frames, height, width = grid.T
+        inputs["images_seqlens"] = torch.repeat_interleave(height * width, frames)
+    return inputs
 
 
 def to_score(samples: list[tuple[AgentLoopOutput, dict]]) -> DataProto:

