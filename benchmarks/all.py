@@ -18,6 +18,7 @@ BENCHMARKS = [
     ("quickstart.py",),
     ("table_start.py",),
     ("peers.py",),
+    ("imports.py",),
     ("arithmetic.py",),
     ("step.py", "--ranks", "2"),
     ("step.py", "--prompts", "256", "--steps", "2"),

@@ -41,7 +41,7 @@ CHECKPOINT = "verl.utils.checkpoint.fsdp_checkpoint_manager"
 NAMES = [
     # verl: starting a training
     Name("verl.trainer.main_ppo.run_ppo", takes="config task_runner_class",
-         says=("task_runner_class.remote()", "runner.run.remote(config)")),
+         says=("if not ray.is_initialized():", "task_runner_class.remote()", "runner.run.remote(config)")),
     Name("verl.trainer.main_ppo.TaskRunnerV1.__ray_metadata__.modified_class.run", takes="self config"),
     Name("verl.trainer.ppo.utils.need_critic", takes="config"),
     Name("verl.trainer.ppo.utils.need_reference_policy", takes="config"),

@@ -12,7 +12,6 @@ A table of experiments (experiments/runner.py) has such a server for its recipes
 serves the recipe's run (spare.py). So a table imports once, except Ray and verl.
 """
 
-import gc
 import importlib
 import json
 import multiprocessing
@@ -31,6 +30,7 @@ import setproctitle
 
 from vrft_aug.engine.cpu import fork_python, spare
 from vrft_aug.engine.cpu.forked import become, execute
+from vrft_aug.engine.imports import uncollected
 from vrft_aug.silence import ERRORS, OUTPUT, silent
 
 PRELOAD = (
@@ -44,6 +44,7 @@ PRELOAD = (
 BEFORE_RAY = (  # what recipes and workers need of other packages, and what does not import Ray
     *("torch", "transformers", "vllm.v1.engine", "vllm.model_executor.model_loader", "vllm.v1.worker.cpu_model_runner"),
     *("hydra", "pandas", "pyarrow.parquet", "datasets", "scipy.ndimage", "sklearn.metrics", "sacrebleu", "peft"),
+    "transformers.tokenization_mistral_common",  # with the first tokenizer, whatever its kind
 )
 IDLE_SECONDS = 10  # a server ends after this long without a child, unless its folder ends earlier
 
@@ -138,11 +139,11 @@ def _read(client: socket.socket) -> tuple[dict | None, list[int]]:
 
 
 def load(modules: Sequence[str]) -> None:
-    for module in modules:
-        importlib.import_module(module)
+    with uncollected():  # in a fork, too: a search for garbage writes to every object, which would copy every page
+        for module in modules:
+            importlib.import_module(module)
     if "ray" in sys.modules:  # two copies of setproctitle would write to the same memory
         setproctitle.setproctitle = sys.modules["ray"]._raylet.setproctitle
-    gc.freeze()  # a garbage collection in a fork writes to every object, which would copy every page
 
 
 def load_for_workers(environment: dict[str, str]) -> None:

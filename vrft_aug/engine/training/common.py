@@ -63,7 +63,6 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     if config.policy.path:
         policy.find(config.policy.path)  # a wrong path is refused before anything large is imported
     profile_checks.check_machine(config.hardware)
-    preflight.check_platform(config.hardware)
     start = policy.resolve(Policy.of(config.policy), run.folder / "start", copy=config.hardware.nodes > 1)
     start_checks.check_parts(config.freeze, start)
     preflight.check_memory(start, config.hardware, run.recipe, config.freeze)

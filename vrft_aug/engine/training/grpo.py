@@ -3,13 +3,18 @@
 docs/one-step.md follows one step from here to the line that computes the advantage.
 """
 
+import importlib
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
+from vrft_aug.engine.imports import uncollected
 from vrft_aug.engine.run import preflight
 from vrft_aug.engine.run.run_folder import Run
 from vrft_aug.engine.run.watch import STOP, run_watched
@@ -63,12 +68,10 @@ def run_on_ray(config: DictConfig, say: Callable[[str], None]) -> None:
     """
     preflight.check_weight_bucket(config.actor_rollout_ref.model.path, config.hardware)
     import ray
-    from verl.trainer.main_ppo import run_ppo
-    from verl.trainer.ppo.utils import need_critic, need_reference_policy
-    from verl.utils.config import validate_config
 
-    validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
-    verl_settings.skip_old_log_probs(config)
+    early = ray_cluster.starts_early(config)
+    if not early:
+        import_verl(config.hardware)
     with open_dict(config):
         agent = config.actor_rollout_ref.rollout.agent
         for settings, key in ((agent, "agent_loop_config_path"), (config.trainer, "validation_data_dir")):
@@ -87,4 +90,32 @@ def run_on_ray(config: DictConfig, say: Callable[[str], None]) -> None:
         return True
 
     runner = ray.remote(num_cpus=1)(TaskRunner)
-    run_watched(partial(run_ppo, config, runner), ray.shutdown, ask_to_stop)
+    run_watched(partial(run_verl, config, runner, early), ray.shutdown, ask_to_stop)
+
+
+def run_verl(config: DictConfig, runner: Any, early: bool) -> None:
+    """Let verl check the config, start Ray and run the task runner. early: we start Ray, beside the imports of verl."""
+    if early:
+        with ThreadPoolExecutor(1, initializer=go_second) as beside:
+            imports = beside.submit(import_verl, config.hardware)
+            ray_cluster.start(config)
+            imports.result()
+    from verl.trainer.main_ppo import run_ppo
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import validate_config
+
+    validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+    verl_settings.skip_old_log_probs(config)
+    run_ppo(config, runner)
+
+
+def go_second() -> None:
+    """Lower the priority of this thread: the imports of the workers, which take longer, go first."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+
+
+def import_verl(hardware: DictConfig) -> None:
+    """Raises InputError as preflight.check_platform, which is what imports most of it."""
+    with uncollected():
+        preflight.check_platform(hardware)
+        importlib.import_module("verl.trainer.main_ppo")

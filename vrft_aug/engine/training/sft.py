@@ -30,6 +30,7 @@ def train(config: DictConfig, run: Run) -> Path:
 
 def run_elastic(config: DictConfig) -> None:
     """Do what `torchrun -m verl.trainer.sft_trainer` does, with a composed config."""
+    preflight.check_platform(config.hardware)
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 

@@ -5,14 +5,22 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from vrft_aug.engine.cpu import fork_python, spare
 from vrft_aug.engine.run import ray_cpus
 from vrft_aug.errors import InputError
 
 SENT = ("VERL_FILE_LOGGER_PATH", "TENSORBOARD_DIR", "RAY_USAGE_STATS_ENABLED", "VLLM_NO_USAGE_STATS")
+
+OF_VERL = {  # what verl.trainer.main_ppo.run_ppo gives the workers of a cluster that it starts
+    **{"NCCL_DEBUG": "WARN", "HCCL_HOST_SOCKET_PORT_RANGE": "auto", "HCCL_NPU_SOCKET_PORT_RANGE": "auto"},
+    **{"HSA_NO_SCRATCH_RECLAIM": "1", "TOKENIZERS_PARALLELISM": "true", "VLLM_LOGGING_LEVEL": "WARN"},
+    **{"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "true", "VLLM_DISABLE_COMPILE_CACHE": "1"},
+    **{"VERL_FULL_DETERMINISM": "0", "VLLM_BATCH_INVARIANT": "0", "VERL_RL_INSIGHT_ENABLE": "0"},
+}
 
 
 def prepare(config: DictConfig, say: Callable[[str], None]) -> None:
@@ -33,6 +41,23 @@ def import_early(hardware: DictConfig) -> None:
     """Start the process that makes the workers' imports now, beside this one's own (engine/cpu/fork_server.py)."""
     if hardware.ray.fork and hardware.ray.address == "local" and not spare.kept():
         fork_python.start(tempfile.gettempdir(), fork_python.RUN)
+
+
+def starts_early(config: DictConfig) -> bool:
+    """Whether `start` can start the cluster, before verl is imported: a CPU's, with the variables that it knows."""
+    own = config.hardware.ray.fork and config.hardware.ray.address == "local"
+    rollouts = config.actor_rollout_ref.rollout, config.reward.reward_model.rollout
+    special = any(one.full_determinism for one in rollouts) or "rl_insight" in config.trainer.logger
+    return own and not special
+
+
+def start(config: DictConfig) -> None:
+    """Start Ray as verl's run_ppo would, which then uses it. It ends with the thread that started it."""
+    import ray
+
+    init: Any = OmegaConf.to_container(config.ray_kwargs.ray_init)
+    init["runtime_env"]["env_vars"] = {name: value for name, value in OF_VERL.items() if name not in os.environ}
+    ray.init(**init)
 
 
 def _isolate(config: DictConfig) -> None:
