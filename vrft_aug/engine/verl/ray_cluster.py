@@ -1,4 +1,4 @@
-"""Prepares a run's Ray cluster: one that this run starts for itself, or a running one that it joins."""
+"""Prepares a run's Ray cluster, and starts it where that can be early: a cluster of its own, or one that it joins."""
 
 import os
 import tempfile
