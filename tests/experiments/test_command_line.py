@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from repository import ROOT
 
 from vrft_aug.errors import InputError
-from vrft_aug.experiments.command_line import Given, sort_overrides
+from vrft_aug.experiments.command_line import TREES, Given, sort_overrides
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
@@ -33,6 +34,13 @@ TRAININGS = {"train", "fine_tune"}
 def test_overrides_are_sorted_by_the_stages_that_they_reach(override, every, training, start):
     given = sort_overrides(["policy=tiny", override])
     assert given == Given(*(tuple(filter(None, [one])) for one in (every, training, start)))
+
+
+def test_every_key_of_the_file_can_be_given():
+    keys = [key for key in yaml.safe_load((ROOT / "conf" / "experiments.yaml").read_text()) if key != "defaults"]
+    assert len(keys) > 10
+    assert sort_overrides([f"{key}=null" for key in keys if key not in TREES]) == Given((), (), ())
+    assert set(keys) >= set(TREES)
 
 
 def test_what_experiments_itself_uses_reaches_no_stage_again():
@@ -94,6 +102,7 @@ def test_each_override_is_in_every_stage_that_it_applies_to(tmp_path):
         ("+stages.label_nois=1", "recipes/prepare.py cannot run with these settings: Could not override 'label_nois'."),
         ("hardware.nodes=2 hardware.devices_per_node=3", "cells cannot run, so none was started"),
         ("plan=maybe", "plan=maybe: must be one of false, true, commands"),
+        ("beside=[grpo]", "beside=['grpo']: must be a list of some of prepare, evaluate, each once"),
     ],
 )
 def test_a_refused_override_ends_with_one_line_and_exit_code_2(override, line, tmp_path):

@@ -8,17 +8,27 @@ import time
 from pathlib import Path
 
 import pytest
+from local_jobs import cell, times
 
 from vrft_aug.experiments import runner
-from vrft_aug.experiments.cells import Cell
 from vrft_aug.experiments.stages import Stage
 
+# It ends with `status`. Until `after` exists it waits; it fails beside another run of the same recipe, and without what
+# it needs.
 TOY = """
 import pathlib, sys, time
 options = dict(item.split("=") for item in sys.argv[1:])
+missing = [name for name in options["needs"].split(",") if name and not (pathlib.Path(name) / "result").exists()]
+sys.exit(f"lacks {missing}") if missing else None
+running = pathlib.Path(__file__).with_suffix(".running")
+running.touch(exist_ok=False)
 out = pathlib.Path(options["out"]); out.mkdir(parents=True, exist_ok=True)
 with (out / "ran").open("a") as log: log.write("x")
-time.sleep(float(options.get("sleep", 0)))
+try:
+    while "after" in options and not pathlib.Path(options["after"]).exists(): time.sleep(0.02)
+finally:
+    running.unlink()
+(out / "result").touch()
 sys.exit(int(options.get("status", 0)))
 """
 
@@ -26,22 +36,16 @@ sys.exit(int(options.get("status", 0)))
 @pytest.fixture
 def root(tmp_path, monkeypatch) -> Path:
     (tmp_path / "recipes").mkdir()
-    (tmp_path / "recipes" / "toy.py").write_text(TOY)
+    for name in ("prepare", "toy"):
+        (tmp_path / "recipes" / f"{name}.py").write_text(TOY)
     monkeypatch.setattr(runner, "ROOT", tmp_path)
     return tmp_path
 
 
-def stage(root: Path, name: str, **options) -> Stage:
-    out = root / name
-    return Stage(name, "toy", (*(f"{key}={value}" for key, value in options.items()), f"out={out}"), out)
-
-
-def times(root: Path, *names: str) -> list[int]:
-    return [len((root / name / "ran").read_text()) if (root / name).exists() else 0 for name in names]
-
-
-def cell(name: str) -> Cell:
-    return Cell(name, "toy", None, "tiny")
+def stage(root: Path, name: str, *reads: Stage, recipe: str = "toy", **options: object) -> Stage:
+    out, folders = root / name, tuple(one.out for one in reads)
+    given = [f"{key}={value}" for key, value in options.items()]
+    return Stage(name, recipe, (*given, f"needs={','.join(map(str, folders))}", f"out={out}"), out, folders)
 
 
 def run(work) -> tuple[list[str], list[str]]:
@@ -50,52 +54,85 @@ def run(work) -> tuple[list[str], list[str]]:
 
 
 def test_what_cells_share_runs_once_and_what_stands_is_skipped(root):
-    work = [(cell("a"), [stage(root, "rows"), stage(root, "a")]), (cell("b"), [stage(root, "rows"), stage(root, "b")])]
-    failed, _ = run(work)
+    rows = stage(root, "rows", recipe="prepare")
+    work = [(cell(name), [rows, stage(root, name, rows)]) for name in ("a", "b")]
+    failed, said = run(work)
     assert failed == [] and times(root, "rows", "a", "b") == [1, 1, 1]
+    assert said[:2] == ["cell 1/2  tiny/toy-all/a: rows", "cell 1/2  tiny/toy-all/a: a"]
+    assert said[-1] == "cell 2/2  tiny/toy-all/b: done; 0 min, at most 0 min left"
     failed, said = run(work)
     assert times(root, "rows", "a", "b") == [1, 1, 1]
     assert said == [f"cell {n}/2  tiny/toy-all/{name}: done before, skipped" for n, name in ((1, "a"), (2, "b"))]
 
 
+def test_rows_of_a_later_cell_are_prepared_beside_a_training_and_trainings_run_one_at_a_time(root):
+    """The first training ends only after all rows are there. Two of a kind at once would fail."""
+    rows = [stage(root, f"rows-{name}", recipe="prepare") for name in "abc"]
+    later = {"after": rows[-1].out / "result"}
+    work = [(cell(name), [one, stage(root, name, one, **(later if name == "a" else {}))])
+            for name, one in zip("abc", rows, strict=True)]  # fmt: skip
+    failed, said = run(work)
+    assert failed == []
+    begun = [line.rpartition(": ")[2] for line in said if "min" not in line]
+    assert begun == ["rows-a", "a", "rows-b", "rows-c", "b", "c"]
+
+
 def test_a_failed_cell_is_listed_and_the_others_run(root):
-    work = [(cell("a"), [stage(root, "bad", status=3), stage(root, "after")]), (cell("b"), [stage(root, "b")])]
-    failed, _ = run(work)
+    bad = stage(root, "bad", status=3)
+    work = [(cell("a"), [bad, stage(root, "after", bad)]), (cell("b"), [stage(root, "b")])]
+    failed, said = run(work)
     assert len(failed) == 1 and failed[0].startswith("tiny/toy-all/a: bad failed: python recipes/toy.py status=3")
     assert times(root, "bad", "after", "b") == [1, 0, 1]
+    assert [line.split("; ")[0] for line in said if "min" in line] == [
+        "cell 1/2  tiny/toy-all/a: failed", "cell 2/2  tiny/toy-all/b: done"
+    ]  # fmt: skip
     run(work)
     assert times(root, "bad", "b") == [2, 1]
 
 
 def test_a_cell_that_could_not_run_is_named_with_the_stage_that_it_lacks(root):
-    shared = stage(root, "rows", status=3)
-    work = [(cell(name), [shared, stage(root, name)]) for name in ("a", "b")]
-    failed, _ = run(work)
-    assert failed == ["tiny/toy-all/a: rows failed: python recipes/toy.py status=3 out=" + str(root / "rows"),
+    shared = stage(root, "rows", status=3, recipe="prepare")
+    work = [(cell(name), [shared, stage(root, name, shared)]) for name in ("a", "b")]
+    failed, said = run(work)
+    assert failed == [f"tiny/toy-all/a: rows failed: python {' '.join(shared.command)}",
                       "tiny/toy-all/b: not run, since its stage rows failed in tiny/toy-all/a"]  # fmt: skip
     assert times(root, "rows", "a", "b") == [1, 0, 0]
+    assert [line.split("; ")[0][-6:] for line in said if "min" in line] == ["failed", "failed"]
 
 
-def test_another_setting_runs_again_with_all_that_follows(root):
-    run([(cell("a"), [stage(root, "rows"), stage(root, "train"), stage(root, "test")])])
-    run([(cell("a"), [stage(root, "rows"), stage(root, "train", sleep=0.1), stage(root, "test")])])
+def test_another_setting_runs_again_with_all_that_reads_its_result(root):
+    def work(**changed):
+        rows = stage(root, "rows")
+        train = stage(root, "train", rows, **changed)
+        return [(cell("a"), [rows, train, stage(root, "test", train)])]
+
+    run(work())
+    run(work(status=0))
     assert times(root, "rows", "train", "test") == [1, 2, 2]
 
 
-def test_an_interruption_ends_the_recipe_and_the_next_call_goes_on(root):
+def test_an_interruption_ends_what_runs_and_the_next_call_goes_on(root):
     work = f"""
-import sys, signal; sys.path[:0] = [{str(Path(__file__).parent)!r}]
+import sys, signal; sys.path[:] = {sys.path!r}
 from pathlib import Path
 import test_runner as t
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 root = Path({str(root)!r}); t.runner.ROOT = root
-t.runner.Runner(print).run([(t.cell("a"), [t.stage(root, "rows"), t.stage(root, "train", sleep=60)])])
+never = {{"after": root / "never"}}
+t.runner.Runner(print).run([
+    (t.cell("a"), [t.stage(root, "rows"), t.stage(root, "train", **never)]),
+    (t.cell("b"), [t.stage(root, "more rows", recipe="prepare", **never)]),
+])
 """
-    process = subprocess.Popen([sys.executable, "-c", work], stderr=subprocess.PIPE)
-    while not (root / "train" / "ran").exists():
+    process = subprocess.Popen([sys.executable, "-c", work], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while times(root, "rows", "train", "more rows") != [1, 1, 1]:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
     threading.Timer(0.2, process.send_signal, [signal.SIGTERM]).start()
-    assert process.wait(20) != 0
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert "interrupted; not finished: cell 1/2  tiny/toy-all/a, cell 2/2  tiny/toy-all/b" in said
+    for name in ("prepare", "toy"):  # what runs was told to end; a killed toy leaves its mark
+        (root / "recipes" / f"{name}.running").unlink(missing_ok=True)
     run([(cell("a"), [stage(root, "rows"), stage(root, "train")])])
     assert times(root, "rows", "train") == [1, 2]

@@ -10,12 +10,14 @@ from repository import ROOT
 
 from vrft_aug.configs import compose
 from vrft_aug.data.preparation.prepare import prepare
+from vrft_aug.engine.verl.patches import WRITTEN_FOR
 
 
-def refused(recipe: str, *overrides: str) -> str:
+def refused(recipe: str, *overrides: str, **environment: str) -> str:
     """Run a recipe that must refuse its input, and return its error line."""
     command = [sys.executable, str(ROOT / "recipes" / f"{recipe}.py"), *overrides]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False,
+                          env=os.environ | environment)  # fmt: skip
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert "Traceback" not in done.stderr
@@ -98,6 +100,17 @@ def test_stages_that_do_not_fit_each_other_are_refused(rows, tmp_path, recipe, o
     out = tmp_path / "out"
     assert reason in refused(recipe, f"parquet={rows}", *overrides, f"out={out}")
     assert not out.exists()
+
+
+def test_another_version_of_verl_is_refused_before_anything_is_written(rows, tmp_path):
+    """Every process of this run finds verl 0.0."""
+    other = "lambda name: '0.0' if name == 'verl' else found(name)"
+    text = f"import importlib.metadata\nfound = importlib.metadata.version\nimportlib.metadata.version = {other}\n"
+    (tmp_path / "sitecustomize.py").write_text(text)
+    settings = [f"parquet={rows}", f"out={tmp_path / 'out'}", "schedule=tiny", "schedule.batch_size=8"]
+    line = refused("grpo", *settings, "schedule.mini_batch_size=8", PYTHONPATH=str(tmp_path))
+    assert f"vrft_aug was written for verl {WRITTEN_FOR['verl']}, but 0.0 is installed: run `make setup`" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_failed_sweep_names_the_jobs_that_did_not_run(tmp_path):

@@ -16,7 +16,7 @@ from vrft_aug.configs import flatten
 from vrft_aug.errors import InputError
 
 OWN = ("out", "plan", "plan_tokens_per_second", "data_root", "seed", "table", "hardware", "policy", "schedule",
-       "submit", "jobs", "address", "sbatch")  # fmt: skip
+       "submit", "jobs", "address", "sbatch", "warm", "beside")  # fmt: skip
 TREES = ("stages", "training", "tests")  # keys below them go to the stages
 OF_A_CELL = ("dataset", "shots", "policy", "policy.path", "prompt", "objective", "variant", "experiment", "preset",
              "protocol", "parquet", "out", "method", "seed")  # fmt: skip

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from vrft_aug.errors import InputError, RunFailed
 from vrft_aug.experiments.cells import Cell
 from vrft_aug.experiments.job_folder import JobFolder, Sent
-from vrft_aug.experiments.jobs import Job, jobs_of
+from vrft_aug.experiments.jobs import Job, failed_cells, jobs_of
 from vrft_aug.experiments.launcher import Launcher, State
 from vrft_aug.experiments.runner import forget, is_done, mark_done
 from vrft_aug.experiments.stages import Stage
@@ -50,7 +50,7 @@ class Follower:
         except (KeyboardInterrupt, RunFailed):
             self._leave()
             raise
-        return self._failures(work)
+        return failed_cells(work, self._failed)
 
     def _adopt(self, sent: Sequence[Sent], work: Work) -> None:
         """Account for the jobs of an earlier call: those that have ended, and those that still run."""
@@ -128,16 +128,6 @@ class Follower:
             stop = "; ".join(self._launcher.stop_commands(list(self._active)))
             self._say(f"{len(self._active)} jobs go on. The same command follows them again and sends the others. To "
                       f"stop them: {stop}")  # fmt: skip
-
-    def _failures(self, work: Work) -> list[str]:
-        found, first = [], dict[Stage, str]()
-        for cell, stages in work:
-            broken = next((stage for stage in stages if stage in self._failed), None)
-            if broken and (where := first.setdefault(broken, cell.folder)) != cell.folder:
-                found.append(f"{cell.folder}: not run, since its stage {broken.name} failed in {where}")
-            elif broken:
-                found.append(f"{cell.folder}: {broken.name} failed: {self._failed[broken]}")
-        return found
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""Says which stages of a table must run as jobs on a cluster, and for which of the others each one waits."""
+"""Says which stages of a table must run, and for which of the others each one waits."""
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vrft_aug.experiments.cells import Cell
@@ -13,7 +13,7 @@ NAME_LENGTH = 80  # of a name without its hash; Slurm shows longer ones, but nob
 
 @dataclass(frozen=True)
 class Job:
-    """One stage as one job. after: the stages that it reads and that must run themselves."""
+    """One stage that must run. after: the stages that it reads and that must run themselves."""
 
     stage: Stage
     after: tuple[Stage, ...] = ()
@@ -41,3 +41,15 @@ def jobs_of(work: Sequence[tuple[Cell, list[Stage]]], is_done: Callable[[Stage],
 def reads(stage: Stage, other: Stage) -> bool:
     """Whether a stage reads the rows or the policy that another stage of its cell writes."""
     return other.out in stage.reads or f"policy.path={other.out / 'policy'}" in stage.overrides
+
+
+def failed_cells(work: Sequence[tuple[Cell, list[Stage]]], failed: Mapping[Stage, str]) -> list[str]:
+    """One line per cell with a stage that failed. failed: stage -> what says more about it."""
+    found, first = [], dict[Stage, str]()
+    for cell, stages in work:
+        broken = next((stage for stage in stages if stage in failed), None)
+        if broken and (where := first.setdefault(broken, cell.folder)) != cell.folder:
+            found.append(f"{cell.folder}: not run, since its stage {broken.name} failed in {where}")
+        elif broken:
+            found.append(f"{cell.folder}: {broken.name} failed: {failed[broken]}")
+    return found

@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from vrft_aug.configs import flatten
-from vrft_aug.data.settings import check_choice, check_type
+from vrft_aug.data.setting_checks import check_choice, check_names, check_type
 from vrft_aug.errors import InputError, RunFailed
 from vrft_aug.experiments import plan, submission
 from vrft_aug.experiments.cells import Cell, Table, cells
@@ -27,6 +27,7 @@ from vrft_aug.experiments.stages import Plan, Stage
 from vrft_aug.experiments.survey import TRAININGS, Survey
 from vrft_aug.experiments.warm_python import warm_python
 
+BESIDE = ("prepare", "evaluate")  # recipes that train nothing; the second needs the device, if there is one
 SHOWN = 3  # refused cells in an error
 ONCE = "a cell that trains nothing and answers greedily is the same for each, so it is run with the first alone"
 
@@ -39,7 +40,17 @@ def run_table(config: DictConfig) -> None:
     """
     check_choice("plan", config.plan, (False, True, "commands"))
     check_type("warm", config.warm, bool, "true or false")
+    if config.beside is not None:
+        check_names("beside", config.beside, BESIDE)
     submission.check(config)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    here = config.warm and not config.plan and not config.submit
+    with warm_python(config.hardware) if here else nullcontext(sys.executable) as python:
+        _run(config, python)
+
+
+def _run(config: DictConfig, python: str) -> None:
+    """python: starts the recipes that run here; it makes its imports meanwhile."""
     table, chosen = Table.of(config.table), HydraConfig.get().runtime.choices
     if chosen.policy:  # one policy for the whole table
         table = replace(table, policy=chosen.policy, larger_policy=None)
@@ -55,16 +66,15 @@ def run_table(config: DictConfig) -> None:
             print(f"seeds {', '.join(map(str, table.cell_seeds))}: {ONCE}")
         return
     refuse([(cell, stages) for cell, stages in work if not all(map(is_done, stages))], survey)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     own = [text for text in HydraConfig.get().overrides.task if text.startswith(("table.rows=", "table.claims="))]
-    write = partial(report, Path(config.out), chosen.table, table, own=own)
+    write = partial(report, Path(config.out), chosen.table, table, own=own, python=python)
     if config.submit:
         launcher, folder = submission.choose(config), JobFolder(Path(config.out) / "jobs")
         fill = None if chosen.table == "one" else write  # its report lies in its first cell, which may end last
         failed = Follower(launcher, folder, config.jobs, partial(print, flush=True), fill).run(work)
     else:
-        with warm_python(config.hardware) if config.warm else nullcontext(sys.executable) as python:
-            failed = Runner(print, python).run(work)
+        usual = BESIDE if config.hardware.device == "cpu" else BESIDE[:1]
+        failed = Runner(print, python, usual if config.beside is None else config.beside).run(work)
     write(work)
     if failed:
         raise RunFailed(f"{len(failed)} of {len(work)} cells failed or did not run: " + "; ".join(failed))
@@ -114,11 +124,12 @@ def refuse(work: Sequence[tuple[Cell, list[Stage]]], survey: Survey) -> None:
 
 
 def report(
-    root: Path, name: str, table: Table, work: Sequence[tuple[Cell, list[Stage]]], own: Sequence[str] = ()
-) -> None:
+    root: Path, name: str, table: Table, work: Sequence[tuple[Cell, list[Stage]]], own: Sequence[str] = (),
+    python: str = sys.executable,
+) -> None:  # fmt: skip
     """Run recipes/report.py on the cells with results, and on trainings that they share with cells of other tables. The
     report goes to <root>/<name>; for `one` into the cell, of several seeds beside their folders. own: overrides of rows
-    and claims, as the command line gave them."""
+    and claims, as the command line gave them. python: starts the recipe."""
     done = [cell for cell, _ in work]
     folders = [folder for cell in done if (folder := root / cell.folder).is_dir()]
     if not folders:
@@ -136,7 +147,7 @@ def report(
         arguments += [f"table.rows=[{{experiment:{done[0].experiment}{variant}}}]"]
     elif name == "one":
         out, arguments = folders[0] / "report", []
-    subprocess.run([sys.executable, str(ROOT / "recipes" / "report.py"), runs, f"out={out}", *arguments], check=False)
+    subprocess.run([python, str(ROOT / "recipes" / "report.py"), runs, f"out={out}", *arguments], check=False)
 
 
 def overrides(tree: DictConfig) -> list[str]:

@@ -1,6 +1,12 @@
-"""Runs the stages of cells as commands, one after another, and skips what is already done."""
+"""Runs the stages of cells as commands on this machine, and skips what is already done.
+
+One stage that needs the device runs at a time, and beside it one that does not: while a cell trains, the rows of a
+later one are prepared. On a CPU tests run beside trainings, too.
+"""
 
 import json
+import os
+import select
 import subprocess
 import sys
 import time
@@ -8,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vrft_aug.experiments.cells import Cell
+from vrft_aug.experiments.jobs import Job, failed_cells, jobs_of
 from vrft_aug.experiments.stages import Stage
 from vrft_aug.files import write_whole
 
@@ -16,59 +23,104 @@ DONE = "stage.json"  # file in a stage's folder with the command that succeeded 
 
 
 class Runner:
-    """Runs cells; a cell that fails does not stop the others. A stage is done when its last successful run had the same
-    command, and no earlier stage of its cell has run again."""
+    """Runs cells; a stage that fails does not stop those that do not wait for it. A stage is done when its last
+    successful run had the same command, and nothing that it reads was made anew."""
 
-    def __init__(self, say: Callable[[str], None], python: str = sys.executable) -> None:
-        """python: starts the recipes."""
-        self._say, self._python = say, python
-        self._succeeded: dict[Stage, bool] = {}  # the stages that this object has run
-        self._failed_in: dict[Stage, str] = {}  # stage -> folder of the cell in which it failed
+    def __init__(self, say: Callable[[str], None], python: str = sys.executable,
+                 beside: Sequence[str] = ("prepare",)) -> None:  # fmt: skip
+        """python: starts the recipes. beside: recipes that run beside the others, one at a time."""
+        self._say, self._python, self._beside = say, python, beside
+        self._waiting: list[Job] = []
+        self._running: dict[int, tuple[Stage, subprocess.Popen[bytes]]] = {}  # by a pidfd of the process
+        self._failed: dict[Stage, str] = {}  # stage -> its command
 
     def run(self, work: Sequence[tuple[Cell, list[Stage]]]) -> list[str]:
         """Returns one line per cell that failed, or that did not run because a stage that it shares had failed."""
-        failed, started, ran = [], time.monotonic(), 0
-        for number, (cell, stages) in enumerate(work, start=1):
-            title = f"cell {number}/{len(work)}  {cell.folder}"
-            if all(self.is_done(stage) for stage in stages):
-                self._say(f"{title}: done before, skipped")
-                continue
-            ran += 1
-            try:
-                broken = self._run_cell(title, stages)
-            except KeyboardInterrupt:
-                self._say(f"{title}: interrupted; not run: {_names(work[number:])}")
-                raise
-            if broken:
-                failed.append(self._failure(cell, broken))
-            minutes = (time.monotonic() - started) / 60
-            left = minutes / ran * (len(work) - number)
-            self._say(f"{title}: {'failed' if broken else 'done'}; {minutes:.0f} min, at most {left:.0f} min left")
-        return failed
+        self._waiting, self._failed = jobs_of(work, is_done), {}
+        progress = Progress(work, {job.stage for job in self._waiting}, self._say)
+        for job in self._waiting:
+            forget(job.stage)
+        try:
+            while self._start(progress) or self._running:
+                for pidfd in select.select(list(self._running), [], [])[0]:
+                    progress.end(self._end(pidfd), self._failed)
+        except KeyboardInterrupt:
+            progress.interrupt()
+            self._stop()
+            raise
+        return failed_cells(work, self._failed)
 
-    def _failure(self, cell: Cell, broken: Stage) -> str:
-        if (first := self._failed_in.setdefault(broken, cell.folder)) != cell.folder:
-            return f"{cell.folder}: not run, since its stage {broken.name} failed in {first}"
-        return f"{cell.folder}: {broken.name} failed: python {' '.join(broken.command)}"
+    def _start(self, progress: "Progress") -> bool:
+        """Start what can run now, at most one stage of each kind, and return whether any was started."""
+        before = len(self._running)
+        for job in list(self._waiting):
+            busy = {self._is_beside(stage) for stage, _ in self._running.values()}
+            if self._is_beside(job.stage) not in busy and all(map(is_done, job.after)):
+                self._waiting.remove(job)
+                progress.begin(job.stage)
+                process = _execute(job.stage, self._python)
+                self._running[os.pidfd_open(process.pid)] = job.stage, process
+        return len(self._running) > before
 
-    def _run_cell(self, title: str, stages: list[Stage]) -> Stage | None:
-        """The stage that failed, or None."""
-        unchanged = True  # no earlier stage has run again
-        for stage in stages:
-            if stage not in self._succeeded:
-                if unchanged and self.is_done(stage):
-                    continue
-                self._say(f"{title}: {stage.name}")
-                forget(stage)
-                self._succeeded[stage] = _execute(stage, self._python)
-            unchanged = False
-            if not self._succeeded[stage]:
-                return stage
-        return None
+    def _is_beside(self, stage: Stage) -> bool:
+        return stage.recipe in self._beside
 
-    def is_done(self, stage: Stage) -> bool:
-        """Whether an earlier call has run the stage with success."""
-        return stage not in self._succeeded and is_done(stage)
+    def _end(self, pidfd: int) -> set[Stage]:
+        """Account for a stage that has ended. Returns it, and after a failure all those that wait for it in vain."""
+        stage, process = self._running.pop(pidfd)
+        os.close(pidfd)
+        over = {stage}
+        if process.wait() == 0:
+            mark_done(stage)
+            return over
+        self._failed[stage] = f"python {' '.join(stage.command)}"
+        for job in list(self._waiting):  # each comes after those for which it waits
+            if over.intersection(job.after):
+                over.add(job.stage)
+                self._waiting.remove(job)
+        return over
+
+    def _stop(self) -> None:
+        """End the recipes cleanly."""
+        processes = [process for _, process in self._running.values()]
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
+
+
+class Progress:
+    """Says which stages begin and which cells have ended."""
+
+    def __init__(
+        self, work: Sequence[tuple[Cell, list[Stage]]], to_run: set[Stage], say: Callable[[str], None]
+    ) -> None:
+        self._say, self._started, self._ended = say, time.monotonic(), 0
+        self._cells = {f"cell {number}/{len(work)}  {cell.folder}": set(stages)
+                       for number, (cell, stages) in enumerate(work, start=1)}  # fmt: skip
+        self._left = {title: left for title, stages in self._cells.items() if (left := stages & to_run)}
+        for title in self._cells:
+            if title not in self._left:
+                say(f"{title}: done before, skipped")
+
+    def begin(self, stage: Stage) -> None:
+        title = next(title for title, left in self._left.items() if stage in left)
+        self._say(f"{title}: {stage.name}")
+
+    def end(self, over: set[Stage], failed: dict[Stage, str]) -> None:
+        """over: stages that have ended, or will not run. failed: those that have failed until now."""
+        for title, left in list(self._left.items()):
+            left -= over
+            if not left:
+                del self._left[title]
+                self._ended += 1
+                minutes = (time.monotonic() - self._started) / 60
+                to_come = minutes / self._ended * len(self._left)
+                state = "failed" if self._cells[title] & failed.keys() else "done"
+                self._say(f"{title}: {state}; {minutes:.0f} min, at most {to_come:.0f} min left")
+
+    def interrupt(self) -> None:
+        self._say(f"interrupted; not finished: {', '.join(self._left)}")
 
 
 def is_done(stage: Stage) -> bool:
@@ -87,21 +139,7 @@ def forget(stage: Stage) -> None:
     (stage.out / DONE).unlink(missing_ok=True)
 
 
-def _names(work: Sequence[tuple[Cell, list[Stage]]]) -> str:
-    return ", ".join(cell.folder for cell, _ in work) or "none"
-
-
-def _execute(stage: Stage, python: str) -> bool:
-    """Run the stage's recipe and return whether it succeeded. An interruption ends the recipe cleanly first."""
+def _execute(stage: Stage, python: str) -> subprocess.Popen[bytes]:
+    """Start the recipe, in a session of its own: Ctrl-C in the terminal reaches it once, through this process."""
     recipe, *overrides = stage.command
-    # The recipe has its own session: Ctrl-C in the terminal reaches it once, through this process.
-    process = subprocess.Popen([python, str(ROOT / recipe), *overrides], start_new_session=True)
-    try:
-        process.wait()
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-        raise
-    if process.returncode == 0:
-        mark_done(stage)
-    return process.returncode == 0
+    return subprocess.Popen([python, str(ROOT / recipe), *overrides], start_new_session=True)

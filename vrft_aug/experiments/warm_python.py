@@ -26,8 +26,10 @@ def warm_python(hardware: DictConfig) -> Iterator[str]:
     folder = tempfile.mkdtemp(prefix="vrft-")  # short, because a Unix socket lies in it
     try:
         os.environ[fork_python.FOLDER] = folder
-        fork_python.start(folder, fork_python.RECIPES, environment=os.environ | environment_of(hardware))
+        server = fork_python.start(folder, fork_python.RECIPES, environment=os.environ | environment_of(hardware))
         yield fork_python.write_command(folder)
     finally:
-        shutil.rmtree(folder)  # so the server ends
+        shutil.rmtree(folder)  # so that a server that took its place ends, too
         del os.environ[fork_python.FOLDER]
+        server.kill()
+        server.wait()

@@ -151,15 +151,16 @@ def test_rows_that_differ_share_nothing(policy, inputs, change):
     ("prompts", "shared", "budget", "together", "whole"),
     [
         ("aaaabbbb", 0, 100, 4, 100),  # nothing is computed once: the budget stays
-        ("aaaabbbb", 8, 100, 4, 250),  # four samples have 40 tokens, of which 16 are computed
+        ("aaaabbbb", 8, 100, 4, 244),  # four samples have 40 tokens, of which 16 are computed: six groups fit
+        ("aaaabbbb", 8, 31, 4, 55),  # two groups would compute 32
         ("aaaabbbb", 8, 16, 4, 40),
-        ("aaaabbbb", 8, 15, 2, 25),  # two have 20, of which 12 are computed
+        ("aaaabbbb", 8, 15, 2, 23),  # two have 20, of which 12 are computed
         ("aaaabbbb", 8, 10, 1, 10),
         ("abab", 8, 100, 1, 100),  # not consecutive
         ("aab", 8, 100, 1, 100),
         ("aabbaa", 8, 100, 1, 100),
         ("ab", 8, 100, 1, 100),
-        ("aaa", 8, 100, 3, 214),
+        ("aaa", 8, 100, 3, 212),
     ],
 )
 def test_consecutive_samples_share_a_micro_batch_if_they_fit(prompts, shared, budget, together, whole):
@@ -172,7 +173,7 @@ def test_a_group_of_the_longest_samples_still_fits():
     """verl refuses a group with more tokens than a micro-batch may have."""
     lengths = torch.tensor([10, 10, 40, 40])
     assert samples_together(list("aabb"), lengths, 9, 71) == 2
-    assert whole_tokens(lengths, 2, 9, 71) == 86  # the second group has 80
-    assert whole_tokens(torch.tensor([10, 10, 70, 70]), 2, 9, 131) == 147
+    assert whole_tokens(lengths, 2, 9, 71) == 80  # the second group has 80
+    assert whole_tokens(torch.tensor([10, 10, 70, 70]), 2, 9, 131) == 140
     assert whole_tokens(torch.tensor([10, 10, 90, 90]), 2, 1, 179) == 180, "that of the longest group"
     assert samples_together(list("aabb"), lengths, 9, 70) == 1

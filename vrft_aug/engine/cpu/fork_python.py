@@ -70,14 +70,16 @@ def connect(folder: str) -> socket.socket:
     return client
 
 
-def start(folder: str, *kind: str, environment: dict[str, str] | None = None) -> None:
-    """Start a server and wait until it listens. environment: in which it makes its imports; None: this process's."""
+def start(folder: str, *kind: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a server, wait until it listens, and return it. environment: of its imports; None: this process's."""
     ready, report = os.pipe()
     command = [sys.executable, "-m", "vrft_aug.engine.cpu.fork_server", folder, str(report), *kind]
-    subprocess.Popen(command, pass_fds=[report], start_new_session=True, stdin=subprocess.DEVNULL, env=environment)
+    server = subprocess.Popen(command, pass_fds=[report], start_new_session=True, stdin=subprocess.DEVNULL,
+                              env=environment)  # fmt: skip
     os.close(report)
     select.select([ready], [], [])
     os.close(ready)
+    return server
 
 
 def command(folder: str) -> str:

@@ -63,11 +63,13 @@ def samples_together(prompts: Sequence[str], lengths: torch.Tensor, shared: int,
 def whole_tokens(lengths: torch.Tensor, samples: int, shared: int, budget: int) -> int:
     """How many tokens whole samples may have in a micro-batch of about `budget` computed tokens: verl counts those.
 
-    It is at least the tokens of the longest group of `samples`, which verl cannot divide.
+    As many groups of `samples` rows as the budget holds on average, never one more. It is at least the tokens of the
+    longest group, which verl cannot divide.
     """
     computed = computed_tokens(lengths, samples, shared)
+    groups = max(budget * len(computed) // int(computed.sum()), 1)
     longest = int(lengths.unflatten(0, (-1, samples)).sum(1).max())
-    return max(budget * int(lengths.sum()) // int(computed.sum()), longest if samples > 1 else 0)
+    return max(budget + groups * (samples - 1) * shared, longest if samples > 1 else 0)
 
 
 def computed_tokens(lengths: torch.Tensor, samples: int, shared: int) -> torch.Tensor:

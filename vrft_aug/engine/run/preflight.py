@@ -51,6 +51,16 @@ def check_no_secret(config: DictConfig) -> None:
                              "variable instead, which every process of the run inherits")  # fmt: skip
 
 
+def check_version() -> None:
+    """Raise InputError for a version of verl that the patches are not written for. It imports no part of verl."""
+    from vrft_aug.engine.verl.patches import require_version
+
+    try:
+        require_version("verl")
+    except ImportError as error:
+        raise InputError(str(error)) from None
+
+
 def check_platform(hardware: DictConfig) -> None:
     """Raise InputError if verl found another device, or if our plugin does not load, which verl would not report."""
     try:

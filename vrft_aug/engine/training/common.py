@@ -62,6 +62,7 @@ def train(config: DictConfig, run: Run, trainer: Trainer) -> Path:
     checkpoints = Checkpoints.of_config(config, trainer.limit_key, trainer.criterion)
     if config.policy.path:
         policy.find(config.policy.path)  # a wrong path is refused before anything large is imported
+    preflight.check_version()
     profile_checks.check_machine(config.hardware)
     start = policy.resolve(Policy.of(config.policy), run.folder / "start", copy=config.hardware.nodes > 1)
     start_checks.check_parts(config.freeze, start)
