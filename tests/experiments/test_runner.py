@@ -13,8 +13,8 @@ from local_jobs import cell, times
 from vrft_aug.experiments import runner
 from vrft_aug.experiments.stages import Stage
 
-# It ends with `status`. Until `after` exists it waits; it fails beside another run of the same recipe, and without what
-# it needs.
+# It ends with `status`, or the first `lost` times as if the server of all stages had been killed. Until `after` exists
+# it waits; it fails beside another run of the same recipe, and without what it needs.
 TOY = """
 import pathlib, sys, time
 options = dict(item.split("=") for item in sys.argv[1:])
@@ -28,6 +28,7 @@ try:
     while "after" in options and not pathlib.Path(options["after"]).exists(): time.sleep(0.02)
 finally:
     running.unlink()
+if len((out / "ran").read_text()) <= int(options.get("lost", 0)): sys.exit(75)
 (out / "result").touch()
 sys.exit(int(options.get("status", 0)))
 """
@@ -98,6 +99,14 @@ def test_a_cell_that_could_not_run_is_named_with_the_stage_that_it_lacks(root):
                       "tiny/toy-all/b: not run, since its stage rows failed in tiny/toy-all/a"]  # fmt: skip
     assert times(root, "rows", "a", "b") == [1, 0, 0]
     assert [line.split("; ")[0][-6:] for line in said if "min" in line] == ["failed", "failed"]
+
+
+def test_stages_that_end_with_the_server_of_all_are_started_again_once(root):
+    rows = stage(root, "rows", recipe="prepare", lost=1)
+    work = [(cell("a"), [rows, stage(root, "a", rows, lost=1)]), (cell("b"), [stage(root, "b", lost=5)])]
+    failed, _ = run(work)
+    assert [line.split(": ")[0] for line in failed] == ["tiny/toy-all/b"]
+    assert times(root, "rows", "a", "b") == [2, 2, 2]
 
 
 def test_another_setting_runs_again_with_all_that_reads_its_result(root):

@@ -36,3 +36,15 @@ def test_a_stage_starts_with_the_imports_and_without_ray(hardware):
     assert not folder.exists() and fork_python.FOLDER not in os.environ
     left = [one for one in psutil.process_iter(["cmdline"]) if str(folder) in (one.info["cmdline"] or [])]
     assert psutil.wait_procs(left, timeout=30)[1] == []
+
+
+def test_a_stage_ends_with_a_killed_server_and_the_next_start_makes_a_new_one(hardware):
+    code = "import os, time; print(os.getppid(), flush=True); time.sleep(120 * ('again' not in os.environ))"
+    with warm_python(hardware) as python:
+        first = subprocess.Popen([python, "-c", code], stdout=subprocess.PIPE, text=True)
+        server = psutil.Process(int(first.stdout.readline()))
+        server.kill()
+        assert first.wait(30) == fork_python.SERVER_GONE
+        again = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=300,
+                               env=os.environ | {"again": "1"})  # fmt: skip
+        assert again.returncode == 0 and int(again.stdout) != server.pid

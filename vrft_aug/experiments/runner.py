@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from vrft_aug.engine.cpu.fork_python import SERVER_GONE
 from vrft_aug.experiments.cells import Cell
 from vrft_aug.experiments.jobs import Job, failed_cells, jobs_of
 from vrft_aug.experiments.stages import Stage
@@ -33,6 +34,7 @@ class Runner:
         self._waiting: list[Job] = []
         self._running: dict[int, tuple[Stage, subprocess.Popen[bytes]]] = {}  # by a pidfd of the process
         self._failed: dict[Stage, str] = {}  # stage -> its command
+        self._again: set[Stage] = set()  # stages that were started again
 
     def run(self, work: Sequence[tuple[Cell, list[Stage]]]) -> list[str]:
         """Returns one line per cell that failed, or that did not run because a stage that it shares had failed."""
@@ -66,13 +68,20 @@ class Runner:
         return stage.recipe in self._beside
 
     def _end(self, pidfd: int) -> set[Stage]:
-        """Account for a stage that has ended. Returns it, and after a failure all those that wait for it in vain."""
+        """Account for a stage that has ended. Returns it, and after a failure all those that wait for it in vain.
+
+        A stage that ended with the server of all stages is started again, once, and is not returned.
+        """
         stage, process = self._running.pop(pidfd)
         os.close(pidfd)
         over = {stage}
-        if process.wait() == 0:
+        if (status := process.wait()) == 0:
             mark_done(stage)
             return over
+        if status == SERVER_GONE and stage not in self._again:
+            self._again.add(stage)
+            self._waiting.insert(0, Job(stage))
+            return set()
         self._failed[stage] = f"python {' '.join(stage.command)}"
         for job in list(self._waiting):  # each comes after those for which it waits
             if over.intersection(job.after):

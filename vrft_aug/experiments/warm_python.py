@@ -1,7 +1,7 @@
 """Gives a table a Python whose processes have all imports done, so that its stages start at once.
 
 Each stage is still a process and a run of its own, with its own folder, seed and log. If the server that makes the
-processes is killed, the stage that runs fails, and the next one starts a new server.
+processes is killed, the stages that run end with it; runner.py starts them again, and the first starts a new server.
 """
 
 import os
@@ -23,13 +23,14 @@ def warm_python(hardware: DictConfig) -> Iterator[str]:
     if not hardware.ray.fork or hardware.ray.address != "local":
         yield sys.executable
         return
-    folder = tempfile.mkdtemp(prefix="vrft-")  # short, because a Unix socket lies in it
+    folder, before = tempfile.mkdtemp(prefix="vrft-"), dict(os.environ)  # short, because a Unix socket lies in it
+    os.environ.update(environment_of(hardware) | {fork_python.FOLDER: folder})  # of each server's imports
+    server = fork_python.start(folder, fork_python.RECIPES)
     try:
-        os.environ[fork_python.FOLDER] = folder
-        server = fork_python.start(folder, fork_python.RECIPES, environment=os.environ | environment_of(hardware))
         yield fork_python.write_command(folder)
     finally:
         shutil.rmtree(folder)  # so that a server that took its place ends, too
-        del os.environ[fork_python.FOLDER]
         server.kill()
         server.wait()
+        os.environ.clear()
+        os.environ.update(before)

@@ -61,7 +61,7 @@ def test_with_run_or_server_the_workers_end_and_none_seems_to_have_succeeded(sta
     client = subprocess.Popen([python, "-c", code], stdout=subprocess.PIPE, text=True)
     worker = psutil.Process(int(client.stdout.readline()))
     (process if killed == "run" else server).kill()
-    assert client.wait(30) == fork_python.KILLED
+    assert client.wait(30) == fork_python.SERVER_GONE
     wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 

@@ -18,7 +18,7 @@ import sys
 FOLDER = "VRFT_FORK_SERVER"  # environment variable; a short path, since the folder holds a Unix socket
 RECIPES = "recipes"  # the forks of a server are the recipes of a table
 RUN = "run"  # they are the workers of a run, which starts the server itself
-KILLED = 128 + signal.SIGKILL
+SERVER_GONE = 75  # exit status: the server was killed, and with it the fork (EX_TEMPFAIL of sysexits.h: try again)
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -39,19 +39,19 @@ def main() -> int:
     except ConnectionError:
         pid = 0
     if not pid:
-        return 1
+        return SERVER_GONE
     for number in FORWARDED:
         signal.signal(number, lambda number, _: os.kill(pid, number))
     return status(server)
 
 
 def status(server: socket.socket) -> int:
-    """The exit status of the fork, when it has ended; KILLED if the server has ended, and the fork with it."""
+    """The exit status of the fork, when it has ended; SERVER_GONE if the server has ended, and the fork with it."""
     try:
         told = server.recv(8, socket.MSG_WAITALL)
     except ConnectionError:
         told = b""
-    return int.from_bytes(told, "big") if told else KILLED
+    return int.from_bytes(told, "big") if told else SERVER_GONE
 
 
 def connect(folder: str) -> socket.socket:
@@ -65,17 +65,18 @@ def connect(folder: str) -> socket.socket:
         try:
             client.connect(os.path.join(folder, "socket"))
         except OSError:
-            start(folder)
+            start(folder, *([RECIPES] if os.path.exists(os.path.join(folder, RECIPES)) else []))
             client.connect(os.path.join(folder, "socket"))
     return client
 
 
-def start(folder: str, *kind: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a server, wait until it listens, and return it. environment: of its imports; None: this process's."""
+def start(folder: str, *kind: str) -> subprocess.Popen[bytes]:
+    """Start a server, wait until it listens, and return it."""
+    if RECIPES in kind:
+        open(os.path.join(folder, RECIPES), "w").close()
     ready, report = os.pipe()
     command = [sys.executable, "-m", "vrft_aug.engine.cpu.fork_server", folder, str(report), *kind]
-    server = subprocess.Popen(command, pass_fds=[report], start_new_session=True, stdin=subprocess.DEVNULL,
-                              env=environment)  # fmt: skip
+    server = subprocess.Popen(command, pass_fds=[report], start_new_session=True, stdin=subprocess.DEVNULL)
     os.close(report)
     select.select([ready], [], [])
     os.close(ready)
