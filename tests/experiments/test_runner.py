@@ -14,7 +14,8 @@ from vrft_aug.experiments import runner
 from vrft_aug.experiments.stages import Stage
 
 # It ends with `status`, or the first `lost` times as if the server of all stages had been killed. Until `after` exists
-# it waits; it fails beside another run of the same recipe, and without what it needs.
+# it waits; it fails beside another run of the same recipe, and without what it needs. It refuses to run while the file
+# `refused_beside` exists, and waits for that file the first time.
 TOY = """
 import pathlib, sys, time
 options = dict(item.split("=") for item in sys.argv[1:])
@@ -28,6 +29,10 @@ try:
     while "after" in options and not pathlib.Path(options["after"]).exists(): time.sleep(0.02)
 finally:
     running.unlink()
+if beside := options.get("refused_beside"):
+    while (out / "ran").read_text() == "x" and not pathlib.Path(beside).exists(): time.sleep(0.02)
+    (out / "refused").touch()
+    if pathlib.Path(beside).exists(): sys.exit(2)
 if len((out / "ran").read_text()) <= int(options.get("lost", 0)): sys.exit(75)
 (out / "result").touch()
 sys.exit(int(options.get("status", 0)))
@@ -107,6 +112,24 @@ def test_stages_that_end_with_the_server_of_all_are_started_again_once(root):
     failed, _ = run(work)
     assert [line.split(": ")[0] for line in failed] == ["tiny/toy-all/b"]
     assert times(root, "rows", "a", "b") == [2, 2, 2]
+
+
+def test_what_is_refused_beside_another_stage_runs_once_more_alone(root):
+    """The training of `a` is refused while rows are prepared; the rows of `c` then wait until it has run alone."""
+    rows = [stage(root, f"rows-{name}", recipe="prepare") for name in "abc"]
+    crowded = {"refused_beside": root / "recipes" / "prepare.running"}
+    work = [(cell(name), [one, stage(root, name, one, **(crowded if name == "a" else {}))])
+            for name, one in zip("abc", rows, strict=True)]  # fmt: skip
+    slow = stage(root, "slow", recipe="prepare", after=root / "a" / "refused")
+    failed, said = run([work[0], (cell("d"), [slow]), *work[1:]])
+    assert failed == [] and times(root, "a", "b", "c") == [2, 1, 1]
+    begun = [line.rpartition(": ")[2] for line in said if "min" not in line]
+    assert begun == ["rows-a", "a", "slow", "a", "rows-b", "b", "rows-c", "c"]
+
+
+def test_what_is_refused_alone_is_not_tried_again(root):
+    failed, _ = run([(cell("a"), [stage(root, "a", status=2)])])
+    assert len(failed) == 1 and times(root, "a") == [1]
 
 
 def test_another_setting_runs_again_with_all_that_reads_its_result(root):

@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from repository import ROOT, choices
 
@@ -65,3 +67,24 @@ def test_a_sweep_over_objectives_is_hydras(out):
     for objective in ("accuracy", "mfrs"):
         record = json.loads((out / "sweep" / objective / "run.json").read_text())
         assert (record["state"], record["objective"]) == ("finished", objective)
+
+
+def test_a_table_whose_server_is_killed_loses_no_cell_and_leaves_no_process(tmp_path):
+    log = tmp_path / "log.txt"
+    rows = ["table.rows=[{experiment: v_rft}, {experiment: v_rft_pa_p}]", "table.datasets=[phantom]"]
+    command = [sys.executable, str(ROOT / "recipes" / "experiments.py"), "policy=tiny", *SMALL, *SHORT, *rows,
+               f"out={tmp_path / 'runs'}"]  # fmt: skip
+    with log.open("w") as output:
+        table = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+    while "step 1/2" not in log.read_text():
+        assert table.poll() is None, log.read_text()
+        time.sleep(0.2)
+    children = psutil.Process(table.pid).children()
+    (server,) = [one for one in children if "vrft_aug.engine.cpu.fork_server" in one.cmdline()]
+    family = server.children(recursive=True)
+    server.kill()
+    assert table.wait(600) == 0, log.read_text()
+    folders = sorted((tmp_path / "runs").glob("tiny/*/*/test/run.json"))
+    assert [json.loads(file.read_text())["state"] for file in folders] == ["finished", "finished"]
+    assert log.read_text().count("killed") == 1, "by the reaper of the training that ended with the server"
+    assert psutil.wait_procs(family, timeout=30)[1] == []

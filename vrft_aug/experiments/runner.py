@@ -1,7 +1,8 @@
 """Runs the stages of cells as commands on this machine, and skips what is already done.
 
 One stage that needs the device runs at a time, and beside it one that does not: while a cell trains, the rows of a
-later one are prepared. On a CPU tests run beside trainings, too.
+later one are prepared. On a CPU tests run beside trainings, too. What is refused beside another stage, as for lack of
+memory, runs once more, alone.
 """
 
 import json
@@ -9,7 +10,6 @@ import os
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,9 +17,11 @@ from vrft_aug.engine.cpu.fork_python import SERVER_GONE
 from vrft_aug.experiments.cells import Cell
 from vrft_aug.experiments.jobs import Job, failed_cells, jobs_of
 from vrft_aug.experiments.stages import Stage
+from vrft_aug.experiments.table_progress import Progress
 from vrft_aug.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[2]
+REFUSED = 2  # exit status of a recipe (cli.py)
 DONE = "stage.json"  # file in a stage's folder with the command that succeeded there
 
 
@@ -34,7 +36,9 @@ class Runner:
         self._waiting: list[Job] = []
         self._running: dict[int, tuple[Stage, subprocess.Popen[bytes]]] = {}  # by a pidfd of the process
         self._failed: dict[Stage, str] = {}  # stage -> its command
-        self._again: set[Stage] = set()  # stages that were started again
+        self._shared: set[Stage] = set()  # stages that ran beside another
+        self._again: set[Stage] = set()  # stages that are started a second time
+        self._alone: set[Stage] = set()  # those of them that run alone
 
     def run(self, work: Sequence[tuple[Cell, list[Stage]]]) -> list[str]:
         """Returns one line per cell that failed, or that did not run because a stage that it shares had failed."""
@@ -52,34 +56,45 @@ class Runner:
             raise
         return failed_cells(work, self._failed)
 
-    def _start(self, progress: "Progress") -> bool:
+    def _start(self, progress: Progress) -> bool:
         """Start what can run now, at most one stage of each kind, and return whether any was started."""
         before = len(self._running)
         for job in list(self._waiting):
-            busy = {self._is_beside(stage) for stage, _ in self._running.values()}
-            if self._is_beside(job.stage) not in busy and all(map(is_done, job.after)):
+            if not all(map(is_done, job.after)):
+                continue
+            if self._has_room(job.stage):
                 self._waiting.remove(job)
                 progress.begin(job.stage)
                 process = _execute(job.stage, self._python)
                 self._running[os.pidfd_open(process.pid)] = job.stage, process
+                self._shared |= set(self._stages) if len(self._running) > 1 else set()
+            elif job.stage in self._alone:
+                break  # or what starts now would keep it waiting
         return len(self._running) > before
 
-    def _is_beside(self, stage: Stage) -> bool:
-        return stage.recipe in self._beside
+    @property
+    def _stages(self) -> list[Stage]:
+        return [stage for stage, _ in self._running.values()]
+
+    def _has_room(self, stage: Stage) -> bool:
+        """Whether the stage can run beside those that run now."""
+        if self._alone.intersection([stage, *self._stages]):
+            return not self._running
+        return (stage.recipe in self._beside) not in [one.recipe in self._beside for one in self._stages]
 
     def _end(self, pidfd: int) -> set[Stage]:
-        """Account for a stage that has ended. Returns it, and after a failure all those that wait for it in vain.
-
-        A stage that ended with the server of all stages is started again, once, and is not returned.
-        """
+        """Account for a stage that has ended. Returns it, and after a failure all those that wait for it in vain; none
+        if it is started again."""
         stage, process = self._running.pop(pidfd)
         os.close(pidfd)
         over = {stage}
         if (status := process.wait()) == 0:
             mark_done(stage)
             return over
-        if status == SERVER_GONE and stage not in self._again:
+        crowded = status == REFUSED and stage in self._shared
+        if (crowded or status == SERVER_GONE) and stage not in self._again:
             self._again.add(stage)
+            self._alone |= {stage} if crowded else set()
             self._waiting.insert(0, Job(stage))
             return set()
         self._failed[stage] = f"python {' '.join(stage.command)}"
@@ -96,40 +111,6 @@ class Runner:
             process.terminate()
         for process in processes:
             process.wait()
-
-
-class Progress:
-    """Says which stages begin and which cells have ended."""
-
-    def __init__(
-        self, work: Sequence[tuple[Cell, list[Stage]]], to_run: set[Stage], say: Callable[[str], None]
-    ) -> None:
-        self._say, self._started, self._ended = say, time.monotonic(), 0
-        self._cells = {f"cell {number}/{len(work)}  {cell.folder}": set(stages)
-                       for number, (cell, stages) in enumerate(work, start=1)}  # fmt: skip
-        self._left = {title: left for title, stages in self._cells.items() if (left := stages & to_run)}
-        for title in self._cells:
-            if title not in self._left:
-                say(f"{title}: done before, skipped")
-
-    def begin(self, stage: Stage) -> None:
-        title = next(title for title, left in self._left.items() if stage in left)
-        self._say(f"{title}: {stage.name}")
-
-    def end(self, over: set[Stage], failed: dict[Stage, str]) -> None:
-        """over: stages that have ended, or will not run. failed: those that have failed until now."""
-        for title, left in list(self._left.items()):
-            left -= over
-            if not left:
-                del self._left[title]
-                self._ended += 1
-                minutes = (time.monotonic() - self._started) / 60
-                to_come = minutes / self._ended * len(self._left)
-                state = "failed" if self._cells[title] & failed.keys() else "done"
-                self._say(f"{title}: {state}; {minutes:.0f} min, at most {to_come:.0f} min left")
-
-    def interrupt(self) -> None:
-        self._say(f"interrupted; not finished: {', '.join(self._left)}")
 
 
 def is_done(stage: Stage) -> bool:

@@ -24,13 +24,15 @@ def warm_python(hardware: DictConfig) -> Iterator[str]:
         yield sys.executable
         return
     folder, before = tempfile.mkdtemp(prefix="vrft-"), dict(os.environ)  # short, because a Unix socket lies in it
-    os.environ.update(environment_of(hardware) | {fork_python.FOLDER: folder})  # of each server's imports
-    server = fork_python.start(folder, fork_python.RECIPES)
+    server = None
     try:
+        os.environ.update(environment_of(hardware) | {fork_python.FOLDER: folder})  # of each server's imports
+        server = fork_python.start(folder, fork_python.RECIPES)
         yield fork_python.write_command(folder)
     finally:
         shutil.rmtree(folder)  # so that a server that took its place ends, too
-        server.kill()
-        server.wait()
+        if server:
+            server.kill()
+            server.wait()
         os.environ.clear()
         os.environ.update(before)
