@@ -63,7 +63,7 @@ def samples_together(prompts: Sequence[str], lengths: torch.Tensor, shared: int,
 def whole_tokens(lengths: torch.Tensor, samples: int, shared: int, budget: int) -> int:
     """How many tokens whole samples may have in a micro-batch of about `budget` computed tokens: verl counts those.
 
-    As many groups of `samples` rows as the budget holds on average, never one more. It is at least the tokens of the
+    As many groups of `samples` rows of average length as the budget holds whole. It is at least the tokens of the
     longest group, which verl cannot divide.
     """
     computed = computed_tokens(lengths, samples, shared)

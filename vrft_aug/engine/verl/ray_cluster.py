@@ -1,4 +1,4 @@
-"""Prepares a run's Ray cluster, and starts it where that can be early: a cluster of its own, or one that it joins."""
+"""Prepares the Ray cluster of a run, its own or one that it joins, and starts its own early where that is possible."""
 
 import os
 import tempfile
