@@ -65,7 +65,7 @@ def test_what_cells_share_runs_once_and_what_stands_is_skipped(root):
     failed, said = run(work)
     assert failed == [] and times(root, "rows", "a", "b") == [1, 1, 1]
     assert said[:2] == ["cell 1/2  tiny/toy-all/a: rows", "cell 1/2  tiny/toy-all/a: a"]
-    assert said[-1] == "cell 2/2  tiny/toy-all/b: done; 0 min, at most 0 min left"
+    assert said[-1] == "cell 2/2  tiny/toy-all/b: done; 0 min, about 0 min left"
     failed, said = run(work)
     assert times(root, "rows", "a", "b") == [1, 1, 1]
     assert said == [f"cell {n}/2  tiny/toy-all/{name}: done before, skipped" for n, name in ((1, "a"), (2, "b"))]

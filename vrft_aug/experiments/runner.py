@@ -43,7 +43,7 @@ class Runner:
     def run(self, work: Sequence[tuple[Cell, list[Stage]]]) -> list[str]:
         """Returns one line per cell that failed, or that did not run because a stage that it shares had failed."""
         self._waiting, self._failed = jobs_of(work, is_done), {}
-        progress = Progress(work, {job.stage for job in self._waiting}, self._say)
+        progress = Progress(work, {job.stage for job in self._waiting}, self._say, self._beside)
         for job in self._waiting:
             forget(job.stage)
         try:
