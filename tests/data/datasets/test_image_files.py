@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from vrft_aug.data.datasets.image_files import mask_box, open_image
 from vrft_aug.data.preparation.opening import open_all
@@ -80,6 +80,27 @@ def test_transparent_parts_are_white_for_every_reader(tmp_path):
     stored = Image.open(io.BytesIO(picture.encoded))
     assert stored.mode == "RGB" and np.array_equal(np.asarray(stored), np.asarray(picture.image))
     assert stored.getpixel((20, 10)) == (255, 255, 255) and stored.getpixel((5, 10)) == (10, 20, 30)
+
+
+TURNED = "turned as its EXIF orientation says"
+
+
+@pytest.mark.parametrize(("name", "note"), [("a.jpg", TURNED), ("a.png", TURNED), ("a.tiff", "")])
+def test_an_image_is_turned_as_its_exif_orientation_says(tmp_path, name, note):
+    """A program that follows the orientation and one that does not must see the same image, and the same boxes.
+
+    Pillow turns a TIFF itself.
+    """
+    stored = Image.new("L", (32, 16))
+    stored.paste(255, (0, 0, 8, 16))  # bright on the left
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # shown a quarter turn to the right
+    stored.save(tmp_path / name, exif=exif)
+    picture = open_image(tmp_path / name)
+    assert picture.note == note
+    kept = Image.open(io.BytesIO(picture.encoded))
+    assert kept.size == picture.image.size == (16, 32) and ExifTags.Base.Orientation not in kept.getexif()
+    assert np.asarray(kept)[:6].mean() > 250 and np.asarray(kept)[10:].mean() < 5  # bright at the top
 
 
 def test_transparent_parts_of_a_mask_are_outside(tmp_path):

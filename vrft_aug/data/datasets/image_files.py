@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from scipy import ndimage
 
 from vrft_aug.data.datasets.file_formats import medical_format
@@ -17,6 +17,7 @@ Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels, x2 and y2 e
 MAX_PIXELS = 32_000_000  # larger images are refused: a policy sees 0.3 megapixels
 KEPT_FORMATS = ("JPEG", "PNG")  # files of these formats are copied byte for byte, others become PNG
 SPECK = 0.01  # of the area of a mask's largest part: a smaller part is a speck, and no finding
+UPRIGHT = 1  # EXIF orientation of an image that is stored as it is shown
 PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
 
 
@@ -92,6 +93,21 @@ def identify(path: Path) -> tuple[bytes, Image.Image]:
 
 def convert(image: Image.Image, background: str) -> tuple[Image.Image, str]:
     """The image as 8-bit grey or RGB, and what that changed: "" if readers of the file cannot disagree."""
+    upright, turned = turn(image)
+    plain, change = flatten(upright, background)
+    return plain, ", ".join(filter(None, [turned, change]))
+
+
+def turn(image: Image.Image) -> tuple[Image.Image, str]:
+    """The image as its EXIF orientation says, like browsers and most tools for annotation show it; and what changed."""
+    image.load()  # a PNG may have EXIF after its pixels
+    if image.getexif().get(ExifTags.Base.Orientation, UPRIGHT) == UPRIGHT:
+        return image, ""
+    return ImageOps.exif_transpose(image), "turned as its EXIF orientation says"
+
+
+def flatten(image: Image.Image, background: str) -> tuple[Image.Image, str]:
+    """The image without transparent parts in 8-bit grey or RGB, and what that changed."""
     mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
     if image.mode == "CMYK":
         return image.convert(mode), "CMYK, converted to RGB"
