@@ -31,6 +31,7 @@ MEASURES: dict[str, tuple[float | None, float | None, str]] = {
     "response_length": (4, None, "the responses have few tokens: the reasoning is gone"),
     "knowledge_bleu": (None, 0.5, "the thought copies the prompt's knowledge"),
     "score_gap": (None, 0.3, "the training reward is far above the validation accuracy"),
+    "failed_prompts": (None, 0, "samples of these prompts ended with an error, which log.txt names, and are missing"),
 }
 NO_BOUND: Bound = (None, None)
 BOUNDS: dict[str, Bound] = {name: (low, high) for name, (low, high, _) in MEASURES.items()}

@@ -5,15 +5,16 @@ import copy
 import pytest
 import torch
 
-from vrft_aug.engine.cpu import bfloat16_gradients
 from vrft_aug.engine.cpu.bfloat16_gradients import SMALLEST, use_bfloat16_gradients
 
 
 @pytest.fixture
 def layers() -> torch.nn.Sequential:
     torch.manual_seed(0)
-    sizes = (SMALLEST, 2 * SMALLEST, SMALLEST, 16)  # the last layer is too small
-    return torch.nn.Sequential(*[torch.nn.Linear(*pair, bias=index == 0) for index, pair in enumerate(zip(sizes, sizes[1:]))])
+    return torch.nn.Sequential(
+        torch.nn.Linear(SMALLEST, 2 * SMALLEST), torch.nn.Linear(2 * SMALLEST, SMALLEST, bias=False),
+        torch.nn.Linear(SMALLEST, 16, bias=False),  # too small
+    )  # fmt: skip
 
 
 def gradients(model: torch.nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:

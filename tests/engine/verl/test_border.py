@@ -108,6 +108,7 @@ NAMES = [
     Name("verl.utils.debug.marked_timer", takes="name timing_raw"),
     Name("verl.trainer.ppo.v1.replay_buffer.ReplayBuffer", takes="poll_interval sampler_kwargs refill_fn",
          says=("time.sleep(self.poll_interval)", "self.sampler_kwargs = sampler_kwargs", "self.refill_fn = refill_fn",
+               "self.failure_keys[partition_id].add(key)",
                "tq.kv_clear(partition_id=partition_id, keys=selected_prompt_uids)")),
     Name("verl.trainer.ppo.v1.replay_buffer.ReplayBuffer.sample", takes="self global_steps partition_id batch_size"),
     Name("custom_cls", at="verl.trainer.sft_trainer.create_sft_dataset",

@@ -6,14 +6,18 @@ import pytest
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
+from reward_rows import RETINA, think
+from verl.trainer.ppo.v1 import replay_buffer as of_verl
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
 from vrft_aug.configs import compose as composed
 from vrft_aug.engine.training.group_filter import GroupFilter
-from vrft_aug.engine.verl.replay_buffer import RewardLoggingReplayBuffer
+from vrft_aug.engine.verl import scored_samples
+from vrft_aug.engine.verl.replay_buffer import FAILED, RewardLoggingReplayBuffer
 from vrft_aug.engine.verl.scored_samples import dealt, order
 from vrft_aug.errors import InputError
-from vrft_aug.rewards import compose
+from vrft_aug.rewards import compose, compute_score
+from vrft_aug.rewards.diagnostics import warnings
 
 
 def test_a_batch_is_in_the_order_of_its_prompts_and_samples_whenever_they_ended():
@@ -63,3 +67,22 @@ def test_the_buffer_samples_dynamically_where_the_variant_does():
 def test_a_buffer_without_an_objective_is_refused():
     with pytest.raises(InputError, match=r"^objective: it must say what to reward for each task"):
         built("~trainer.v1.sampler.sampler_kwargs.objective")
+
+
+@pytest.mark.parametrize("failed", [0, 2])
+def test_prompts_of_which_a_sample_failed_are_counted_and_warned_of(monkeypatch, failed):
+    """verl's own code reads the queue, a stand-in: three prompts of two samples, the last of some of them missing."""
+    prompts = [f"00001.{number:04}" for number in range(3)]
+    queue = {name: {"is_prompt": True, "global_steps": 1, "status": "failure" if number < failed else "finished"}
+             for number, name in enumerate(prompts)}  # fmt: skip
+    queue |= {f"{name}_{sample}_0": {"status": "success"} for number, name in enumerate(prompts)
+              for sample in range(1 if number < failed else 2)}  # fmt: skip
+    monkeypatch.setattr(of_verl.tq, "kv_list", lambda: {"train": queue})
+    monkeypatch.setattr(of_verl.tq, "kv_clear", lambda partition_id, keys: None)
+    scored = compute_score("d", think(r"\boxed{2}"), "2", RETINA, "mfrs")
+    monkeypatch.setattr(scored_samples, "results", lambda batch: [scored] * len(batch.keys))
+    batch, metrics = built("objective=mfrs").sample(1, "train", 3)
+    assert len(batch.keys) == 6 - failed and metrics[FAILED] == failed
+    assert [line for line in warnings(metrics) if "failed" in line] == (
+        ["rollout/failed_prompts is 2, above 0: samples of these prompts ended with an error, which log.txt names, "
+         "and are missing"] if failed else [])  # fmt: skip

@@ -44,7 +44,7 @@ def is_fast() -> bool:
 
 
 def use_bfloat16_gradients(policy: torch.nn.Module) -> list[str]:
-    """Replace the forward of the policy's large linear layers by one whose gradients are as above; return their names."""
+    """Give the policy's large linear layers a forward whose gradients are as above; return their names."""
     large = {name: layer for name, layer in policy.named_modules()
              if isinstance(layer, Linear) and min(layer.in_features, layer.out_features) >= SMALLEST}  # fmt: skip
     for layer in large.values():
