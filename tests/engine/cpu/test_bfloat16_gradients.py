@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from vrft_aug.engine.cpu.bfloat16_gradients import SMALLEST, use_bfloat16_gradients
+from vrft_aug.engine.cpu.bfloat16_gradients import SMALLEST, use
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def gradients(model: torch.nn.Module, inputs: torch.Tensor) -> tuple[torch.Tenso
 
 def test_outputs_are_the_same_and_gradients_nearly(layers):
     changed = copy.deepcopy(layers)
-    assert use_bfloat16_gradients(changed) == ["0", "1"]
+    assert use(changed) == ["0", "1"]
     inputs = torch.randn(3, 40, SMALLEST)
     (outputs, exact), (same, near) = gradients(layers, inputs), gradients(changed, inputs)
     assert torch.equal(outputs, same)

@@ -43,7 +43,7 @@ def is_fast() -> bool:
     return bool(can.get("avx512_bf16") or can.get("amx_bf16"))
 
 
-def use_bfloat16_gradients(policy: torch.nn.Module) -> list[str]:
+def use(policy: torch.nn.Module) -> list[str]:
     """Give the policy's large linear layers a forward whose gradients are as above; return their names."""
     large = {name: layer for name, layer in policy.named_modules()
              if isinstance(layer, Linear) and min(layer.in_features, layer.out_features) >= SMALLEST}  # fmt: skip

@@ -11,7 +11,7 @@ from verl.workers.config import FSDPEngineConfig
 from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngine, FSDPEngineWithLMHead, FSDPEngineWithValueHead
 
-from vrft_aug.engine.cpu import answer_logits
+from vrft_aug.engine.cpu import answer_logits, bfloat16_gradients
 from vrft_aug.engine.cpu.prompt_sharing import samples_together, share_prompts, whole_tokens
 from vrft_aug.engine.verl import patches
 from vrft_aug.engine.verl.frozen_parts import FreezingFSDP
@@ -21,7 +21,9 @@ from vrft_aug.errors import InputError
 patches.apply_cpu_engine()
 
 BUDGET = "max_token_len_per_gpu"  # verl's name of the number of tokens of a micro-batch
-SHARE = "VRFT_SHARE_PROMPTS"  # environment variable (conf/hardware/cpu.yaml): `True` shares prompts
+# Environment variables, `True` or `False` (conf/hardware/cpu.yaml)
+SHARE = "VRFT_SHARE_PROMPTS"
+BFLOAT16_GRADIENTS = "VRFT_BFLOAT16_GRADIENTS"
 
 
 class _OnCpu(FSDPEngine):
@@ -54,6 +56,8 @@ class CpuFSDPEngine(_OnCpu, FreezingFSDP, PreciseFSDP, FSDPEngineWithLMHead):
 
     def _build_module(self) -> torch.nn.Module:
         module = super()._build_module()
+        if os.environ.get(BFLOAT16_GRADIENTS) == "True" and bfloat16_gradients.is_fast():
+            bfloat16_gradients.use(module)
         answer_logits.leave_out(module.get_output_embeddings(), lambda: self._unread)
         self._sharing = share_prompts(module) if os.environ.get(SHARE) == "True" else None
         return module
