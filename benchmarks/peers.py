@@ -1,11 +1,13 @@
 """Compares a GRPO step of the CPU profile with its peers: TRL's GRPOTrainer, and bare vLLM for the rollout.
 
     python benchmarks/peers.py                 # both sizes, half an hour; --sizes tiny: five minutes
+    python benchmarks/peers.py --trl-bfloat16  # TRL with bfloat16 autocast, its default
 
 All three use the same policy, images, prompts, number of samples, temperature, length limit and KL coefficient, in
-float32 on the same threads. The policy's language model is random, so that nearly every answer runs to the limit. TRL
-generates with transformers, which is its default. The figures are medians over all steps but the first. `start` is the
-time from the start of the process to the end of its first step.
+float32 on the same threads; only the gradients of our large layers come from products in bfloat16, where the processor
+has them (vrft_aug/engine/cpu/bfloat16_gradients.py). The policy's language model is random, so that nearly every answer
+runs to the limit. TRL generates with transformers, which is its default. The figures are medians over all steps but the
+first. `start` is the time from the start of the process to the end of its first step.
 """
 
 import argparse
@@ -77,7 +79,7 @@ def of_verl(policy: Path, rows: Path, tokens: int, steps: int) -> dict:
             **{key.removeprefix("timing_s/"): seconds for key, seconds in parts.items()}}  # fmt: skip
 
 
-def of_trl(policy: Path, rows: Path, tokens: int, steps: int, micro_batches: int) -> dict:
+def of_trl(policy: Path, rows: Path, tokens: int, steps: int, micro_batches: int, bfloat16: int) -> dict:
     import datasets
     import trl
     from transformers import AutoProcessor, TrainerCallback
@@ -103,7 +105,7 @@ def of_trl(policy: Path, rows: Path, tokens: int, steps: int, micro_batches: int
             output_dir=str(rows.parent / "trl"), num_generations=SAMPLES,
             per_device_train_batch_size=batch // micro_batches, gradient_accumulation_steps=micro_batches,
             max_completion_length=tokens, temperature=TEMPERATURE, beta=KL, learning_rate=3e-4, max_steps=steps,
-            model_init_kwargs={"dtype": "float32"}, bf16=False, gradient_checkpointing=False, use_cpu=True,
+            model_init_kwargs={"dtype": "float32"}, bf16=bool(bfloat16), gradient_checkpointing=False, use_cpu=True,
             logging_steps=1, save_strategy="no", report_to=[], disable_tqdm=True),
     )  # fmt: skip
     trainer.train()
@@ -111,7 +113,7 @@ def of_trl(policy: Path, rows: Path, tokens: int, steps: int, micro_batches: int
             "step": median(b - a for a, b in itertools.pairwise(ends))}  # fmt: skip
 
 
-def of_vllm(policy: Path, rows: Path, tokens: int, steps: int, _: int) -> dict:
+def of_vllm(policy: Path, rows: Path, tokens: int, steps: int) -> dict:
     import io
 
     import pandas as pd
@@ -149,10 +151,10 @@ def apart(peer: str, *arguments: object) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def compare(size: str, rows: Path) -> dict:
+def compare(size: str, rows: Path, trl_bfloat16: bool) -> dict:
     tokens, steps, micro_batches, _ = SIZES[size]
     job = make_policy(size, rows.parent), rows, tokens, steps
-    ours, trl, vllm = of_verl(*job), apart("trl", *job, micro_batches), apart("vllm", *job, micro_batches)
+    ours, trl, vllm = of_verl(*job), apart("trl", *job, micro_batches, int(trl_bfloat16)), apart("vllm", *job)
     ratios = {"step_to_trl": ours["step"] / trl["step"], "start_to_trl": ours["start"] / trl["start"],
               "rollout_to_vllm": ours["gen"] / vllm["rollout"]}  # fmt: skip
     return {"size": size, "new_tokens": tokens, "ratios": ratios, "ours": ours, "trl": trl, "vllm": vllm}
@@ -161,7 +163,8 @@ def compare(size: str, rows: Path) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--peer", nargs=6, help=argparse.SUPPRESS)
+    parser.add_argument("--trl-bfloat16", action="store_true", help="TRL with bfloat16 autocast, its default")
+    parser.add_argument("--peer", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
         peer, policy, rows, *numbers = arguments.peer
@@ -170,7 +173,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         rows = Path(name) / "rows"
         recipe("prepare", "dataset=phantom", "export=trl", f"out={rows}")
-        results = [compare(size, rows) for size in arguments.sizes]
+        results = [compare(size, rows, arguments.trl_bfloat16) for size in arguments.sizes]
     print(json.dumps({"machine": machine.describe(), "samples": PROMPTS * SAMPLES, "results": results}))
     for result in results:
         ours, trl, vllm, ratios = (result[key] for key in ("ours", "trl", "vllm", "ratios"))
