@@ -3,8 +3,10 @@
     python benchmarks/arithmetic.py        # two minutes
 
 The model has random weights and the size that peers.py uses. It computes as many sequences as a step has, of 120 prompt
-tokens and 256 new tokens: 11 at a time, 32 at a time, and 8 whose prompt is computed once
-(vrft_aug/engine/cpu/prompt_sharing.py). Beside them it prints what a bare matrix product reaches on the same threads.
+tokens and 256 new tokens: 11 at a time, 32 at a time, 8 whose prompt is computed once
+(vrft_aug/engine/cpu/prompt_sharing.py), and these with gradients from products in bfloat16
+(vrft_aug/engine/cpu/bfloat16_gradients.py). Beside them it prints what a bare matrix product reaches on the same
+threads.
 """
 
 import json
@@ -17,12 +19,14 @@ from peers import HARDWARE, PROMPTS, SAMPLES, SIZES
 from torch.profiler import profile
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLTextConfig, Qwen2_5_VLTextModel
 
+from vrft_aug.engine.cpu import bfloat16_gradients
 from vrft_aug.engine.cpu.prompt_sharing import share_prompts
 
 PROMPT = 120
 TOKENS = PROMPT + SIZES["30m"][0]
 ROPE = dict(rope_type="default", rope_theta=1e6, mrope_section=[8, 12, 12])
-WAYS = {"11 at a time": (11, 1), "32 at a time": (32, 1), "8 at a time, their prompt once": (8, 8)}  # rows, of a prompt
+ONCE, SHORT = "8 at a time, their prompt once", "the same, gradients in bfloat16"
+WAYS = {"11 at a time": (11, 1), "32 at a time": (32, 1), ONCE: (8, 8), SHORT: (8, 8)}  # rows, of a prompt
 
 
 def seconds(work: Callable[[], object], rounds: int) -> float:
@@ -48,6 +52,8 @@ def main() -> None:
     sharing = share_prompts(model)
     for way, (batch, sharing.samples) in WAYS.items():
         sharing.tokens = PROMPT
+        if way == SHORT:
+            bfloat16_gradients.use(model)
         inputs = {"inputs_embeds": torch.randn(batch, TOKENS, model.config.hidden_size),
                   "attention_mask": torch.ones(batch, TOKENS, dtype=torch.int64),
                   "position_ids": torch.arange(TOKENS).expand(4, batch, -1)}  # fmt: skip
@@ -67,7 +73,9 @@ def main() -> None:
         lines.append(f"{way}: forward {alone:.1f} s, forward and backward {both:.1f} s, "
                      f"{top.get('aten::mm', 0):.0%} of it in mm")  # fmt: skip
     print(json.dumps(result | {"machine": machine.describe()}))
-    print(*lines, f"a bare product: {result['torch.float32 GFLOP/s']} GFLOP/s in float32, "
+    ratio = result[SHORT]["forward and backward"] / result[ONCE]["forward and backward"]
+    print(*lines, f"gradients in bfloat16: {ratio:.2f} of forward and backward in float32",
+          f"a bare product: {result['torch.float32 GFLOP/s']} GFLOP/s in float32, "
           f"{result['torch.bfloat16 GFLOP/s']} in bfloat16; {machine.describe()}", sep="\n")  # fmt: skip
 
 
