@@ -1,8 +1,9 @@
-"""Computes the gradients of linear layers in bfloat16, which some processors multiply twice as fast as float32.
+"""Computes the gradients of large linear layers from products in bfloat16, where the processor multiplies it.
 
-The forward pass, and with it every log-probability, stays in float32, where vLLM and the actor agree. Of a gradient,
-bfloat16 keeps 8 significant bits per factor, and the processor adds up products in float32: the error per number is
-below a hundredth, at random, where samples at temperature 0.9 make the gradient vary by far more.
+Such a product is several times as fast as one in float32 (benchmarks/arithmetic.py). The forward pass, and with it
+every log-probability, stays in float32, in which vLLM and the actor agree. bfloat16 keeps 8 significant bits of each
+factor, and the processor adds up in float32: a gradient is off by less than a hundredth of its norm, at random. It
+varies by far more between samples.
 """
 
 from functools import partial
@@ -19,9 +20,7 @@ class _Product(torch.autograd.Function):
     """y = x Wᵀ + b, x (..., features in), W (features out, features in), b (features out) or None."""
 
     @staticmethod
-    def forward(
-        ctx: Any, inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-    ) -> torch.Tensor:
+    def forward(ctx: Any, inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         ctx.save_for_backward(inputs, weight)
         return linear(inputs, weight, bias)
 
