@@ -1,8 +1,9 @@
 """Checks that calls that arrive together are worked on together."""
 
 import asyncio
+from functools import partial
 
-from vrft_aug.engine.verl.shared_prompt import Together
+from vrft_aug.engine.verl.shared_prompt import Together, apart
 
 
 def test_results_are_in_order_and_an_error_reaches_all_callers():
@@ -22,6 +23,17 @@ def test_results_are_in_order_and_an_error_reaches_all_callers():
     assert asyncio.run(ask(1, 2, 3)) == ([2, 4, 6], 10) and batches == [[1, 2, 3], [5]]
     failed, after = asyncio.run(ask(1, 0))
     assert [str(error) for error in failed] == ["zero", "zero"] and after == 10
+
+
+def test_an_error_of_one_item_leaves_the_others_their_results():
+    async def invert(items: list[int]) -> list[float]:
+        return [1 / item for item in items]
+
+    async def ask(*items: int) -> list:
+        return await asyncio.gather(*map(Together(partial(apart, invert), 0.01), items), return_exceptions=True)
+
+    two, zero, four = asyncio.run(ask(2, 0, 4))
+    assert (two, four) == (0.5, 0.25) and isinstance(zero, ZeroDivisionError)
 
 
 def test_a_cancelled_caller_does_not_delay_the_others():

@@ -16,6 +16,7 @@ of random numbers, in the order in which their requests arrive, which no two run
 import random
 import time
 import zlib
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, DictConfigW
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
 
-from vrft_aug.engine.verl.shared_prompt import COLLECT_SECONDS, SHARED, Together, once
+from vrft_aug.engine.verl.shared_prompt import COLLECT_SECONDS, SHARED, Together, apart, once
 from vrft_aug.engine.verl.stored_together import store_together
 
 SPENT = ("prompt", "raw_prompt", "tools_kwargs", "interaction_kwargs")  # nobody reads them after scoring
@@ -54,7 +55,7 @@ class PromptOnceWorker(AgentLoopWorkerTQ.__ray_actor_class__):
             processor=self.processor, dataset_cls=self.dataset_cls, data_config=DictConfigWrap(self.config.data),
             hf_model_type=self.hf_model_type,
         )  # fmt: skip
-        self._score_together = Together(self._score, COLLECT_SECONDS)
+        self._score_together = Together(partial(apart, self._score), COLLECT_SECONDS)
         self._seed = self.config.actor_rollout_ref.rollout.seed if self.config.hardware.vllm.seed_samples else None
         self._number_type = getattr(torch, self.config.actor_rollout_ref.actor.fsdp_config.dtype)
 

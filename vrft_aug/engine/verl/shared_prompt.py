@@ -19,6 +19,17 @@ async def once(name: str, make: Callable[[], Awaitable[Any]]) -> Any:
     return await shared[name]
 
 
+async def apart(work: Callable[[list], Awaitable[list]], items: list) -> list:
+    """The results of `work` for all items; where that fails, each item's own result or error."""
+    try:
+        return await work(items)
+    except Exception as error:
+        if len(items) == 1:
+            return [error]
+    alone = await asyncio.gather(*(apart(work, [item]) for item in items))
+    return [result for (result,) in alone]
+
+
 class Together:
     """Collects the items that callers bring within `seconds` of the first, and passes them to one call of `work`."""
 
@@ -28,7 +39,7 @@ class Together:
         self._working: set[asyncio.Task] = set()  # keeps references, or the garbage collector might end the tasks
 
     async def __call__(self, item: Any) -> Any:
-        """Return the result of `work` for `item`, or raise its error."""
+        """Return the result of `work` for `item`, or raise its error: that of the call, or one in place of a result."""
         result = asyncio.get_running_loop().create_future()
         self._waiting.append((item, result))
         if len(self._waiting) == 1:
