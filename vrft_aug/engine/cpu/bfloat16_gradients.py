@@ -1,4 +1,4 @@
-"""Computes the gradients of large linear layers from products in bfloat16, where the processor multiplies it.
+"""Computes the gradients of large linear layers from products in bfloat16, on processors that multiply bfloat16.
 
 Such a product is several times as fast as one in float32 (benchmarks/arithmetic.py). The forward pass, and with it
 every log-probability, stays in float32, in which vLLM and the actor agree. bfloat16 keeps 8 significant bits of each
