@@ -1,21 +1,18 @@
 """Checks that logits of the answers alone give the same log-probabilities, entropies and gradients as all logits."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 import torch
+from one_rank import ENV
 from repository import ROOT
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
 
 from vrft_aug.engine.cpu.answer_logits import leave_out, lengthened, shortened
 
-ENV = {"VERL_PLATFORM": "cpu", "CUDA_VISIBLE_DEVICES": "-1", "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1",
-       "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "OMP_NUM_THREADS": "1", "TORCHDYNAMO_DISABLE": "1",
-       "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "toys")])}  # fmt: skip
 COMPARE = """
 import json
 import torch, verl
@@ -73,7 +70,7 @@ print(json.dumps(found))
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory) -> dict:
     command = [sys.executable, "-c", COMPARE]
-    done = subprocess.run(command, env=os.environ | ENV, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=ENV, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

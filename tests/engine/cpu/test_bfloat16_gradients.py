@@ -1,13 +1,13 @@
 """Gradients from products in bfloat16, against those in float32: of layers, and of the actor's engine."""
 
 import copy
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from one_rank import ENV
 from repository import ROOT
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
@@ -16,9 +16,6 @@ from vrft_aug.configs import compose
 from vrft_aug.engine.cpu.bfloat16_gradients import SMALLEST, use
 
 NAME = "VRFT_BFLOAT16_GRADIENTS"
-ENV = {"VERL_PLATFORM": "cpu", "CUDA_VISIBLE_DEVICES": "-1", "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1",
-       "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "OMP_NUM_THREADS": "1", "TORCHDYNAMO_DISABLE": "1",
-       "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "toys")])}  # fmt: skip
 COMPUTE = """
 import sys
 import torch, verl
@@ -78,7 +75,7 @@ def test_the_key_reaches_the_workers(wanted):
 def test_the_engines_log_probabilities_are_the_same_and_gradients_nearly(tmp_path: Path):
     def computed(processor: str, wanted: bool) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         command = [sys.executable, "-c", COMPUTE, processor, str(tmp_path / "found.pt")]
-        done = subprocess.run(command, env=os.environ | ENV | {NAME: str(wanted)}, cwd=ROOT, capture_output=True,
+        done = subprocess.run(command, env=ENV | {NAME: str(wanted)}, cwd=ROOT, capture_output=True,
                               text=True, timeout=600)  # fmt: skip
         assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
         return torch.load(tmp_path / "found.pt", weights_only=True)

@@ -1,11 +1,11 @@
 """A frozen part of the policy stays bit-identical in verl's engine, gets no memory for gradients, and is sent once."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
+from one_rank import ENV
 from repository import ROOT
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
@@ -15,9 +15,6 @@ import torch
 from vrft_aug.engine.run.freezing import is_frozen
 from vrft_aug.engine.verl.frozen_parts import freeze
 
-ENV = {"VERL_PLATFORM": "cpu", "CUDA_VISIBLE_DEVICES": "-1", "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1",
-       "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "OMP_NUM_THREADS": "1", "TORCHDYNAMO_DISABLE": "1",
-       "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "toys")])}  # fmt: skip
 SCRIPT = str(ROOT / "tests" / "toys" / "train_frozen.py")
 FULL = {"vision:0": 0, "vision+merger:0": 0, "language:0": 0}
 ADAPTERS = {"vision:8": 8, "vision+merger:8": 8}
@@ -25,7 +22,7 @@ PARTS = [*FULL, *ADAPTERS]
 
 
 def trained_by(*command: str) -> dict[str, dict]:
-    done = subprocess.run([sys.executable, *command], env=os.environ | ENV, cwd=ROOT, capture_output=True, text=True,
+    done = subprocess.run([sys.executable, *command], env=ENV, cwd=ROOT, capture_output=True, text=True,
                           timeout=1500, check=False)  # fmt: skip
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))

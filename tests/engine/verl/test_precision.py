@@ -1,11 +1,11 @@
 """In a training in bfloat16, rotary frequencies and LoRA's adapters stay float32, and reach vLLM and the policy."""
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
+from one_rank import ENV
 from repository import ROOT
 
 pytest.importorskip("verl", reason="the training stack is not installed (make setup)")
@@ -13,9 +13,6 @@ pytest.importorskip("verl", reason="the training stack is not installed (make se
 SETTINGS = ["hardware.attention=sdpa", "hardware.remove_padding=false", "hardware.gradient_checkpointing=false",
             "hardware.use_fused_kernels=false", "hardware.master_dtype=bfloat16", "hardware.lora_rank=8",
             "schedule.learning_rate=1e-5"]  # fmt: skip
-ENV = {"VERL_PLATFORM": "cpu", "CUDA_VISIBLE_DEVICES": "-1", "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1",
-       "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "OMP_NUM_THREADS": "1", "TORCHDYNAMO_DISABLE": "1",
-       "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "toys")])}  # fmt: skip
 TRAIN = """
 import json, sys
 from pathlib import Path
@@ -75,7 +72,7 @@ print(json.dumps(found))
 def trained(tmp_path_factory) -> dict:
     """Facts about two steps of LoRA in bfloat16 with the tiny policy, on the CPU's form of the engine."""
     command = [sys.executable, "-c", TRAIN, str(tmp_path_factory.mktemp("precision")), *SETTINGS]
-    done = subprocess.run(command, env=os.environ | ENV, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(command, env=ENV, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -1,4 +1,4 @@
-"""Reads image files and masks, and refuses images that are damaged, too large or not 8-bit."""
+"""Reads image files and masks, turned as they are to be shown; refuses what is damaged, too large or not 8-bit."""
 
 import io
 from pathlib import Path
